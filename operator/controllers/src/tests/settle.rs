@@ -12,6 +12,7 @@
 //!   first run after that knows no catalog any more, or reads it in vain and begins its backoff. So
 //!   with a broker that is off it is the next run that must change nothing.
 
+mod edits;
 mod events;
 mod objects;
 

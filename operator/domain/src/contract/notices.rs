@@ -220,6 +220,12 @@ impl<'a> Reading<'a> {
             });
             return Ok(());
         }
+        self.await_start(found)
+    }
+
+    /// Finds the start of a contract without a date that has not begun.
+    fn await_start(&self, found: &mut Noticed) -> Result<(), TermError> {
+        let term = &self.contract.spec.term;
         // The faults of its texts.
         resolve_accepted_term(term, None, None, self.now)?;
         let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
@@ -235,7 +241,8 @@ impl<'a> Reading<'a> {
             .map(|it| (it.start().max(made), it));
         let is_in_time = |start: Timestamp| over.is_none_or(|(over, _)| start < over);
         if let Some((start, report)) = starts.find(|(start, _)| is_in_time(*start)) {
-            found.term = resolve(start)?.map(|read| ResolvedTerm {
+            let read = resolve_accepted_term(term, Some(start), self.accepted, self.now)?;
+            found.term = read.map(|read| ResolvedTerm {
                 started_by: Some(report.name.into()),
                 ..read
             });

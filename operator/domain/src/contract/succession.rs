@@ -20,7 +20,6 @@ use jiff::Timestamp;
 
 use self::origins::Origins;
 use self::restored::RestoredOrigins;
-use super::revisions::instant;
 use super::subscription_state::SubscriptionState;
 use super::{
     ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionUpdate,
@@ -270,12 +269,8 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         let live = existing.get(desired.name.as_str()).copied();
         let changed = Arc::make_mut(desired);
         changed.spec.origin = origin;
-        if live.is_none()
-            && changed.spec.origin.is_none()
-            && let Some(origin) = restored.of(&changed.spec)
-        {
-            changed.spec.origin = Some(origin);
-            changed.spec.restored = Some(instant(now));
+        if live.is_none() {
+            restored.complete(&mut changed.spec);
         }
         if kin.unreadable_heir {
             // It may have taken this one over.

@@ -10,9 +10,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use serde_json::json;
 
 use super::{
+    edits::{deface, edit, mend_at, spoil, spoil_at, without_finalizers},
     objects::{
-        AMENDMENTS, AUTHORITIES, DEVICES, NOTICES, OTHER_BROKER, Subject, apply, authorities,
-        change, change_json, collect_garbage, delete, make_amendment, make_notice, name, nth,
+        AMENDMENTS, AUTHORITIES, DEVICES, NOTICES, Subject, apply, authorities, change,
+        change_json, collect_garbage, delete, name, nth,
     },
     *,
 };
@@ -381,127 +382,4 @@ fn happen_outside(process: &InProcess, event: &Event) {
         }
         _ => {}
     }
-}
-
-/// Gives a field of an object a type that cannot be read.
-fn spoil(process: &InProcess, subject: Subject) {
-    let at = match subject {
-        Subject::Contract | Subject::Renewal => "/spec/term/timeZone",
-        Subject::Amendment(_) => "/spec/effectiveDate",
-        Subject::Notice(_) => "/spec/at",
-        Subject::Device(_) => "/spec/serialNumber",
-        Subject::Service(_) => "/spec/provider",
-        Subject::Model => "/spec/manufacturer",
-        Subject::Connection(_) => "/spec/protocol",
-    };
-    change(process, subject, |object| spoil_at(object, at));
-}
-
-/// Puts a text into a list.
-fn spoil_at(object: &mut Value, at: &str) {
-    if let Some(field) = object.pointer_mut(at).filter(|it| it.is_string()) {
-        *field = json!([field.clone()]);
-    }
-}
-
-/// Takes a text out of a list.
-fn mend_at(object: &mut Value, at: &str) {
-    if let Some(field) = object.pointer_mut(at).filter(|it| it.is_array()) {
-        *field = field[0].take();
-    }
-}
-
-fn without_finalizers(object: &mut Value) {
-    object["metadata"]["finalizers"] = Value::Null;
-}
-
-fn deface(object: &mut Value, how: Defacement) {
-    match how {
-        _ if object["status"].is_null() => {}
-        Defacement::Gone => object["status"] = Value::Null,
-        Defacement::NoConditions => object["status"]["conditions"] = json!([]),
-        Defacement::OtherReady => {
-            let conditions = object["status"]["conditions"].as_array_mut();
-            for condition in conditions.into_iter().flatten() {
-                if condition["type"] == "Ready" {
-                    let other = if condition["status"] == "True" {
-                        "False"
-                    } else {
-                        "True"
-                    };
-                    condition["status"] = json!(other);
-                }
-            }
-        }
-        Defacement::OtherGeneration => object["status"]["observedGeneration"] = json!(0),
-    }
-}
-
-fn start_by_notice(term: &mut Value) {
-    *term = json!({
-        "startOn": "Notice",
-        "startBy": "2027-04-02",
-        "duration": "P1M",
-        "timeZone": term["timeZone"],
-    });
-}
-
-fn edit(process: &InProcess, subject: Subject, to: usize) {
-    if let Subject::Amendment(number) = subject {
-        make_amendment(process, number, to);
-        return;
-    }
-    if let Subject::Notice(number) = subject {
-        make_notice(process, number, to);
-        return;
-    }
-    change(process, subject, |object| {
-        let spec = &mut object["spec"];
-        match (subject, to) {
-            (Subject::Amendment(_) | Subject::Notice(_), _) => {}
-            (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
-            (Subject::Contract | Subject::Renewal, 1) => {
-                spec["services"][0]["parameters"]["weekdays"] = json!("mon");
-            }
-            (Subject::Contract, 2) => spec["services"][0]["devices"]["names"] = json!(["nobody"]),
-            (Subject::Renewal, 0) => spec["succeeds"]["name"] = json!("renewal"),
-            (Subject::Renewal, 2) => spec["services"][0]["name"] = json!("copies"),
-            (Subject::Renewal, 4) => spec["term"]["startDate"] = json!("2027-04-03"),
-            (Subject::Renewal, 5) => _ = spec["services"].as_array_mut().and_then(Vec::pop),
-            (Subject::Contract | Subject::Renewal, 3) | (Subject::Device(_), 4) => {
-                spec["suspend"] = json!(spec["suspend"] != true);
-            }
-            (Subject::Contract, 4) => spec["term"]["endDate"] = json!("2027-04-02"),
-            (Subject::Contract, 5) => start_by_notice(&mut spec["term"]),
-            (Subject::Contract | Subject::Renewal, _) => {
-                spec["services"][1]["parameters"]["threshold"] = json!("x");
-            }
-            (Subject::Device(_), 0) => spec["address"] = json!("10.20.3.1"),
-            (Subject::Device(_), 1) => spec["address"] = json!("10.99.3.1"),
-            (Subject::Device(_), 2) => spec["serialNumber"] = json!("NW500-9999"),
-            (Subject::Device(_), 3) => spec["modelRef"]["name"] = json!("another"),
-            (Subject::Device(_), _) => spec["connections"] = json!([{"name": "another"}]),
-            (Subject::Service(0), 0 | 1) => {
-                spec["server"]["connectionRef"]["name"] = json!(OTHER_BROKER);
-            }
-            (Subject::Service(0), 2) => spec["server"]["plan"] = json!("premium"),
-            (Subject::Service(0), 3) => spec["server"]["connectionRef"]["name"] = json!("another"),
-            (Subject::Service(_), 4) => spec["parameters"][0]["default"] = json!("99999"),
-            (Subject::Service(_), _) => spec["provider"] = json!("Southwind"),
-            (Subject::Model, 0 | 1) => spec["productNames"] = json!(["Another"]),
-            (Subject::Model, 2 | 3) => _ = spec["settings"].as_array_mut().and_then(Vec::pop),
-            (Subject::Model, _) => spec["identity"] = Value::Null,
-            (Subject::Connection(_), 0 | 1) => {
-                if let Some(entry) = spec["allow"].get_mut(0) {
-                    entry["networks"] = json!(["10.0.0.0/8"]);
-                }
-            }
-            (Subject::Connection(_), 2) => spec["allow"] = json!([]),
-            (Subject::Connection(_), 3) => spec["tls"] = Value::Null,
-            (Subject::Connection(_), 4) => spec["sync"] = json!({"period": "1h"}),
-            (Subject::Connection(_), _) => {
-                spec["credentials"] = json!({"type": "Basic", "secretRef": {"name": "nobody"}});
-            }
-        }
-    });
 }

@@ -8,7 +8,7 @@ use entente_crds::v1alpha1::{
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
 
-use super::*;
+use super::{edits::mend, *};
 use crate::context::Options;
 
 pub(super) const DEVICES: usize = 3;
@@ -188,40 +188,25 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
     match subject {
         Subject::Contract => cluster.apply(&contract()),
         Subject::Renewal => cluster.apply(&renewal()),
-        Subject::Amendment(number) => {
-            let amendment = amendment(number, 0);
-            let name = amendment.name_any();
-            if cluster
-                .json::<ContractAmendment>(NAMESPACE, &name)
-                .is_null()
-            {
-                cluster.apply(&amendment);
-            }
-            change(process, subject, |object| {
-                let date = &mut object["spec"]["effectiveDate"];
-                if date.is_array() {
-                    *date = date[0].take();
-                }
-            });
-        }
-        Subject::Notice(number) => {
-            let notice = notice(number, 0);
-            let found = cluster.json::<ContractNotice>(NAMESPACE, &notice.name_any());
-            if found.is_null() {
-                cluster.apply(&notice);
-            }
-            change(process, subject, |object| {
-                let at = &mut object["spec"]["at"];
-                if at.is_array() {
-                    *at = at[0].take();
-                }
-            });
-        }
+        Subject::Amendment(number) => apply_or_mend(process, subject, &amendment(number, 0)),
+        Subject::Notice(number) => apply_or_mend(process, subject, &notice(number, 0)),
         Subject::Device(number) => cluster.apply(&example::devices()[number]),
         Subject::Service(number) => cluster.apply(&services()[number]),
         Subject::Model => cluster.apply(&example::mfp_500()),
         Subject::Connection(number) => cluster.apply(&connections()[number]),
     }
+}
+
+/// Applies an object whose spec cannot be changed: one that is there is mended alone.
+fn apply_or_mend<K>(process: &InProcess, subject: Subject, object: &K)
+where
+    K: Resource<DynamicType = ()> + serde::Serialize,
+{
+    let found = process.cluster.json::<K>(NAMESPACE, &object.name_any());
+    if found.is_null() {
+        process.cluster.apply(object);
+    }
+    mend(process, subject);
 }
 
 /// Returns namespace and name.

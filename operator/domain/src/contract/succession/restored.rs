@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::Predecessor;
 use crate::contract::device_sets::members;
 use crate::contract::notices::noticed;
+use crate::contract::revisions::instant;
 use crate::contract::{ContractWorld, DeviceFacts, name_of};
 use crate::time::TermError;
 
@@ -32,8 +33,8 @@ impl<'a> RestoredOrigins<'a> {
         let before = world.kin.predecessors.iter().filter(|_| may_be);
         let with_start = before.map(|it| {
             let notices = it.notices.iter().map(|notice| &**notice);
-            let noticed = noticed(&it.contract, [], notices, now);
-            (it, noticed.map(|it| it.term.map(|term| term.start)))
+            let read = noticed(&it.contract, [], notices, now);
+            (it, read.map(|it| it.term.map(|term| term.start)))
         });
         Self {
             world,
@@ -42,7 +43,18 @@ impl<'a> RestoredOrigins<'a> {
         }
     }
 
-    pub(super) fn of(&self, spec: &ServiceSubscriptionSpec) -> Option<Origin> {
+    /// Gives the spec of a new subscription the origin that it had before, where it has none.
+    pub(super) fn complete(&self, spec: &mut ServiceSubscriptionSpec) {
+        if spec.origin.is_some() {
+            return;
+        }
+        if let Some(origin) = self.of(spec) {
+            spec.origin = Some(origin);
+            spec.restored = Some(instant(self.now));
+        }
+    }
+
+    fn of(&self, spec: &ServiceSubscriptionSpec) -> Option<Origin> {
         if spec.contract.start > self.now {
             return None;
         }
