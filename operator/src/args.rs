@@ -27,6 +27,19 @@ pub(crate) struct Args {
     #[arg(long, env = "ENTENTE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) admin_address: SocketAddr,
 
+    /// Address of the events endpoint, over TLS; without it events are not served
+    #[arg(long, env = "ENTENTE_EVENTS_ADDRESS", requires = "events_tls_dir")]
+    pub(crate) events_address: Option<SocketAddr>,
+
+    /// Directory with tls.crt and tls.key of the events endpoint, read again when they change
+    #[arg(
+        long,
+        env = "ENTENTE_EVENTS_TLS_DIR",
+        value_name = "DIRECTORY",
+        requires = "events_address"
+    )]
+    pub(crate) events_tls_dir: Option<PathBuf>,
+
     /// Format of the log
     #[arg(long, env = "ENTENTE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub(crate) log_format: LogFormat,
@@ -133,6 +146,9 @@ mod tests {
             "--log-level=warning",
             "--log-level=info,entente_controllers=loud",
             "--log-level=",
+            "--events-address=0.0.0.0:8443",
+            "--events-tls-dir=/tls",
+            "--events-address=8443",
         ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");

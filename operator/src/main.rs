@@ -4,7 +4,9 @@
 
 mod admin;
 mod args;
+mod events_endpoint;
 mod operator;
+mod servers;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -14,17 +14,20 @@ use entente_controllers::{
     liveness::Liveness,
     metrics::Metrics,
     readiness::Readiness,
-    self_test,
+    self_test::{self, Right},
     shutdown::{Shutdown, ShutdownTrigger},
 };
 use entente_drivers::Drivers;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinError,
 };
-use tracing::{error, info};
+use tracing::{error, field::display, info};
 
-use crate::{admin, args::Args};
+use crate::{
+    args::Args,
+    servers::{Servers, ServersError, Shown},
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Time for which passes under way may continue after the signal to stop. Less than the 30 s after
@@ -43,11 +46,11 @@ pub(crate) enum OperatorError {
         /// The error.
         source: ClientError,
     },
-    /// The admin address can not be listened on.
-    #[error("can not listen on the admin address: {source}")]
-    Listen {
+    /// The operator does not serve.
+    #[error(transparent)]
+    Servers {
         /// The error.
-        source: io::Error,
+        source: ServersError,
     },
     /// Signals can not be received.
     #[error("can not receive signals: {source}")]
@@ -55,11 +58,11 @@ pub(crate) enum OperatorError {
         /// The error.
         source: io::Error,
     },
-    /// The admin endpoints stopped.
-    #[error("the admin endpoints stopped: {problem}")]
-    Admin {
-        /// Description of the error.
-        problem: String,
+    /// The servers panicked.
+    #[error("the servers panicked: {source}")]
+    Panicked {
+        /// The error.
+        source: JoinError,
     },
     /// The controllers ended without a signal to stop.
     #[error("the controllers ended by themselves, or panicked")]
@@ -71,49 +74,50 @@ pub(crate) enum OperatorError {
 
 /// Runs until a signal to stop, SIGTERM or SIGINT.
 pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
-    let metrics = Arc::new(Metrics::new(VERSION));
-    let readiness = Arc::new(Readiness::waiting_for(&[self_test::COMPONENT]));
-    let liveness = Arc::new(Liveness::default());
+    let mut metrics = Metrics::new(VERSION);
+    if args.events_address.is_some() {
+        metrics.register_events_endpoint();
+    }
+    let shown = Shown {
+        metrics: Arc::new(metrics),
+        liveness: Arc::new(Liveness::default()),
+        readiness: Arc::new(Readiness::waiting_for(&[self_test::COMPONENT])),
+    };
     let (trigger, shutdown) = Shutdown::channel();
     stop_on_signals(trigger)?;
-    let listener = TcpListener::bind(args.admin_address)
-        .await
-        .map_err(|source| OperatorError::Listen { source })?;
-    let context = context(&args, &metrics, &readiness, &liveness).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|source| OperatorError::Listen { source })?;
-    info!(version = VERSION, admin = %address, "started");
+    let servers = Servers::listen(&args).await;
+    let servers = servers.map_err(|source| OperatorError::Servers { source })?;
+    let context = context(&args, &shown).await?;
+    let (admin, events_endpoint) = servers.addresses();
+    let (admin, events_endpoint) = (admin.map(display), events_endpoint.map(display));
+    info!(version = VERSION, admin, events_endpoint, "started");
 
-    let admin = tokio::spawn(admin::serve(
-        listener,
-        metrics,
-        (liveness, readiness),
-        shutdown.clone(),
-    ));
+    let client = context.client.clone();
+    let servers = tokio::spawn(servers.serve(shown, client, shutdown.clone()));
     let events = context.events.clone();
-    let controllers = tokio::spawn(work(context, shutdown.clone()));
-    tokio::pin!(admin, controllers);
-    let mut has_ended = false;
-    tokio::select! {
-        () = shutdown.requested() => {}
+    let controllers = tokio::spawn(work(context, rights(&args), shutdown.clone()));
+    let served = async {
+        let ended = servers.await;
         // They end at once at the signal to stop, and may be seen first.
-        ended = &mut admin => {
-            if !shutdown.is_requested() {
-                return Err(OperatorError::Admin { problem: format!("{ended:?}") });
-            }
+        if shutdown.is_requested() {
+            return Ok(());
         }
-        ended = &mut controllers => {
-            if ended.is_err() || !shutdown.is_requested() {
-                return Err(OperatorError::Ended);
-            }
-            has_ended = true;
-        }
-    }
-    if !has_ended {
-        let ended = tokio::time::timeout(GRACE, controllers).await;
-        let ended = ended.map_err(|_| OperatorError::Late)?;
-        ended.map_err(|_| OperatorError::Ended)?;
+        ended
+            .map_err(|source| OperatorError::Panicked { source })?
+            .map_err(|source| OperatorError::Servers { source })
+    };
+    let worked = async {
+        let ended = controllers.await;
+        let is_asked = ended.is_ok() && shutdown.is_requested();
+        is_asked.then_some(()).ok_or(OperatorError::Ended)
+    };
+    let late = async {
+        shutdown.requested().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = async { tokio::try_join!(served, worked) } => { ended?; }
+        () = late => return Err(OperatorError::Late),
     }
     events.flush(FLUSH).await;
     info!("stopped");
@@ -122,9 +126,11 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
 
 async fn context(
     args: &Args,
-    metrics: &Arc<Metrics>,
-    readiness: &Arc<Readiness>,
-    liveness: &Arc<Liveness>,
+    Shown {
+        metrics,
+        liveness,
+        readiness,
+    }: &Shown,
 ) -> Result<Context, OperatorError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let skew = Arc::new(ClockSkew::default());
@@ -164,12 +170,19 @@ async fn context(
     })
 }
 
-async fn work(context: Context, shutdown: Shutdown) {
+/// Returns the rights that the operator needs for what its flags say.
+fn rights(args: &Args) -> Vec<Right> {
+    let of_events = args.events_address.map(|_| self_test::EVENTS_RIGHTS);
+    let of_events = of_events.unwrap_or_default();
+    [self_test::RIGHTS, of_events].concat()
+}
+
+async fn work(context: Context, rights: Vec<Right>, shutdown: Shutdown) {
     let namespace = context.options.namespace.clone();
     self_test::pass(
         &context.client,
         &namespace,
-        self_test::RIGHTS,
+        &rights,
         &context.readiness,
         &shutdown,
     )

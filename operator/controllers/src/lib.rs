@@ -14,6 +14,7 @@ mod compensation;
 mod connection_profiles;
 pub mod context;
 mod contract;
+pub mod contract_events;
 mod controller;
 mod defect;
 mod delivery;

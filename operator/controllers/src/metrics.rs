@@ -69,6 +69,12 @@ struct ApiLabels {
     code: String,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ContractEventLabels {
+    r#type: String,
+    code: u16,
+}
+
 /// Every metric of the operator.
 #[derive(Debug)]
 pub struct Metrics {
@@ -86,6 +92,8 @@ pub struct Metrics {
     compensations: Family<CompensationLabels, Counter>,
     orphans: Family<ConnectionLabels, Gauge>,
     clock_skew_seconds: Gauge<f64, AtomicU64>,
+    contract_events: Family<ContractEventLabels, Counter>,
+    events_certificate_valid: Gauge,
 }
 
 /// Returns a histogram from 1 ms to 131 s.
@@ -112,6 +120,8 @@ impl Metrics {
             compensations: Family::default(),
             orphans: Family::default(),
             clock_skew_seconds: Gauge::default(),
+            contract_events: Family::default(),
+            events_certificate_valid: Gauge::default(),
         };
         metrics.register(version);
         metrics
@@ -142,7 +152,20 @@ impl Metrics {
         registry.register("compensations", text, self.compensations.clone());
         let text = "Instances that were left behind on the broker of a Connection";
         registry.register("orphans", text, self.orphans.clone());
+        let text = "Events of contract systems, by type and status code of the answer";
+        registry.register("contract_events", text, self.contract_events.clone());
         self.register_durations();
+    }
+
+    /// Adds the metrics of the events endpoint, which is not always served.
+    pub fn register_events_endpoint(&mut self) {
+        let text =
+            "1 while the files of the certificate of the events endpoint can be used, else 0";
+        self.registry.register(
+            "events_certificate_valid",
+            text,
+            self.events_certificate_valid.clone(),
+        );
     }
 
     fn register_durations(&mut self) {
@@ -258,6 +281,18 @@ impl Metrics {
         }
     }
 
+    /// Counts an event of a contract system: its type, or `unread`, and the status code of the answer.
+    pub fn contract_event(&self, r#type: &str, code: u16) {
+        let r#type = r#type.to_owned();
+        let labels = ContractEventLabels { r#type, code };
+        self.contract_events.get_or_create(&labels).inc();
+    }
+
+    /// Sets whether the files of the certificate of the events endpoint can be used.
+    pub fn events_certificate(&self, is_valid: bool) {
+        self.events_certificate_valid.set(is_valid.into());
+    }
+
     /// Returns all metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -275,7 +310,11 @@ mod tests {
 
     #[test]
     fn what_is_counted_appears_under_the_documented_names() {
-        let metrics = Metrics::new("1.2.3");
+        let mut metrics = Metrics::new("1.2.3");
+        assert!(!metrics.encode().contains("events_certificate"));
+        metrics.register_events_endpoint();
+        metrics.events_certificate(true);
+        metrics.contract_event("started", 201);
         metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
         let queue = metrics.workqueue("delivery");
         queue.depth(7);
@@ -316,6 +355,8 @@ mod tests {
             "entente_compensations_total{type=\"FeeCredit\",result=\"created\"} 1",
             "entente_orphans{connection=\"northwind\"} 2",
             "entente_clock_skew_seconds -1.5",
+            "entente_contract_events_total{type=\"started\",code=\"201\"} 1",
+            "entente_events_certificate_valid 1",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

@@ -149,6 +149,25 @@ pub const RIGHTS: &[Right] = &[
     ),
 ];
 
+/// Every right more that the operator needs while it serves the events endpoint.
+pub const EVENTS_RIGHTS: &[Right] = &[
+    right(
+        "authentication.k8s.io",
+        "tokenreviews",
+        &["create"],
+        Within::Cluster,
+    ),
+    right(
+        "authorization.k8s.io",
+        "subjectaccessreviews",
+        &["create"],
+        Within::Cluster,
+    ),
+    right(ENTENTE, "contracts", &["create"], Within::Cluster),
+    right(ENTENTE, "contractamendments", &["create"], Within::Cluster),
+    right(ENTENTE, "contractnotices", &["create"], Within::Cluster),
+];
+
 /// Waits until nothing is missing, or until the shutdown is requested.
 pub async fn pass(
     client: &Client,

@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod compensation;
 pub mod condition;
 pub mod contract;
+pub mod contract_event;
 pub mod delivery;
 pub mod expiring;
 pub mod identity;

@@ -1,0 +1,204 @@
+//! Callers of the events endpoint: who one is (TokenReview) and what it may create
+//! (SubjectAccessReview), as the API server says.
+//!
+//! An answer is kept for ten seconds, under a digest of the token, so that a token that was revoked or
+//! a right that was taken ends soon. It must never keep, log or return a token. Called by
+//! `contract_events`.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use entente_crds::GROUP;
+use entente_domain::contract_event::{Problem, Refusal};
+use k8s_openapi::api::{
+    authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+};
+use kube::{Api, Client, api::PostParams};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tracing::warn;
+
+/// The audience that a token must be for, so that one for the API server is of no use here and one
+/// for here is of none there.
+const AUDIENCE: &str = "entente";
+/// Time for which an answer of the API server is used.
+const KEPT: Duration = Duration::from_secs(10);
+/// The most answers that are kept; when there are more, all are forgotten.
+const MOST: usize = 1024;
+/// The most bytes of a token.
+const MOST_OF_TOKEN: usize = 16 * 1024;
+
+/// The digest of a token.
+type Digest = [u8; 32];
+
+/// A caller that the API server knows.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    user: UserInfo,
+    token: Digest,
+}
+
+impl Caller {
+    /// Returns its user name, such as `system:serviceaccount:acme:crm`.
+    pub fn user(&self) -> &str {
+        self.user.username.as_deref().unwrap_or_default()
+    }
+}
+
+/// The callers of one operator.
+pub(super) struct Callers {
+    client: Client,
+    users: Recent<Digest, UserInfo>,
+    /// Tokens of nobody, apart, so that no number of them makes a caller be forgotten.
+    strangers: Recent<Digest, ()>,
+    rights: Recent<(Digest, String, &'static str), bool>,
+}
+
+impl Callers {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            users: Recent::default(),
+            strangers: Recent::default(),
+            rights: Recent::default(),
+        }
+    }
+
+    /// Returns the caller of a header `Authorization` (RFC 6750).
+    pub(super) async fn identify(&self, authorization: Option<&str>) -> Result<Caller, Problem> {
+        let token = authorization
+            .and_then(bearer)
+            .ok_or_else(Problem::unauthorized)?;
+        let digest: Digest = Sha256::digest(token.as_bytes()).into();
+        if self.strangers.get(&digest).is_some() {
+            return Err(Problem::unauthorized());
+        }
+        let known = self.users.get(&digest);
+        let user = if let Some(user) = known {
+            user
+        } else if let Some(user) = self.review(token).await? {
+            self.users.put(digest, user.clone());
+            user
+        } else {
+            self.strangers.put(digest, ());
+            return Err(Problem::unauthorized());
+        };
+        Ok(Caller {
+            user,
+            token: digest,
+        })
+    }
+
+    /// Asks the API server whose token it is; `None`: nobody's, or not for this audience.
+    async fn review(&self, token: &str) -> Result<Option<UserInfo>, Problem> {
+        let review = TokenReview {
+            spec: TokenReviewSpec {
+                token: Some(token.to_owned()),
+                audiences: Some(vec![AUDIENCE.to_owned()]),
+            },
+            ..TokenReview::default()
+        };
+        let reviews: Api<TokenReview> = Api::all(self.client.clone());
+        let answer = reviews.create(&PostParams::default(), &review).await;
+        let status = answer.map_err(|error| not_now(&error))?.status;
+        let status = status.unwrap_or_default();
+        // A server that knows no audiences says nothing of them: its yes is for itself alone.
+        let is_for_us = status
+            .audiences
+            .is_some_and(|audiences| audiences.iter().any(|it| it == AUDIENCE));
+        let is_known = status.authenticated == Some(true) && is_for_us;
+        let has_name = |user: &UserInfo| {
+            user.username
+                .as_deref()
+                .is_some_and(|name| !name.is_empty())
+        };
+        Ok(status.user.filter(|user| is_known && has_name(user)))
+    }
+
+    /// Asks the API server if a caller may create objects of Entente in a namespace.
+    pub(super) async fn may_create(
+        &self,
+        caller: &Caller,
+        namespace: &str,
+        plural: &'static str,
+    ) -> Result<bool, Problem> {
+        let key = (caller.token, namespace.to_owned(), plural);
+        if let Some(may) = self.rights.get(&key) {
+            return Ok(may);
+        }
+        let user = caller.user.clone();
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: user.username,
+                groups: user.groups,
+                uid: user.uid,
+                extra: user.extra,
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(GROUP.to_owned()),
+                    resource: Some(plural.to_owned()),
+                    verb: Some("create".to_owned()),
+                    namespace: Some(namespace.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let answer = reviews.create(&PostParams::default(), &review).await;
+        let status = answer.map_err(|error| not_now(&error))?.status;
+        let may = status.is_some_and(|it| it.allowed && it.denied != Some(true));
+        self.rights.put(key, may);
+        Ok(may)
+    }
+}
+
+/// Returns the token of a header `Bearer …`.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    let token = token.trim();
+    let is_token = !token.is_empty()
+        && token.len() <= MOST_OF_TOKEN
+        && token.bytes().all(|byte| byte.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && is_token).then_some(token)
+}
+
+fn not_now(error: &kube::Error) -> Problem {
+    // A message of the API server has no token in it; nor has the request's path.
+    warn!(%error, "callers of the events endpoint can not be reviewed");
+    Refusal::default().unavailable()
+}
+
+/// Answers of the last ten seconds.
+#[derive(Debug)]
+struct Recent<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Recent<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, value) = kept.get(key)?;
+        (at.elapsed() < KEPT).then(|| value.clone())
+    }
+
+    fn put(&self, key: K, value: V) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST {
+            kept.retain(|_, (at, _)| at.elapsed() < KEPT);
+        }
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(key, (Instant::now(), value));
+    }
+}
