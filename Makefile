@@ -77,7 +77,7 @@ tools: ## Build control plane, kubectl, helm and kstatus into target/tools
 	@$(PHASE) 'tools' e2e/install-tools
 
 .PHONY: peers
-peers: ## Install what tests talk to: IPP servers (apt-get), a service broker (pip)
+peers: ## Install what tests talk to: IPP servers (apt-get), a broker (pip), judges of the API (pip, npm)
 	@$(PHASE) 'peers' e2e/peers/install
 
 ##@ Prove

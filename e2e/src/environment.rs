@@ -37,7 +37,12 @@ impl TestEnvironment {
     pub async fn shared() -> Result<&'static Self, OperatorError> {
         static SHARED: OnceCell<TestEnvironment> = OnceCell::const_new();
         SHARED
-            .get_or_try_init(|| Self::start(OperatorOptions::default()))
+            .get_or_try_init(|| {
+                Self::start(OperatorOptions {
+                    events: true,
+                    ..OperatorOptions::default()
+                })
+            })
             .await
     }
 }

@@ -7,8 +7,10 @@
 //! benches.
 
 mod chart;
+mod events;
 mod process;
 
+pub use events::EventsEndpoint;
 pub use process::OperatorView;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -35,6 +37,8 @@ pub struct OperatorOptions {
     pub flags: Vec<String>,
     /// The operator's own namespace, into which the chart is rendered.
     pub namespace: String,
+    /// True if it serves the events endpoint.
+    pub events: bool,
 }
 
 impl Default for OperatorOptions {
@@ -42,6 +46,7 @@ impl Default for OperatorOptions {
         Self {
             flags: vec!["--accrual-interval=1s".to_owned()],
             namespace: "entente-system".to_owned(),
+            events: false,
         }
     }
 }
@@ -131,6 +136,7 @@ pub struct Operator {
     process: Process,
     namespace: String,
     kubeconfig: PathBuf,
+    events: Option<EventsEndpoint>,
 }
 
 impl Operator {
@@ -139,7 +145,13 @@ impl Operator {
         plane: &ControlPlane,
         options: OperatorOptions,
     ) -> Result<Self, OperatorError> {
-        let account = chart::install(plane, &options.namespace).await?;
+        let events = options
+            .events
+            .then(|| EventsEndpoint::prepare(plane.directory()))
+            .transpose()?;
+        let values = events.as_ref().map(|_| EventsEndpoint::chart_values());
+        let values = values.unwrap_or_default();
+        let account = chart::install(plane, &options.namespace, &values).await?;
         let kubeconfig = plane
             .kubeconfig_for_service_account(&options.namespace, &account)
             .await
@@ -156,12 +168,14 @@ impl Operator {
             "--log-format=json".to_owned(),
             format!("--log-level={level}"),
         ];
+        arguments.extend(events.iter().flat_map(EventsEndpoint::flags));
         arguments.extend(options.flags);
         let process = Process::start(binary()?, arguments, admin, log).await?;
         let mut operator = Self {
             process,
             namespace: options.namespace,
             kubeconfig,
+            events,
         };
         operator.process.until_ready(READY_WITHIN).await?;
         Ok(operator)
@@ -176,6 +190,11 @@ impl Operator {
     /// ServiceAccount.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// Returns its events endpoint, if it serves one.
+    pub fn events(&self) -> Option<&EventsEndpoint> {
+        self.events.as_ref()
     }
 
     /// Returns a view that does not own the operator: its log and its admin endpoints.

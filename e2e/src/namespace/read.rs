@@ -133,7 +133,9 @@ conditioned!(
     Compensation,
     entente_crds::v1alpha1::Connection,
     entente_crds::v1alpha1::DeviceModel,
-    entente_crds::v1alpha1::SmartService
+    entente_crds::v1alpha1::SmartService,
+    entente_crds::v1alpha1::ContractAmendment,
+    entente_crds::v1alpha1::ContractNotice
 );
 
 /// Facts of a subscription that tests check.

@@ -21,9 +21,10 @@ const HELM_WITHIN: Duration = Duration::from_mins(2);
 pub(super) async fn install(
     plane: &ControlPlane,
     namespace: &str,
+    values: &[String],
 ) -> Result<String, OperatorError> {
     install_definitions(plane).await?;
-    let rendered = render(namespace).await?;
+    let rendered = render(namespace, values).await?;
     let objects: Vec<Value> = yaml::read_all(&rendered).map_err(|error| OperatorError::Chart {
         problem: error.to_string(),
     })?;
@@ -89,12 +90,15 @@ async fn kubectl(
 }
 
 /// Renders the chart by `helm template`.
-async fn render(namespace: &str) -> Result<String, OperatorError> {
+async fn render(namespace: &str, values: &[String]) -> Result<String, OperatorError> {
     let chart = workspace().join("charts/entente");
     let chart = chart.to_string_lossy();
-    let arguments = ["template", "entente", &chart, "--namespace", namespace];
+    let mut arguments = vec!["template", "entente", &chart, "--namespace", namespace];
+    for value in values {
+        arguments.extend(["--set", value]);
+    }
     let mut command = Command::new(workspace().join("target/tools/helm"));
-    command.args(arguments).kill_on_drop(true);
+    command.args(&arguments).kill_on_drop(true);
     let failed = |source| OperatorError::Process {
         action: "run Helm (build it with `make tools`) for",
         source,

@@ -2,6 +2,7 @@
 //! installed on a real API server.
 
 mod cluster;
+mod events;
 mod installed;
 mod records;
 mod rights;

@@ -9,6 +9,7 @@
 mod admission;
 mod catalogue;
 mod chart;
+mod contract_events;
 mod control_plane;
 mod delivery;
 mod delivery_fixture;

@@ -4,7 +4,7 @@
 //! Each test that shows that nothing was sent also shows that something is sent once it is
 //! allowed: otherwise a peer that is not reached at all would pass.
 
-mod canary;
+pub(crate) mod canary;
 mod claim;
 mod listener;
 mod memory;

@@ -63,15 +63,10 @@ async fn a_notice_starts_a_contract_and_another_one_ends_it() {
     assert!(jiff::Timestamp::now() >= end, "not before its instant");
     for name in ["installed", "cancelled"] {
         let says = format!("the notice {name} says that it has come");
-        let ready = namespace
-            .soon(&says, async || {
-                let notice: ContractNotice = namespace.get(name).await?;
-                let conditions = notice.status?.conditions;
-                let mut ready = conditions.into_iter().filter(|it| it.type_ == "Ready");
-                ready.find(|it| it.reason == "Succeeded")
-            })
-            .await
-            .unwrap();
-        assert_eq!(ready.status, "True");
+        let come = namespace.soon(&says, async || {
+            let notice: ContractNotice = namespace.get(name).await?;
+            (notice.is("Ready") && notice.reason("Ready") == "Succeeded").then_some(())
+        });
+        come.await.unwrap();
     }
 }

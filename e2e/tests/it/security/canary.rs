@@ -13,7 +13,7 @@ use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
 /// Returns the places that contain one of these words: the operator's log, its metrics, every
 /// object of ours and every event in the cluster.
-pub(super) async fn places_with(namespace: &TestNamespace<'_>, words: &[String]) -> Vec<String> {
+pub(crate) async fn places_with(namespace: &TestNamespace<'_>, words: &[String]) -> Vec<String> {
     let environment = TestEnvironment::shared().await.unwrap();
     let mut places = vec![
         ("log".to_owned(), environment.operator.log()),

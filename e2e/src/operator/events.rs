@@ -1,0 +1,86 @@
+//! The events endpoint of the operator under test: its address, and a certificate that only its
+//! callers trust.
+//!
+//! The files lie as a Secret of type `kubernetes.io/tls` is mounted. Made by [`super::Operator`], used
+//! by tests of the endpoint.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{OperatorError, free_address};
+
+/// Name of the Secret with which the chart is rendered: the files below stand for it.
+const SECRET: &str = "entente-events-tls";
+/// The longest wait for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+
+/// The endpoint of one operator.
+#[derive(Clone, Debug)]
+pub struct EventsEndpoint {
+    address: SocketAddr,
+    directory: PathBuf,
+}
+
+impl EventsEndpoint {
+    /// Takes a free address and writes a new certificate.
+    pub(super) fn prepare(directory: &Path) -> Result<Self, OperatorError> {
+        let failed = |source| OperatorError::Process {
+            action: "write the certificate of",
+            source,
+        };
+        let address = free_address()?;
+        let directory = directory.join(format!("events-{}", address.port()));
+        let names = ["localhost".to_owned(), address.ip().to_string()];
+        let made = rcgen::generate_simple_self_signed(names)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        fs::create_dir_all(&directory).map_err(failed)?;
+        let endpoint = Self { address, directory };
+        fs::write(endpoint.certificate(), made.cert.pem()).map_err(failed)?;
+        let key = endpoint.directory.join("tls.key");
+        fs::write(key, made.signing_key.serialize_pem()).map_err(failed)?;
+        Ok(endpoint)
+    }
+
+    /// Returns the flags of the operator.
+    pub(super) fn flags(&self) -> [String; 2] {
+        [
+            format!("--events-address={}", self.address),
+            format!("--events-tls-dir={}", self.directory.display()),
+        ]
+    }
+
+    /// Returns the values with which the chart grants its rights.
+    pub(super) fn chart_values() -> Vec<String> {
+        vec![
+            "events.enabled=true".to_owned(),
+            format!("events.tls.secretName={SECRET}"),
+        ]
+    }
+
+    /// Returns its URL, without a path.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Returns the file with its certificate, in PEM.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.join("tls.crt")
+    }
+
+    /// Returns a client that trusts its certificate and no other.
+    ///
+    /// # Panics
+    /// If the certificate that was written can not be read.
+    pub fn client(&self) -> reqwest::Client {
+        let pem = fs::read(self.certificate()).expect("it was written");
+        let certificate = reqwest::Certificate::from_pem(&pem).expect("a certificate in PEM");
+        reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_WITHIN)
+            .tls_certs_only([certificate])
+            .build()
+            .expect("a client with one certificate")
+    }
+}

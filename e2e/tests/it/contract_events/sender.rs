@@ -1,0 +1,142 @@
+//! A contract system in the cluster: a ServiceAccount with a token for the audience `entente`.
+
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::TestNamespace;
+use entente_e2e::operator::EventsEndpoint;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// An answer of the endpoint.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: reqwest::header::HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn reason(&self) -> &str {
+        self.body["title"].as_str().unwrap_or_default()
+    }
+
+    /// Returns the places of its faults in the event.
+    pub(super) fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().into_iter().flatten();
+        errors.filter_map(|it| it["pointer"].as_str()).collect()
+    }
+}
+
+/// A sender of events.
+pub(super) struct Sender<'a> {
+    namespace: &'a TestNamespace<'a>,
+    pub(super) endpoint: &'static EventsEndpoint,
+    pub(super) token: String,
+    client: reqwest::Client,
+}
+
+impl<'a> Sender<'a> {
+    /// Makes a ServiceAccount that may create these kinds in its namespace, as an administrator
+    /// does with kubectl, and takes a token for the audience.
+    pub(super) async fn new(namespace: &'a TestNamespace<'a>, resources: &str) -> Sender<'a> {
+        let sender = Self::of_audience(namespace, Some("entente")).await;
+        sender.allow(resources).await;
+        sender
+    }
+
+    /// Makes a ServiceAccount without rights and takes a token for an audience; none: for the API
+    /// server.
+    pub(super) async fn of_audience(
+        namespace: &'a TestNamespace<'a>,
+        audience: Option<&str>,
+    ) -> Sender<'a> {
+        let environment = TestEnvironment::shared().await.unwrap();
+        let endpoint = environment.operator.events().expect("it is served");
+        let mut sender = Sender {
+            namespace,
+            endpoint,
+            token: String::new(),
+            client: endpoint.client(),
+        };
+        sender.kubectl(&["create", "serviceaccount", "crm"]).await;
+        let audience = audience.map(|it| format!("--audience={it}"));
+        let mut create = vec!["create", "token", "crm"];
+        create.extend(audience.as_deref());
+        let token = sender.kubectl(&create).await;
+        token.trim().clone_into(&mut sender.token);
+        sender
+    }
+
+    /// Runs kubectl in the namespace: its output.
+    pub(super) async fn kubectl(&self, arguments: &[&str]) -> String {
+        let all = ["--namespace", self.namespace.name()];
+        let all = all.iter().chain(arguments);
+        let output = self.namespace.plane().kubectl(all).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Returns the path of the namespace.
+    pub(super) fn path(&self) -> String {
+        format!("/v1/namespaces/{}/events", self.namespace.name())
+    }
+
+    /// Gives it the right to create these kinds in its namespace.
+    pub(super) async fn allow(&self, resources: &str) {
+        let account = format!("--serviceaccount={}:crm", self.namespace.name());
+        self.allow_to(&account, resources).await;
+    }
+
+    /// Gives a subject, in the words of kubectl, the right to create these kinds in the namespace.
+    pub(super) async fn allow_to(&self, subject: &str, resources: &str) {
+        let resources = format!("--resource={resources}");
+        self.kubectl(&["create", "role", "crm", "--verb=create", &resources])
+            .await;
+        self.kubectl(&["create", "rolebinding", "crm", "--role=crm", subject])
+            .await;
+    }
+
+    /// Sends an event to a path with another token.
+    pub(super) async fn send_as(&self, token: &str, path: &str, event: &Value) -> Answer {
+        let request = self.bare(Method::POST, path).bearer_auth(token);
+        let request = request.header("content-type", "application/cloudevents+json");
+        self.ask(request.body(event.to_string())).await
+    }
+
+    /// Sends an event.
+    pub(super) async fn send(&self, event: &Value) -> Answer {
+        self.send_as(&self.token, &self.path(), event).await
+    }
+
+    /// Returns a request of a method without a token.
+    pub(super) fn bare(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}{path}", self.endpoint.url());
+        self.client.request(method, url)
+    }
+
+    pub(super) async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let text = answer.text().await.unwrap();
+        let body = serde_json::from_str(&text);
+        Answer {
+            status,
+            headers,
+            body: body.unwrap_or_else(|_| panic!("{status}: no JSON: {text}")),
+        }
+    }
+}
+
+/// Returns an event of a contract.
+pub(super) fn event(r#type: &str, id: &str, contract: &str, data: impl Into<Value>) -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": "https://crm.example",
+        "type": format!("dev.entente.contract.{type}.v1"),
+        "subject": contract,
+        "time": jiff::Timestamp::now().to_string(),
+        "datacontenttype": "application/json",
+        "data": data.into(),
+    })
+}
