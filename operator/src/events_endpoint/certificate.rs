@@ -136,11 +136,13 @@ impl Faults {
     fn tell(&mut self, fault: Option<&CertificateError>) {
         let fault = fault.map(ToString::to_string).unwrap_or_default();
         self.metrics.events_certificate(fault.is_empty());
-        if fault != self.told && !fault.is_empty() {
-            warn!(
+        match (&*self.told, &*fault) {
+            (before, now) if before == now => {}
+            (_, "") => info!("the certificate of the events endpoint can be used"),
+            _ => warn!(
                 fault,
                 "the certificate of the events endpoint can not be used"
-            );
+            ),
         }
         self.told = fault;
     }
