@@ -280,7 +280,25 @@ impl<'a> Subscriptions<'a> {
             status.and_then(|status| status.observed_generation) == contract.metadata.generation;
         let created = self.created(device);
         let took_part = first.named || created.is_some_and(|created| created < was_written);
-        self.world.recreated.contains(name) || (unchanged && took_part)
+        let may_be = unchanged && took_part && !self.all_are_there();
+        self.world.recreated.contains(name) || may_be
+    }
+
+    /// True if as many subscriptions exist as the status counts, so that none was lost: a device that
+    /// lacks one was given its label since.
+    fn all_are_there(&self) -> bool {
+        let contract = &self.world.contract;
+        let status = contract.status.as_ref();
+        let counted = status.and_then(|status| status.subscriptions.as_ref());
+        let counted = counted.and_then(|it| usize::try_from(it.total).ok());
+        let at = self.now.max(self.dates.start);
+        let existing = self.existing.values().filter(|found| {
+            is_own(contract, found)
+                && !is_terminating(found)
+                && promise::in_force(&found.spec.revisions, at).is_some()
+        });
+        let there = existing.count() + self.world.unreadable.len();
+        counted.is_some_and(|counted| counted <= there)
     }
 
     /// True if a device has come to an entry after that began: by a plain edit or a label, which

@@ -109,6 +109,28 @@ fn after_the_set_was_complete_what_a_label_or_an_edit_brings_promises_nothing() 
     );
 }
 
+// shows B2
+#[test]
+fn a_label_that_an_old_device_gets_after_the_start_brings_it_from_then_on_and_loses_no_evidence() {
+    let mut world = labelled(&["a"]);
+    let outside = device("b", &[("in", "depot")]);
+    assert!(outside.created < at(BEFORE), "it is older than the contract's set");
+    world.devices.push(outside);
+    world.pass(BEFORE);
+    world.pass(START);
+    world.deliver("bank.backup.a");
+    world.pass(DURING);
+    let outside = world.devices.iter_mut().find(|it| it.name == "b");
+    outside.expect("b").labels = [("in".to_owned(), "bank".to_owned())].into();
+    let later = "2027-06-01T00:00:00Z";
+    let created = world.pass(later).changes.create;
+    assert_eq!(names(&created), ["bank.backup.b"]);
+    let spec = &created[0].spec;
+    let revision = &spec.revisions[0];
+    assert_eq!((revision.effective, revision.promised), (at(later), false));
+    assert_eq!(spec.restored, None);
+}
+
 // shows K5
 #[test]
 fn a_subscription_that_is_missing_is_made_as_it_was_whoever_deleted_it() {
