@@ -149,7 +149,7 @@ reasons! {
     /// Two overrides of one entry set a parameter of one device to different values.
     OverridesConflict => "Name or select the device in one of the overrides only, or give the parameter one value.",
     /// The Contract that spec.succeeds or spec.contractRef names does not exist; or the one that
-    /// spec.succeeds names was never accepted.
+    /// spec.succeeds names was never accepted, or has not started.
     ContractNotFound => "Create or correct that Contract, or correct the name; nothing is set up before, since the instances that go on are not known.",
     /// The Contract that spec.succeeds names is for another customer.
     CustomerDiffers => "Correct spec.succeeds, or remove it: an instance never moves to another customer.",

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     Contract, ContractAmendment, ContractNotice, ResolvedTerm, Revision, ServiceSubscription,
-    ServiceSubscriptionSpec, SmartService,
+    ServiceSubscriptionSpec, SmartService, StartOn,
 };
 use jiff::Timestamp;
 
@@ -206,9 +206,11 @@ pub(super) fn predecessor_at_hand(world: &ContractWorld) -> Result<(), Vec<Fault
             fault(reason, message)
         }
         Some(found) if found.facts().start.is_none() => {
-            let message = format!(
-                "the Contract {named}, named by spec.succeeds, was never accepted: see its status"
-            );
+            let why = match found.contract.spec.term.start_on {
+                Some(StartOn::Notice) => "has not started: a ContractNotice starts it",
+                None => "was never accepted: see its status",
+            };
+            let message = format!("the Contract {named}, named by spec.succeeds, {why}");
             fault(reason, message)
         }
         Some(_) => Ok(()),

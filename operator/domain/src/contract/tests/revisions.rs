@@ -114,7 +114,10 @@ fn after_the_set_was_complete_what_a_label_or_an_edit_brings_promises_nothing() 
 fn a_label_that_an_old_device_gets_after_the_start_brings_it_from_then_on_and_loses_no_evidence() {
     let mut world = labelled(&["a"]);
     let outside = device("b", &[("in", "depot")]);
-    assert!(outside.created < at(BEFORE), "it is older than the contract's set");
+    assert!(
+        outside.created < at(BEFORE),
+        "it is older than the contract's set"
+    );
     world.devices.push(outside);
     world.pass(BEFORE);
     world.pass(START);

@@ -38,6 +38,17 @@ fn a_predecessor_that_was_never_accepted_or_cannot_be_read_is_waited_for() {
         "False ContractNotFound"
     );
     assert_eq!(family.0[1].subscriptions.len(), 0);
+    let why = |family: &Family| message(&family.0[1], ConditionType::Ready);
+    assert!(why(&family).contains("was never accepted: see its status"));
+    let mut awaiting = named(&["one"]);
+    awaiting.contract.spec.term = entente_crds::v1alpha1::Term {
+        start_on: Some(entente_crds::v1alpha1::StartOn::Notice),
+        time_zone: awaiting.contract.spec.term.time_zone.clone(),
+        ..entente_crds::v1alpha1::Term::default()
+    };
+    let mut family = Family(vec![awaiting, renewal("next", "bank", &["one"])]);
+    family.settle(BEFORE);
+    assert!(why(&family).contains("has not started: a ContractNotice starts it"));
     let mut world = renewal("next", "bank", &["one"]);
     world.kin.unreadable_predecessor = Some("ServiceSubscription bank.backup.one".to_owned());
     world.pass(BEFORE);
