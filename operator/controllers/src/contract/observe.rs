@@ -42,7 +42,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         amendments,
         notices: notices(objects, &of),
         unreadable_services,
-        unreadable_amendments: unreadable_amendments(objects, &namespace),
+        unreadable_amendments: unreadable_amendments(objects, &contract),
         unreadable: unreadable_subscriptions(objects, &contract),
         unreadable_record: has_unreadable_record(objects, &contract),
         recreated: recreated
@@ -155,15 +155,19 @@ fn unreadable_services(objects: &Objects, named: &BTreeSet<&str>) -> BTreeSet<St
     unreadable.map(|name| (*name).to_owned()).collect()
 }
 
-/// Returns the names of the ContractAmendments of a namespace that cannot be read and of which there
-/// is no older version. An older one is as good, since its spec cannot be changed.
-fn unreadable_amendments(objects: &Objects, namespace: &str) -> BTreeSet<String> {
+/// Returns the names of the ContractAmendments that may be of a contract, cannot be read, and of which
+/// there is no older version. An older one is as good, since its spec cannot be changed.
+fn unreadable_amendments(objects: &Objects, contract: &Contract) -> BTreeSet<String> {
+    let own = Key::of(contract);
     let unreadable = objects.amendments.unreadable();
-    let unknown = unreadable
-        .iter()
-        .map(|it| &it.key)
-        .filter(|key| key.namespace == namespace && objects.amendments.get(key).is_none());
-    unknown.map(|key| key.name.clone()).collect()
+    let unknown = unreadable.iter().filter(|it| {
+        // An amendment cannot be edited: what it says of its contract holds, if that can be read.
+        let of = it.spec["contractRef"]["name"].as_str();
+        it.key.namespace == own.namespace
+            && of.is_none_or(|of| of == own.name)
+            && objects.amendments.get(&it.key).is_none()
+    });
+    unknown.map(|it| it.key.name.clone()).collect()
 }
 
 /// True if a Compensation of this contract cannot be read, by the contract in its name.

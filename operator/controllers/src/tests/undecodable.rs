@@ -160,6 +160,35 @@ async fn while_an_amendment_cannot_be_read_nothing_of_its_contract_changes() {
     }
 }
 
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn an_amendment_that_cannot_be_read_stops_the_contract_that_it_names_and_no_other() {
+    let mut amendment = example::banco_sul_2027_july();
+    "another".clone_into(&mut amendment.spec.contract_ref.name);
+    let name = amendment.name_any();
+    let mut process = established().await;
+    process.cluster.apply(&amendment);
+    process.kill();
+    let date = json!([7]);
+    set::<ContractAmendment>(&process, NAMESPACE, &name, "/spec/effectiveDate", &date);
+    process.start_all();
+    let says = |process: &InProcess| ready::<ContractAmendment>(process, NAMESPACE, &name);
+    let is_said = |process: &InProcess| says(process).contains("Undecodable");
+    process.until("the amendment says it", is_said).await;
+    jump_to_start(&process);
+    process.until("all is delivered", is_delivered).await;
+
+    // Of whom it is cannot be read either.
+    process.kill();
+    let whose = "/spec/contractRef/name";
+    set::<ContractAmendment>(&process, NAMESPACE, &name, whose, &json!([7]));
+    process.start_all();
+    let waits = |process: &InProcess| {
+        ready::<Contract>(process, NAMESPACE, CONTRACT).starts_with("False(Undecodable)")
+    };
+    process.until("the contract waits for it", waits).await;
+}
+
 // shows K1
 #[tokio::test(start_paused = true)]
 async fn the_withdrawal_of_a_contract_waits_for_a_subscription_that_cannot_be_read() {
