@@ -44,11 +44,13 @@ const CONNECTIONS: usize = 256;
 const REQUESTS: usize = 16;
 /// Time in which a connection shows its certificate, a head or a body is whole, or the next request comes.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Time in which the API server says who a caller is, and in which it takes an object.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Time in which requests under way may end after the signal to stop.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(15);
 /// Most bytes of the head of a request: a token may have 16 KiB.
 const HEAD: usize = 32 * 1024;
-/// Seconds after which one that found no room comes again.
+/// Seconds after which one that found no room, or no answer, comes again.
 const AGAIN: u32 = 1;
 
 #[derive(Clone)]
@@ -138,9 +140,10 @@ async fn receive(
         return refuse(events, &Problem::unavailable(AGAIN));
     };
     let authorization = text(&headers, header::AUTHORIZATION);
-    let caller = match events.caller(authorization).await {
-        Ok(caller) => caller,
-        Err(problem) => return refuse(events, &problem),
+    let caller = match timeout(PATIENCE, events.caller(authorization)).await {
+        Ok(Ok(caller)) => caller,
+        Ok(Err(problem)) => return refuse(events, &problem),
+        Err(_) => return refuse(events, &Problem::unavailable(AGAIN)),
     };
     let body = match timeout(SILENCE, to_bytes(body, MOST_BYTES)).await {
         Ok(Ok(body)) => body,
@@ -157,9 +160,11 @@ async fn receive(
         content_type: text(&headers, header::CONTENT_TYPE),
         body: &body,
     };
-    match events.take(&caller, received).await {
-        Ok(taken) => accepted(&taken),
-        Err(problem) => answer(&problem),
+    match timeout(PATIENCE, events.take(&caller, received)).await {
+        Ok(Ok(taken)) => accepted(&taken),
+        Ok(Err(problem)) => answer(&problem),
+        // The object may have been made: the same event finds it.
+        Err(_) => refuse(events, &Problem::unavailable(AGAIN)),
     }
 }
 

@@ -79,6 +79,12 @@ impl ContractEvents {
             Ok(event) => self.make(caller, received.namespace, event).await,
             Err(problem) => Err(problem.clone()),
         };
+        if let Err(problem) = &taken {
+            let (namespace, sender) = (received.namespace, caller.user());
+            let pointer = problem.faults.first().map(|fault| &*fault.pointer);
+            let reason = problem.reason;
+            info!(namespace, sender, reason, pointer, "refused an event");
+        }
         let code = match &taken {
             Ok(taken) if taken.is_new => 201,
             Ok(_) => 200,
@@ -106,7 +112,7 @@ impl ContractEvents {
     ) -> Result<Taken, Problem> {
         let plural = event.r#type.plural();
         if !self.callers.may_create(caller, namespace, plural).await? {
-            return Err(Problem::forbidden(plural, namespace));
+            return Err(Problem::forbidden(caller.user(), plural, namespace));
         }
         let object = event.object(namespace, caller.user())?;
         if object.needs_contract {
@@ -137,7 +143,7 @@ impl ContractEvents {
         match contracts.get_metadata(name).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if is_not_found(&status) => {
-                Err(Problem::contract_not_found(name))
+                Err(Problem::contract_not_found(name, namespace))
             }
             Err(error) => Err(refusal(&error).unavailable()),
         }

@@ -21,6 +21,16 @@ pub use refusal::Refusal;
 pub const MOST_BYTES: usize = 64 * 1024;
 /// The media type of an event in structured mode.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
+/// The attributes that are read.
+const ATTRIBUTES: [&str; 7] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+];
 /// The most characters of an id and of a source: those of the fields of a ContractNotice.
 const MOST_CHARACTERS: usize = 253;
 
@@ -145,6 +155,7 @@ impl<'a> Attributes<'a> {
         let r#type = self.r#type();
         let time = self.time();
         let data = self.data();
+        self.others();
         match r#type {
             Some(r#type) if self.faults.is_empty() => Ok(ContractEvent {
                 id,
@@ -160,7 +171,7 @@ impl<'a> Attributes<'a> {
 
     fn fault(&mut self, attribute: &str, message: &str) {
         self.faults.push(Fault {
-            pointer: format!("/{attribute}"),
+            pointer: format!("/{}", object::escaped(attribute)),
             detail: message.to_owned(),
         });
     }
@@ -206,6 +217,30 @@ impl<'a> Attributes<'a> {
             self.fault("time", ALLOWED_INSTANT);
         }
         text.map(str::to_owned)
+    }
+
+    /// Finds members that are no attributes, such as a misspelt `data`, whose loss would change what
+    /// the event says (CloudEvents, attribute naming convention and type system).
+    fn others(&mut self) {
+        let known = ["data", "data_base64"];
+        let event = self.event;
+        for (name, value) in event {
+            let is_attribute = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            if !name.bytes().all(is_attribute) {
+                let message = "is unknown: attributes have lower case letters and digits";
+                self.fault(name, message);
+            } else if name == "at" {
+                self.fault(name, "must be within data");
+            } else if value.is_array() || value.is_object() {
+                let message = "must be a text, a number or a boolean: what is said of the contract is within data";
+                if !ATTRIBUTES.contains(&name.as_str()) {
+                    self.fault(name, message);
+                }
+            }
+        }
     }
 
     fn data(&mut self) -> Map<String, Value> {

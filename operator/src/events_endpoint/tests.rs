@@ -20,6 +20,9 @@ fn endpoint(requests: usize) -> Router {
         let body = request.into_body().collect_bytes().await?;
         let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let user = json!({"username": "crm"});
+        if body["spec"]["token"] == "slow" {
+            std::future::pending::<()>().await;
+        }
         if path.ends_with("tokenreviews") {
             body["status"] = json!({"authenticated": true, "user": user, "audiences": ["entente"]});
         } else if path.ends_with("subjectaccessreviews") {
@@ -147,4 +150,19 @@ async fn a_body_that_does_not_come_and_a_request_too_many_are_sent_away() {
     assert_eq!((status, &body["title"]), (408, &json!("Timeout")));
     let (status, _, body) = send(&endpoint, request(started())).await;
     assert_eq!(status, 201, "the place is free again: {body}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_hangs_is_told_within_half_a_minute() {
+    let endpoint = endpoint(1);
+    let mut request = request(started());
+    let slow = HeaderValue::from_static("Bearer slow");
+    request.headers_mut().insert("authorization", slow);
+    let began = tokio::time::Instant::now();
+    let (status, headers, _) = send(&endpoint, request).await;
+    assert_eq!(
+        (status, &headers["retry-after"]),
+        (503, &HeaderValue::from_static("1"))
+    );
+    assert_eq!(began.elapsed(), Duration::from_secs(10));
 }

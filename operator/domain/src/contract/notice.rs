@@ -59,7 +59,7 @@ pub fn notice_status(
     let previous = notice.status.clone().unwrap_or_default();
     let judged = match verdict {
         Ok(instant) => {
-            let summary = done(notice.spec.r#type, *instant <= now);
+            let summary = done(notice.spec.r#type, *instant, now);
             Judged::valid(summary, "The notice is valid.")
         }
         Err(Fault { reason, message }) => Judged::refused(*reason, message.clone()),
@@ -73,22 +73,22 @@ pub fn notice_status(
     }
 }
 
-/// Returns the summary of a notice that counts.
-fn done(r#type: NoticeType, has_come: bool) -> Summary {
-    match (r#type, has_come) {
-        (NoticeType::Started, true) => {
-            Summary::done(Reason::Succeeded, "The notice has started the contract.")
-        }
-        (NoticeType::Ended, true) => {
-            Summary::done(Reason::Succeeded, "The notice has ended the contract.")
-        }
-        (NoticeType::Started, false) => Summary::done(
-            Reason::Scheduled,
-            "The notice starts the contract; its instant lies ahead.",
-        ),
-        (NoticeType::Ended, false) => Summary::done(
-            Reason::Scheduled,
-            "The notice ends the contract; its instant lies ahead.",
-        ),
-    }
+/// Returns the summary of a notice that counts, with the instant at which it does: that of a start is
+/// not always its own.
+fn done(r#type: NoticeType, instant: Timestamp, now: Timestamp) -> Summary {
+    let verb = match (r#type, instant <= now) {
+        (NoticeType::Started, true) => "has started",
+        (NoticeType::Ended, true) => "has ended",
+        (NoticeType::Started, false) => "starts",
+        (NoticeType::Ended, false) => "ends",
+    };
+    let reason = if instant <= now {
+        Reason::Succeeded
+    } else {
+        Reason::Scheduled
+    };
+    Summary::done(
+        reason,
+        format!("The notice {verb} the contract at {instant}."),
+    )
 }

@@ -15,6 +15,8 @@ pub const OBJECT_ANNOTATION: &str = "entente.dev/event";
 pub const SENDER_ANNOTATION: &str = "entente.dev/sent-by";
 /// The most characters of the contract in the name of an object.
 const MOST_OF_CONTRACT: usize = 50;
+/// The most characters of a member's name that an answer has.
+const MOST_OF_NAME: usize = 64;
 /// The digits of the digest in the name of an object.
 const DIGITS: usize = 12;
 
@@ -162,11 +164,11 @@ impl EventObject {
     /// # Errors
     /// Returns the answer to an event whose object is another one.
     pub fn check(&self, existing: &Value) -> Result<(), Problem> {
+        let is_contract = self.kind == "Contract";
         match self.compare(existing) {
             Existing::Same => Ok(()),
-            Existing::Foreign if self.kind == "Contract" => {
-                Err(Problem::owned_elsewhere(&self.name))
-            }
+            Existing::Foreign if is_contract => Err(Problem::owned_elsewhere(&self.name)),
+            Existing::Another if is_contract => Err(Problem::signed_otherwise(&self.name)),
             Existing::Another | Existing::Foreign => {
                 Err(Problem::another_content(self.kind, &self.name))
             }
@@ -185,7 +187,8 @@ impl EventObject {
 }
 
 /// Returns a member's name as a part of a JSON pointer.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
+    let name: String = name.chars().take(MOST_OF_NAME).collect();
     name.replace('~', "~0").replace('/', "~1")
 }
 

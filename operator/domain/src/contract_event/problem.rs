@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::{MEDIA_TYPE, MOST_BYTES, is_label};
 
+/// The most faults that an answer has.
+const MOST_FAULTS: usize = 32;
+
 /// A fault of one field of an event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
@@ -66,11 +69,12 @@ impl Problem {
         )
     }
 
-    pub(super) fn invalid(faults: Vec<Fault>) -> Self {
+    pub(super) fn invalid(mut faults: Vec<Fault>) -> Self {
         let detail = match faults.len() {
             1 => "The event has a fault.".to_owned(),
             count => format!("The event has {count} faults."),
         };
+        faults.truncate(MOST_FAULTS);
         Self {
             faults,
             ..Self::new(422, "Invalid", detail)
@@ -79,14 +83,14 @@ impl Problem {
 
     /// Returns the answer to a request without a valid token.
     pub fn unauthorized() -> Self {
-        let detail = "The header Authorization must have a token of a ServiceAccount for the audience entente.";
+        let detail = "The token in the header Authorization is missing, has expired, was revoked, or is not for the audience entente (kubectl create token NAME --audience=entente).";
         Self::new(401, "Unauthorized", detail)
     }
 
     /// Returns the answer to one who may not make the object.
-    pub fn forbidden(resource: &str, namespace: &str) -> Self {
+    pub fn forbidden(user: &str, resource: &str, namespace: &str) -> Self {
         let detail =
-            format!("You may not create {resource}.entente.dev in the namespace {namespace}.");
+            format!("{user} may not create {resource}.entente.dev in the namespace {namespace}.");
         Self::new(403, "Forbidden", detail)
     }
 
@@ -130,23 +134,36 @@ impl Problem {
     }
 
     /// Returns the answer to an event of a contract that does not exist.
-    pub fn contract_not_found(contract: &str) -> Self {
-        let detail = format!("There is no Contract {contract} in the namespace.");
+    pub fn contract_not_found(contract: &str, namespace: &str) -> Self {
+        let detail = format!("There is no Contract {contract} in the namespace {namespace}.");
         Self::new(404, "ContractNotFound", detail)
     }
 
     /// Returns the answer to an event whose object exists with another content.
-    pub fn another_content(kind: &str, name: &str) -> Self {
+    pub(super) fn another_content(kind: &str, name: &str) -> Self {
         let detail = format!(
-            "{kind} {name} exists with another content: this id was used for another event of this source."
+            "{kind} {name} is that of an event with this id and source that said something else. Send \
+             exactly the same event again, also with the same time, or another one with an id of its \
+             own."
+        );
+        Self::new(409, "Conflict", detail)
+    }
+
+    /// Returns the answer to a contract that was signed with another content.
+    pub(super) fn signed_otherwise(contract: &str) -> Self {
+        let detail = format!(
+            "Contract {contract} was signed with another content, and no event changes what was \
+             signed. Correct it with kubectl, or send a change for a day after its start."
         );
         Self::new(409, "Conflict", detail)
     }
 
     /// Returns the answer to a signed contract whose name others use.
-    pub fn owned_elsewhere(contract: &str) -> Self {
-        let detail =
-            format!("Contract {contract} was not made by an event, so that none changes it.");
+    pub(super) fn owned_elsewhere(contract: &str) -> Self {
+        let detail = format!(
+            "Contract {contract} was not signed by an event: a person or a pipeline keeps its spec. \
+             Events that start, change or end it are taken."
+        );
         Self::new(409, "ContractOwnedElsewhere", detail)
     }
 

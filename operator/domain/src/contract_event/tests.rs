@@ -157,6 +157,9 @@ fn refused() -> Vec<Refused> {
         ("/data", json!([1]), "must be an object"),
         ("/data_base64", json!("e30="), "must not be set"),
         ("/datacontenttype", json!("text/xml"), "application/json"),
+        ("/Data", json!({}), "lower case letters and digits"),
+        ("/at", json!("2027-04-01T00:00:00Z"), "must be within data"),
+        ("/services", json!([]), "is within data"),
     ]
 }
 

@@ -102,6 +102,24 @@ const ODD: &[Odd] = &[
         ],
         NOTICE,
     ),
+    (
+        "a trial by a newcomer: a misspelt data ended a contract at once, in place of next year",
+        TYPE,
+        &[("/Data", || json!({"at": "2028-12-31T00:00:00Z"}))],
+        Err(422),
+    ),
+    (
+        "the same, with the instant beside the data",
+        TYPE,
+        &[("/at", || json!("2028-12-31T00:00:00Z"))],
+        Err(422),
+    ),
+    (
+        "what is said of a contract beside the data",
+        TYPE,
+        &[("/services", || json!([{"name": "backup"}]))],
+        Err(422),
+    ),
 ];
 
 fn event(changes: &[Change]) -> Value {
