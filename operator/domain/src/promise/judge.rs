@@ -62,16 +62,13 @@ pub fn judge(
         .filter(|revision| revision.promised)
         .map(AsRef::as_ref)
         .collect();
-    // Promises whose entry was dropped from the spec are history and stay as they were.
-    let mut promises: Vec<Promise> = previous
-        .iter()
-        .filter(|promise| {
-            !entries
-                .iter()
-                .any(|entry| entry.effective == promise.effective)
-        })
-        .cloned()
-        .collect();
+    // Promises whose entry was dropped from the spec are history and stay as they were, but for those
+    // that were taken back before their instant.
+    let is_history = |promise: &&Promise| {
+        let has_entry = entries.iter().any(|it| it.effective == promise.effective);
+        !has_entry && !never_began(promise)
+    };
+    let mut promises: Vec<Promise> = previous.iter().filter(is_history).cloned().collect();
     for revision in entries {
         let (established, effective) = (circumstances.established, revision.effective);
         // A status that was restored is older than what has happened.
@@ -96,17 +93,27 @@ pub fn judge(
     promises
 }
 
-/// Drops history beyond the number that a status may have: the oldest promises that are settled and
-/// whose entry is gone, and of these first the ones that were not missed.
+/// True if a promise was never looked at since its instant: its amendment was withdrawn, or the start of
+/// its contract moved, before that.
+fn never_began(promise: &Promise) -> bool {
+    promise.state == PromiseState::Open
+        && promise.closed.is_none()
+        && promise.delays.is_empty()
+        && promise.emitted.is_empty()
+}
+
+/// Drops history beyond the number that a status may have: the oldest promises whose entry is gone, and
+/// of these first the ones that are settled and were not missed, and last those that are not settled: a
+/// status can always be written.
 fn forget_the_oldest(promises: &mut Vec<Promise>, subscription: &ServiceSubscription) {
     while promises.len() > MOST_PROMISES {
-        let is_history = |promise: &Promise| {
-            promise.closed.is_some() && revision_of(subscription, promise.effective).is_none()
-        };
+        let is_gone = |promise: &Promise| revision_of(subscription, promise.effective).is_none();
+        let is_settled = |promise: &Promise| is_gone(promise) && promise.closed.is_some();
         let position = promises
             .iter()
-            .position(|it| is_history(it) && it.state != PromiseState::Missed)
-            .or_else(|| promises.iter().position(is_history));
+            .position(|it| is_settled(it) && it.state != PromiseState::Missed)
+            .or_else(|| promises.iter().position(is_settled))
+            .or_else(|| promises.iter().position(is_gone));
         let Some(position) = position else { return };
         promises.remove(position);
     }

@@ -276,20 +276,47 @@ fn of_a_long_history_the_oldest_that_owes_nothing_is_forgotten_first_and_a_debt_
 
 // shows D8
 #[test]
-fn promises_that_are_open_are_never_forgotten_however_many_there_are() {
+fn a_promise_that_was_taken_back_before_its_instant_is_forgotten_and_one_that_began_is_not() {
     let mut one = promised();
-    let mut open = Vec::new();
-    for at in -20..-3 {
-        let mut promise = history(at, PromiseState::Open);
-        promise.closed = None;
-        open.push(promise);
-    }
+    let open = |at| Promise {
+        closed: None,
+        ..history(at, PromiseState::Open)
+    };
+    let mut promises: Vec<Promise> = (-20..-3).chain(500..520).map(open).collect();
+    let mut begun = open(-2);
+    begun.delays.push(not_observed(second(-2), second(-1)));
+    promises.push(begun);
     one.status = Some(ServiceSubscriptionStatus {
-        promises: open,
+        promises,
         ..ServiceSubscriptionStatus::default()
     });
     look(&mut one, 0, None, OFF);
-    assert_eq!(one.status.expect("a status").promises.len(), 18);
+    let left = &one.status.as_ref().expect("a status").promises;
+    let effective: Vec<Timestamp> = left.iter().map(|it| it.effective).collect();
+    assert_eq!(effective, [second(-2), second(0)]);
+}
+
+// shows D8
+#[test]
+fn a_status_never_has_more_promises_than_it_may_whatever_state_they_are_in() {
+    for state in [PromiseState::Open, PromiseState::Missed, PromiseState::Kept] {
+        for closed in [None, Some(second(-1))] {
+            let mut one = promised();
+            let begun = (-40..-3).map(|at| Promise {
+                closed,
+                delays: vec![not_observed(second(at), second(at + 1))],
+                ..history(at, state)
+            });
+            one.status = Some(ServiceSubscriptionStatus {
+                promises: begun.collect(),
+                ..ServiceSubscriptionStatus::default()
+            });
+            look(&mut one, 0, None, OFF);
+            let left = one.status.expect("a status").promises;
+            assert_eq!(left.len(), 16, "{state:?} {closed:?}");
+            assert_eq!(left[15].effective, second(0), "{state:?} {closed:?}");
+        }
+    }
 }
 
 fn record(name: &str, of: &str, promised: i64) -> CompensationRecord {
