@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::{ServerInstance, ServiceSubscription, SmartService};
 
 use crate::delivery::{
     DeviceSnapshot, Exchange, Intent, ResolvedServer, ResolvedSubscription, leaving::leaving,
-    observations::record::may_exist, resolve::turns,
+    observations::record::may_exist,
 };
 
 /// Returns the fate of the instance in status; `None` if it is the wanted one, or is none of a change
@@ -43,7 +43,9 @@ pub(in crate::delivery) fn exchange_of(
         if is_wanted && !has_own {
             return Some(Exchange::Returns);
         }
-        let serves = turns::has_moved(snapshot, &resolved.name, left);
+        // Once the first one is being removed, the one that took its place serves, and the next one
+        // waits. One that was never on is removed as ever, while the first one serves.
+        let serves = left.ended.is_some();
         return (recorded.is_some() && serves).then_some(Exchange::Waits);
     }
     let recorded = recorded?;

@@ -242,6 +242,16 @@ fn a_third_service_waits_for_the_removal_of_the_first_and_goes_on_with_it() {
 
 // shows C11
 #[test]
+fn a_second_service_that_never_worked_makes_way_for_a_third_while_the_first_one_serves() {
+    let events = [(0, Event::Refuses(0))];
+    let services = ["other-backup", "data-backup", "cloud"];
+    let world = living(&services, false, &events);
+    assert_one_serves(&world, "the second one was refused after the switch");
+    assert_settled(&world);
+}
+
+// shows C11
+#[test]
 fn a_third_contract_that_comes_first_ends_the_one_that_serves_on() {
     let events = [
         (0, Event::PrinterDown(FailureKind::Unreachable)),
