@@ -185,10 +185,13 @@ fn circle(world: &ContractWorld, named: &str) -> Option<String> {
 }
 
 /// Checks that the contract that is succeeded is at hand, unless it was before: it may be deleted
-/// once it was accepted.
+/// once it was accepted. That it was is in the status, or in the subscriptions that came back from a
+/// backup without it.
 pub(super) fn predecessor_at_hand(world: &ContractWorld) -> Result<(), Vec<Fault>> {
     let contract = &world.contract;
-    let Some(named) = predecessor(contract).filter(|_| !is_accepted(contract)) else {
+    let has_taken_over = world.own().any(|found| found.spec.origin.is_some());
+    let was_accepted = is_accepted(contract) || has_taken_over;
+    let Some(named) = predecessor(contract).filter(|_| !was_accepted) else {
         return Ok(());
     };
     let fault = |reason, message| Err(vec![Fault { reason, message }]);

@@ -93,6 +93,29 @@ fn what_comes_back_is_adopted_as_it_was_and_owes_nothing_for_the_past() {
     assert_eq!(world.judged(RESTORED, Some(RESTORED)), closed);
 }
 
+// shows K5 K2
+#[test]
+fn a_renewal_comes_back_although_the_contract_before_it_was_deleted_long_ago() {
+    let mut family = Family(vec![named(&["one"]), renewal("next", "bank", &["one"])]);
+    for now in [BEFORE, DURING, AFTER] {
+        family.settle(now);
+    }
+    let origin = family.origin("next.backup.one").map(|it| it.0.to_owned());
+    assert_eq!(origin.as_deref(), Some("bank"));
+    family.0.remove(0);
+    let before = revisions(&family.0[0]);
+    family.0[0].restore("2030-06-01T00:00:00Z");
+    let resolved = family.pass(0, "2030-06-01T00:00:00Z");
+    assert!(resolved.changes.create.is_empty() && resolved.changes.delete.is_empty());
+    assert_eq!(resolved.changes.update.len(), 1, "it is adopted");
+    assert_eq!(revisions(&family.0[0]), before);
+    family.settle("2030-06-01T00:00:00Z");
+    let after = family.origin("next.backup.one").map(|it| it.0.to_owned());
+    assert_eq!(after, origin);
+    let resolved = resolve(&family.0[0], at("2030-06-01T00:00:00Z"));
+    assert!(resolved.accepted.is_ok() && resolved.refs.is_ok());
+}
+
 // shows K5
 #[test]
 fn a_promise_that_lay_ahead_when_everything_came_back_is_judged_as_ever() {
