@@ -9,6 +9,7 @@ use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::item_key::ItemKind;
 use entente_crds::v1alpha1::{
     Condition, Contract, Item, ItemState, ResolvedTerm, ServiceSubscription,
+    ServiceSubscriptionSpec,
 };
 use jiff::Timestamp;
 
@@ -92,7 +93,7 @@ pub(super) fn subscription_states(
         }
         let state = match own.get(name) {
             None if unreadable.contains(*name) => state_of_unreadable(desired),
-            found => state_of(found.copied(), desired),
+            found => state_of(found.copied(), desired, now),
         };
         let key = (&*desired.spec.device_ref.name, &*desired.spec.service_name);
         wanted.push(match excepted.remove(&key) {
@@ -103,7 +104,7 @@ pub(super) fn subscription_states(
     let kept = own.iter().filter(|(name, found)| {
         !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
     });
-    let kept = kept.map(|(_, found)| state_of_existing(found, true));
+    let kept = kept.map(|(_, found)| state_of_existing(found, true, now));
     let exceptions = excepted.into_iter().map(|((device, service), reason)| {
         let state = SubscriptionState {
             device: device.to_owned(),
@@ -139,13 +140,14 @@ fn state_of_unreadable(desired: &DesiredSubscription) -> SubscriptionState {
     SubscriptionState {
         reason: Reason::Undecodable.as_str().to_owned(),
         progress: Progress::Failing,
-        ..state_of(None, desired)
+        ..state_of(None, desired, Timestamp::MAX)
     }
 }
 
 fn state_of(
     found: Option<&ServiceSubscription>,
     desired: &DesiredSubscription,
+    now: Timestamp,
 ) -> SubscriptionState {
     let live = found.filter(|found| !is_terminating(found));
     live.map_or_else(
@@ -157,14 +159,46 @@ fn state_of(
             settled: false,
             silent: false,
         },
-        |live| state_of_existing(live, live.spec == desired.spec),
+        |live| state_of_existing(live, is_written(live, desired, now), now),
     )
 }
 
-fn state_of_existing(found: &ServiceSubscription, written: bool) -> SubscriptionState {
-    let holds = |condition| {
-        current(found, condition).is_some_and(|said| said.status == Status::True.as_str())
+/// True if a subscription is what it has to be, or differs in what is not in force: an amendment that
+/// lies ahead takes nothing back that was delivered.
+fn is_written(live: &ServiceSubscription, desired: &DesiredSubscription, now: Timestamp) -> bool {
+    let (live, desired) = (&live.spec, &desired.spec);
+    let of_now = in_force(&live.revisions, now);
+    let differs_ahead = || {
+        let otherwise = ServiceSubscriptionSpec {
+            revisions: desired.revisions.clone(),
+            ..live.clone()
+        };
+        otherwise == *desired && of_now.is_some() && of_now == in_force(&desired.revisions, now)
     };
+    live == desired || differs_ahead()
+}
+
+/// True if a condition holds of what is in force. One of an earlier generation does if it has held since
+/// that began: what was written since lies ahead.
+fn holds(found: &ServiceSubscription, condition: ConditionType, now: Timestamp) -> bool {
+    let status = found.status.as_ref();
+    let said = status.and_then(|status| find(&status.conditions, condition));
+    said.is_some_and(|said| {
+        let is_current = said.observed_generation == found.metadata.generation;
+        let began_before = || {
+            in_force(&found.spec.revisions, now)
+                .is_some_and(|it| it.effective < said.last_transition_time.0)
+        };
+        said.status == Status::True.as_str() && (is_current || began_before())
+    })
+}
+
+fn state_of_existing(
+    found: &ServiceSubscription,
+    written: bool,
+    now: Timestamp,
+) -> SubscriptionState {
+    let holds = |condition| holds(found, condition, now);
     let progress = match (written, holds(ConditionType::Delivered), is_failing(found)) {
         (false, ..) => Progress::Unwritten,
         (true, true, _) => Progress::Delivered,

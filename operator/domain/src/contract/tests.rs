@@ -324,7 +324,8 @@ impl ContractWorld {
     fn say(&mut self, name: &str, ready: (bool, Reason), delivered: (bool, Reason)) {
         let found = self.existing(name);
         let generation = found.metadata.generation;
-        let conditions = ConditionSet::new(&[], generation, at(START))
+        let after = at(START) + SignedDuration::from_secs(1);
+        let conditions = ConditionSet::new(&[], generation, after)
             .with(ConditionType::Ready, Status::from(ready.0), ready.1, "said")
             .with(
                 ConditionType::Delivered,

@@ -449,6 +449,41 @@ fn an_amendment_that_is_older_than_its_contract_promises_nothing_before_it() {
     assert_eq!(promised, [false, false, true]);
 }
 
+// shows K2
+#[test]
+fn an_amendment_that_lies_ahead_takes_nothing_back_that_was_delivered() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.pass(START);
+    for name in ["bank.backup.a", "bank.backup.b"] {
+        world.deliver(name);
+    }
+    let delivered = "True Delivered";
+    world.pass(DURING);
+    assert_eq!(said(&world, ConditionType::Ready), delivered);
+    world.amend(
+        "october",
+        "2027-06-01T00:00:00Z",
+        "2027-10-01",
+        vec![threshold("10")],
+    );
+    // In the pass that writes it, and until delivery has looked at it.
+    for now in ["2027-06-01T00:00:01Z", "2027-06-01T00:00:02Z"] {
+        world.pass(now);
+        assert_eq!(said(&world, ConditionType::Ready), delivered, "{now}");
+    }
+    let found = world.subscriptions[0].clone();
+    let generations = |it: &ServiceSubscription| {
+        let said = find(&it.status.as_ref()?.conditions, ConditionType::Ready)?;
+        Some((said.observed_generation, it.metadata.generation))
+    };
+    let (observed, generation) = generations(&found).expect("a condition");
+    assert!(observed < generation, "delivery has not looked at it");
+    world.pass("2027-10-01T00:00:00Z");
+    world.pass("2027-10-01T04:00:00Z");
+    assert!(said(&world, ConditionType::Ready).starts_with("False"));
+}
+
 // shows B2 B5
 #[test]
 fn a_withdrawal_by_a_label_is_held_although_an_amendment_brings_the_device_back() {
