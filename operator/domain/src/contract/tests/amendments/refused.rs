@@ -157,7 +157,7 @@ fn of_two_amendments_of_one_instant_that_change_the_same_the_younger_one_is_refu
                 assert_eq!(said, "False AmendmentsConflict");
                 let words = format!(
                     "spec.{field} is changed at the same instant by ContractAmendment older, which is \
-                     older: delete one of the two or give it another date"
+                     older, or of the same second and first by name: delete one of the two or give it another date"
                 );
                 assert_eq!(message.trim_end_matches('.'), words);
             }
