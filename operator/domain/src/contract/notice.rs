@@ -59,7 +59,7 @@ pub fn notice_status(
     let previous = notice.status.clone().unwrap_or_default();
     let judged = match verdict {
         Ok(instant) => {
-            let summary = done(notice.spec.r#type, *instant, now);
+            let summary = done(notice, *instant, now);
             Judged::valid(summary, "The notice is valid.")
         }
         Err(Fault { reason, message }) => Judged::refused(*reason, message.clone()),
@@ -73,10 +73,10 @@ pub fn notice_status(
     }
 }
 
-/// Returns the summary of a notice that counts, with the instant at which it does: that of a start is
-/// not always its own.
-fn done(r#type: NoticeType, instant: Timestamp, now: Timestamp) -> Summary {
-    let verb = match (r#type, instant <= now) {
+/// Returns the summary of a notice that counts, at an instant that is not always its own. A message has
+/// no instant: those are in the term.
+fn done(notice: &ContractNotice, instant: Timestamp, now: Timestamp) -> Summary {
+    let verb = match (notice.spec.r#type, instant <= now) {
         (NoticeType::Started, true) => "has started",
         (NoticeType::Ended, true) => "has ended",
         (NoticeType::Started, false) => "starts",
@@ -87,8 +87,15 @@ fn done(r#type: NoticeType, instant: Timestamp, now: Timestamp) -> Summary {
     } else {
         Reason::Scheduled
     };
-    Summary::done(
-        reason,
-        format!("The notice {verb} the contract at {instant}."),
-    )
+    let is_its_own = notice
+        .spec
+        .at
+        .parse()
+        .is_ok_and(|at: Timestamp| at == instant);
+    let when = if is_its_own {
+        ""
+    } else {
+        ", at another instant than its own: status.term of the Contract has it"
+    };
+    Summary::done(reason, format!("The notice {verb} the contract{when}."))
 }

@@ -321,7 +321,7 @@ impl<'a> Reading<'a> {
             let is_the_one = by.as_deref() == Some(report.name);
             let verdict = match end {
                 Some(end) if is_the_one => Ok(end),
-                _ => Err(self.past_end(end, by.as_deref())),
+                _ => Err(self.past_end(by.as_deref())),
             };
             verdicts.insert(report.name.to_owned(), verdict);
         }
@@ -338,7 +338,7 @@ impl<'a> Reading<'a> {
                 Some(term) if by == Some(report.name) => Ok(term.start),
                 _ if is_by_date => Err(self.not_expected()),
                 _ if has_begun => Err(self.already_started(by)),
-                _ => Err(self.past_end(term.and_then(|term| term.end), ended_by)),
+                _ => Err(self.past_end(ended_by)),
             };
             found.verdicts.insert(report.name.to_owned(), verdict);
         }
@@ -367,15 +367,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn past_end(&self, end: Option<Timestamp>, by: Option<&str>) -> Fault {
+    fn past_end(&self, by: Option<&str>) -> Fault {
         let by = by.map(|by| format!(", by ContractNotice {by}"));
-        let at = end.map(|end| format!(" at {end}"));
         Fault {
             reason: Reason::PastEnd,
             message: format!(
-                "Contract {} ends{}{}: that is not later than this",
+                "Contract {} has ended, or ends, before that{}: status.term of it has the instant",
                 name_of(self.contract),
-                at.unwrap_or_default(),
                 by.unwrap_or_default()
             ),
         }

@@ -343,8 +343,8 @@ fn of_several_ends_the_earliest_counts() {
     assert_eq!(accepted(&world, "october"), "True Valid");
     assert_eq!(
         verdict(&world, "after-all").2,
-        "Contract bank ends at 2027-10-01T00:00:00Z, by ContractNotice october: that is not later \
-         than this."
+        "Contract bank has ended, or ends, before that, by ContractNotice october: status.term of \
+         it has the instant."
     );
 }
 
