@@ -77,7 +77,10 @@ impl Report<'_> {
         if wanted_before != Some(item.desired_digest) && is_newer {
             previous.own = wanted_before;
         }
-        if item.state == ItemState::Effective || previous.own == Some(item.desired_digest) {
+        // What was sent to another machine is not on this one.
+        let is_elsewhere = previous.unsaved == Some(Unsaved::AnotherMachine);
+        let is_wanted = previous.own == Some(item.desired_digest);
+        if item.state == ItemState::Effective || is_wanted || is_elsewhere {
             previous.own = None;
         }
         Some(previous)

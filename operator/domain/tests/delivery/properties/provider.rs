@@ -252,6 +252,13 @@ fn a_second_service_that_never_worked_makes_way_for_a_third_while_the_first_one_
 
 // shows C11
 #[test]
+fn a_machine_that_is_replaced_while_its_service_is_suspended_is_reported_the_same_twice() {
+    let events = [(0, Event::Suspended(0)), (0, Event::DeviceReplaced)];
+    assert_settled(&living(&["data-backup", "other-backup"], false, &events));
+}
+
+// shows C11
+#[test]
 fn a_third_contract_that_comes_first_ends_the_one_that_serves_on() {
     let events = [
         (0, Event::PrinterDown(FailureKind::Unreachable)),
