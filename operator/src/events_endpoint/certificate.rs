@@ -257,6 +257,7 @@ mod tests {
         certificate.refresh().await.unwrap();
         assert!(Arc::ptr_eq(&renewed, &in_use(&certificate)), "as before");
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_certificate_that_is_not_there_is_awaited_and_told() {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -6,14 +6,15 @@
 //! `contract_events`.
 
 use std::{
-    collections::HashMap,
-    hash::Hash,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use entente_crds::GROUP;
-use entente_domain::contract_event::{Problem, Refusal};
+use entente_domain::{
+    contract_event::{Problem, Refusal},
+    expiring::ExpiringMap,
+};
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
@@ -28,7 +29,7 @@ use tracing::warn;
 const AUDIENCE: &str = "entente";
 /// Time for which an answer of the API server is used.
 const KEPT: Duration = Duration::from_secs(10);
-/// The most answers that are kept; when there are more, all are forgotten.
+/// The most answers of each kind that are kept; at the bound the oldest are forgotten.
 const MOST: usize = 1024;
 /// The most bytes of a token.
 const MOST_OF_TOKEN: usize = 16 * 1024;
@@ -176,29 +177,23 @@ fn not_now(error: &kube::Error) -> Problem {
 
 /// Answers of the last ten seconds.
 #[derive(Debug)]
-struct Recent<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+struct Recent<K, V>(Mutex<ExpiringMap<K, V, Instant>>);
 
-impl<K, V> Default for Recent<K, V> {
+impl<K: Ord, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self(Mutex::new(ExpiringMap::new(MOST, |_, _| false)))
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Recent<K, V> {
+impl<K: Ord, V: Clone> Recent<K, V> {
     fn get(&self, key: &K) -> Option<V> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, value) = kept.get(key)?;
-        (at.elapsed() < KEPT).then(|| value.clone())
+        kept.get(key, Instant::now()).cloned()
     }
 
     fn put(&self, key: K, value: V) {
+        let now = Instant::now();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST {
-            kept.retain(|_, (at, _)| at.elapsed() < KEPT);
-        }
-        if kept.len() >= MOST {
-            kept.clear();
-        }
-        kept.insert(key, (Instant::now(), value));
+        kept.insert(key, value, now, now + KEPT);
     }
 }

@@ -87,6 +87,12 @@ impl Bench {
         );
     }
 
+    /// Answers a creation: an object of that name exists.
+    async fn say_it_exists(&mut self) {
+        let asked = self.api.next().await;
+        asked.refuse(409, "AlreadyExists", "exists");
+    }
+
     /// Answers everything up to the creation, which it returns.
     async fn until_creation(&mut self) -> Asked {
         self.let_in().await;
@@ -151,11 +157,7 @@ async fn an_event_becomes_its_object_once_and_says_where_it_is() {
     // The same once more: caller and right are known for ten seconds.
     let again = bench.send(&started());
     bench.show_contract().await;
-    bench
-        .api
-        .next()
-        .await
-        .refuse(409, "AlreadyExists", "exists");
+    bench.say_it_exists().await;
     let asked = bench.api.next().await;
     assert_eq!(asked.target, format!("{NOTICES}/{NAME}"));
     asked.answer(200, &made);
@@ -209,11 +211,7 @@ async fn an_object_of_that_name_with_another_content_is_never_taken_for_the_even
         if event["type"] == started()["type"] {
             bench.show_contract().await;
         }
-        bench
-            .api
-            .next()
-            .await
-            .refuse(409, "AlreadyExists", "exists");
+        bench.say_it_exists().await;
         bench.api.next().await.answer(200, &found);
         let problem = sent.await.unwrap().unwrap_err();
         assert_eq!(
@@ -226,11 +224,7 @@ async fn an_object_of_that_name_with_another_content_is_never_taken_for_the_even
     let mut bench = Bench::new();
     let sent = bench.send(&signed());
     bench.let_in().await;
-    bench
-        .api
-        .next()
-        .await
-        .refuse(409, "AlreadyExists", "exists");
+    bench.say_it_exists().await;
     let mut going = existing(json!({"entente.dev/event": "0"}));
     going["metadata"]["deletionTimestamp"] = json!("2027-04-01T00:00:00Z");
     bench.api.next().await.answer(200, &going);

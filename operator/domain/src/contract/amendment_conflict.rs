@@ -22,7 +22,8 @@ pub(super) fn conflict(older: &ContractAmendment, younger: &ContractAmendment) -
         reason: Reason::AmendmentsConflict,
         message: format!(
             "spec.{field} is changed at the same instant by ContractAmendment {older_name}, which \
-             is older, or of the same second and first by name: delete one of the two or give it another date"
+             is older, or of the same second and first by name: delete one of the two or give it \
+             another date"
         ),
     })
 }

@@ -3,6 +3,7 @@
 //! Decides status, title and detail. A detail must never have a part of the body but for the names of
 //! its fields, the values that are allowed, and what the API server says of a field, bounded.
 
+use entente_crds::bounded::cut;
 use serde_json::{Value, json};
 
 use super::{MEDIA_TYPE, MOST_BYTES, is_label};
@@ -34,6 +35,11 @@ pub struct Problem {
     pub retry_after: Option<u32>,
 }
 
+/// Returns the beginning of a text that comes from outside, as a person may read it.
+pub(super) fn told(text: &str, most: usize) -> String {
+    cut(text.chars().take(most).collect(), most)
+}
+
 impl Problem {
     fn new(status: u16, reason: &'static str, detail: impl Into<String>) -> Self {
         Self {
@@ -52,11 +58,7 @@ impl Problem {
     }
 
     pub(super) fn media_type(found: &str) -> Self {
-        let found: String = found
-            .chars()
-            .take(64)
-            .filter(|it| !it.is_control())
-            .collect();
+        let found = told(found, 64);
         let detail = format!("Content-Type is \"{found}\": must be {MEDIA_TYPE}.");
         Self::new(415, "UnsupportedMediaType", detail)
     }

@@ -3,7 +3,7 @@
 //! Decides which field of the event was at fault, and whether to send it again helps. It must never
 //! blame the sender for what the operator may not do, nor for a server that is busy.
 
-use super::problem::{Fault, Problem};
+use super::problem::{Fault, Problem, told};
 use super::{ContractEvent, EventObject};
 
 /// The most characters of what the API server says of one field.
@@ -103,10 +103,7 @@ impl ContractEvent {
 }
 
 fn bounded(text: &str) -> String {
-    let clean = text
-        .chars()
-        .map(|it| if it.is_control() { ' ' } else { it });
-    clean.take(MOST_OF_MESSAGE).collect()
+    told(text, MOST_OF_MESSAGE)
 }
 
 #[cfg(test)]
