@@ -34,10 +34,11 @@ use crate::schema;
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.subscriptions.summary"),
-    printcolumn(name = "START", type_ = "string", json_path = ".spec.term['startDate','startTime','startOn']"),
+    printcolumn(name = "START", type_ = "string", json_path = ".status.starts"),
     printcolumn(name = "NEXT", type_ = "string", json_path = ".status.nextTransition"),
+    printcolumn(name = "TO", type_ = "string", json_path = ".status.nextTransitionTo"),
     printcolumn(name = "OWED", type_ = "string", json_path = ".status.owed.summary"),
-    printcolumn(name = "END", type_ = "string", json_path = ".spec.term['endDate','endTime','duration']", priority = 1),
+    printcolumn(name = "END", type_ = "string", json_path = ".status.ends", priority = 1),
     printcolumn(name = "INFORCE", type_ = "string", json_path = ".status.conditions[?(@.type==\"InForce\")].status", priority = 1),
     printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -390,9 +391,22 @@ pub struct ContractStatus {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub upcoming: Vec<UpcomingChange>,
+    /// The first day of the term in its time zone, such as "2027-04-01"; with the time of day, such as
+    /// "2027-04-12T14:30", if it does not begin with the day. While that is not known it is the start
+    /// as the spec says it, such as "Notice".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Text<64>>,
+    /// The last day of the term in its time zone; with the time of day at which it ends, if it does not
+    /// end with the day. While that is not known it is the end as the spec says it, such as "P3Y".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Text<64>>,
     /// The next instant at which something begins, changes or ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<jiff::Timestamp>,
+    /// State that the contract changes to then; of several the one that says most: Succeeded, Ended,
+    /// Amended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_transition_to: Option<TransitionTo>,
     /// Name of the contract that it was accepted to succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -405,7 +419,8 @@ pub struct ContractStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10))]
     pub promises_from: Option<String>,
-    /// The last 5 changes of the contract: it came in force, was amended, or ended; newest first.
+    /// The last 5 changes of the contract: it came in force, was amended, was succeeded by another one,
+    /// or ended; newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -503,7 +518,7 @@ pub struct Amount {
     pub value: String,
 }
 
-/// A change of InForce.
+/// A change of a contract.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
@@ -514,9 +529,12 @@ pub struct Transition {
     /// Name of the ContractAmendment that changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amendment: Option<Text<253>>,
+    /// Name of the Contract that took services over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Text<63>>,
 }
 
-/// State that a contract changed to.
+/// State that a contract changed to, or changes to next.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum TransitionTo {
     /// Now lies inside the term.
@@ -524,6 +542,11 @@ pub enum TransitionTo {
     InForce,
     /// An amendment came in force.
     Amended,
+    /// Another contract took services over, by its `succeeds`.
+    Succeeded,
     /// The term is over.
     Ended,
+    /// The last moment at which a notice was expected to start the contract (`term.startBy`). It is never
+    /// in the history.
+    StartExpected,
 }

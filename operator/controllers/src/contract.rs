@@ -326,11 +326,44 @@ impl Contracts {
                 "A promise of this term was missed.",
             ),
         ];
+        let about = after.object_ref(&());
         for (_, reason, note) in facts.into_iter().filter(|(happened, ..)| *happened) {
-            self.context
-                .events
-                .publish(&after.object_ref(&()), reason, note, None);
+            self.context.events.publish(&about, reason, note, None);
         }
+        let before = before.and_then(|before| before.status.as_ref());
+        let (Some(before), Some(status)) = (before, &after.status) else {
+            return;
+        };
+        for note in self.withdrawn(after, before) {
+            let reason = EventReason::AmendmentWithdrawn;
+            self.context.events.publish(&about, reason, &note, None);
+        }
+        for note in taken_over(before, status) {
+            let reason = EventReason::ContractSucceeded;
+            self.context.events.publish(&about, reason, &note, None);
+        }
+    }
+
+    /// Returns a sentence for each amendment that was deleted while its instant lay ahead.
+    fn withdrawn(&self, contract: &Contract, before: &ContractStatus) -> Vec<String> {
+        let now = self.context.clock.now();
+        let namespace = contract.namespace().unwrap_or_default();
+        let ahead = before.upcoming.iter().filter(|it| it.effective > now);
+        let withdrawn = ahead.filter(|it| {
+            let key = Key {
+                namespace: namespace.clone(),
+                name: it.amendment.to_string(),
+            };
+            let found = self.objects.amendments.get(&key);
+            found.is_none_or(|found| found.metadata.deletion_timestamp.is_some())
+        });
+        let notes = withdrawn.map(|it| {
+            format!(
+                "ContractAmendment {} was deleted before its instant: nothing of it happens.",
+                it.amendment
+            )
+        });
+        notes.collect()
     }
 
     fn forget(&self, key: &Key) {
@@ -346,6 +379,16 @@ impl Contracts {
                 .retain(|name| name.namespace != key.namespace || !name.name.starts_with(&prefix));
         }
     }
+}
+
+/// Returns a sentence for each contract that has taken services over since.
+fn taken_over(before: &ContractStatus, after: &ContractStatus) -> Vec<String> {
+    let news = after.history.iter();
+    let news = news.filter(|it| !before.history.contains(it));
+    let successors = news.filter_map(|it| it.successor.as_ref());
+    let notes =
+        successors.map(|it| format!("Contract {it} has taken services over from this one."));
+    notes.collect()
 }
 
 /// Returns the part of the conditions that somebody may wait for: types, statuses, reasons and

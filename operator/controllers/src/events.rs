@@ -65,10 +65,14 @@ reasons! {
     ContractStarted => Normal, Start;
     /// The term of a Contract is over.
     ContractEnded => Normal, End;
+    /// Another Contract took services of a Contract over.
+    ContractSucceeded => Normal, End;
     /// A ContractAmendment is valid; what it changes is written into the subscriptions.
     AmendmentAccepted => Normal, Validate;
     /// A ContractAmendment is refused and changes nothing.
     AmendmentRefused => Warning, Validate;
+    /// A ContractAmendment was deleted before its instant: nothing of it happens.
+    AmendmentWithdrawn => Normal, Schedule;
     /// A ContractAmendment is in force.
     ContractAmended => Normal, Start;
     /// A ContractNotice starts or ends its Contract.

@@ -37,6 +37,7 @@ mod subscriptions;
 mod succession;
 mod terms;
 mod timeline;
+mod transitions;
 mod wake;
 
 #[cfg(test)]
@@ -61,7 +62,9 @@ use kube::Resource;
 
 use crate::listing::some_of;
 
-pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found, not_written};
+pub use amendment::{
+    AcceptedAmendment, AmendmentVerdict, amendment_status, contract_not_found, not_written,
+};
 pub use notice::{notice_of_no_contract, notice_status};
 pub use notices::{Awaited, NoticeVerdict};
 pub use report::{WriteOutcome, report};
@@ -383,8 +386,17 @@ pub struct ResolvedContract {
     /// True if the contract is being deleted and none of its subscriptions exists any more, one
     /// that cannot be read included.
     pub done: bool,
-    /// Start of the subscription that succeeds, by the name of each that is succeeded.
-    pub succeeded: BTreeMap<String, Timestamp>,
+    /// The takeover of each subscription that another contract succeeds, by its name.
+    pub succeeded: BTreeMap<String, Takeover>,
+}
+
+/// A contract takes a subscription over from the one that it succeeds.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Takeover {
+    /// Start of the subscription that succeeds.
+    pub at: Timestamp,
+    /// Name of its contract.
+    pub by: String,
 }
 
 impl ResolvedContract {

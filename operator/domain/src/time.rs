@@ -116,6 +116,37 @@ pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
     instant.unwrap_or(beyond)
 }
 
+/// Returns the local date that begins at an instant, such as `2027-04-01`; with the time of day, such as
+/// `2027-04-12T14:30`, if none does.
+pub fn local_start(instant: Timestamp, zone: &TimeZone) -> String {
+    let date = instant.to_zoned(zone.clone()).date();
+    if start_of_date(date, zone) == instant {
+        date.to_string()
+    } else {
+        local_time(instant, zone)
+    }
+}
+
+/// Returns the local date that ends at an instant, such as `2030-03-31`; with the time of day, such as
+/// `2030-03-31T18:00`, if none does.
+pub fn local_end(instant: Timestamp, zone: &TimeZone) -> String {
+    let next = instant.to_zoned(zone.clone()).date();
+    match next.yesterday() {
+        Ok(last) if start_of_date(next, zone) == instant => last.to_string(),
+        _ => local_time(instant, zone),
+    }
+}
+
+/// Writes a local time to the minute, or as precisely as it is.
+fn local_time(instant: Timestamp, zone: &TimeZone) -> String {
+    let local = instant.to_zoned(zone.clone()).datetime();
+    if local.second() == 0 && local.subsec_nanosecond() == 0 {
+        local.strftime("%Y-%m-%dT%H:%M").to_string()
+    } else {
+        local.to_string()
+    }
+}
+
 /// Fault of a date of a contract.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TermError {

@@ -131,6 +131,10 @@ async fn a_renewal_keeps_every_instance_and_sends_only_what_differs() {
     );
     assert!(sent.values().all(|times| *times == 1), "{sent:#?}");
     process.let_pass(Duration::from_mins(1)).await;
+    assert_eq!(
+        process.cluster.notes("ContractSucceeded"),
+        ["Contract banco-sul-2030 has taken services over from this one."]
+    );
     process.cluster.forget_requests();
     process.let_pass(Duration::from_hours(6)).await;
     assert_eq!(process.cluster.writes(), [""; 0], "and then it rests");

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::ServiceSubscriptionSpec;
+use entente_crds::v1alpha1::{
+    AmendedDevices, AmendedService, ContractAmendment, Devices, ServiceSubscriptionSpec,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::*;
@@ -341,4 +343,94 @@ async fn a_renewed_contract_whose_subscriptions_are_lost_finds_the_instances_of_
         assert_eq!(sent.keys().find(is_lost), None, "{what}: {sent:#?}");
         assert_eq!(process.cluster.names::<Compensation>(), [""; 0], "{what}");
     }
+}
+
+/// Returns an amendment of the backup entry of a contract, which moves the device of the lobby.
+fn moving(contract: &str, devices: AmendedDevices) -> ContractAmendment {
+    let mut amendment = example::banco_sul_2027_july();
+    amendment.metadata.name = Some(format!("{contract}-lobby"));
+    let spec = &mut amendment.spec;
+    contract.clone_into(&mut spec.contract_ref.name);
+    spec.effective_date = Some("2027-05-01".to_owned());
+    spec.services = vec![AmendedService {
+        name: "backup".to_owned(),
+        devices: Some(devices),
+        ..AmendedService::default()
+    }];
+    amendment
+}
+
+// shows K5 C10
+#[tokio::test(start_paused = true)]
+async fn a_device_that_amendments_have_moved_stays_where_it_is_until_they_come_back() {
+    const OTHER: &str = "banco-sul-annex";
+    const MOVED: &str = "banco-sul-annex.backup.lobby-mfp";
+    let lobby = || vec!["lobby-mfp".to_owned()];
+    let mut process = established().await;
+    let mut other = example::banco_sul_2027();
+    other.metadata.name = Some(OTHER.to_owned());
+    other.spec.services.truncate(1);
+    other.spec.services[0].devices = Devices {
+        names: vec!["annex-mfp".to_owned()],
+        ..Devices::default()
+    };
+    let amendments = [
+        moving(
+            CONTRACT,
+            AmendedDevices {
+                remove: lobby(),
+                ..AmendedDevices::default()
+            },
+        ),
+        moving(
+            OTHER,
+            AmendedDevices {
+                add: lobby(),
+                ..AmendedDevices::default()
+            },
+        ),
+    ];
+    process.cluster.apply(&other);
+    for amendment in &amendments {
+        process.cluster.apply(amendment);
+    }
+    process.let_pass(Duration::from_mins(1)).await;
+    jump_to_start(&process);
+    process.clock.jump(SignedDuration::from_hours(31 * 24));
+    let says_of = |process: &InProcess, name: &str| {
+        let status = statuses(process).remove(name).unwrap_or_default();
+        says(&status.conditions, "Ready")
+    };
+    let is_moved = |process: &InProcess| {
+        let moved = says_of(process, MOVED) == "True(Delivered)";
+        moved && !statuses(process).contains_key("banco-sul-2027.backup.lobby-mfp")
+    };
+    process.until("the device is moved", is_moved).await;
+    process.let_pass(Duration::from_hours(1)).await;
+    let before = instances(&process);
+    let mut backup = Backup::of(&process, false);
+    move_to_another_cluster(&mut process);
+    process.start_all();
+    for part in [
+        Part::Catalogue,
+        Part::Devices,
+        Part::Subscriptions,
+        Part::Records,
+    ] {
+        backup.restore(&process, part);
+    }
+    for contract in [example::banco_sul_2027(), other] {
+        process.cluster.apply(&contract);
+        process.let_pass(Duration::from_mins(10)).await;
+    }
+    let refused = says_of(&process, "banco-sul-2027.backup.lobby-mfp");
+    assert_eq!(refused, "False(ConflictingContract)");
+    assert_eq!(says_of(&process, MOVED), "True(Delivered)");
+    for amendment in &amendments {
+        process.cluster.apply(amendment);
+    }
+    process.until("the device is moved again", is_moved).await;
+    process.let_pass(Duration::from_hours(30)).await;
+    backup.contract = contract(&process);
+    assert_unharmed(&process, &backup, &before, "moved");
 }

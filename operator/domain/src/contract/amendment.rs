@@ -4,19 +4,32 @@
 //! where there is no such contract, or none that is accepted. It must never decide what an amendment
 //! changes: that is `timeline`. Called by `resolve` and by the contract controller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus};
 use jiff::Timestamp;
 
 use super::judged::{Judged, not_accepted, of_no_contract};
+use super::parsed::created;
 use super::timeline::Timeline;
-use super::{ContractWorld, Fault, ResolvedContract, joined, reason_of};
+use super::{ContractWorld, Fault, ResolvedContract, joined, listed, reason_of};
 use crate::condition::Summary;
+use crate::promise::is_promised;
 
-/// The instant of an amendment that is accepted, or its faults.
-pub type AmendmentVerdict = Result<Timestamp, Vec<Fault>>;
+/// An amendment that is accepted, or its faults.
+pub type AmendmentVerdict = Result<AcceptedAmendment, Vec<Fault>>;
+
+/// An amendment that is accepted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AcceptedAmendment {
+    /// The instant of the change.
+    pub effective: Timestamp,
+    /// Devices that it names and that do not exist.
+    pub missing: Vec<String>,
+    /// True if it was made after its own instant, so that it promises nothing.
+    pub is_late: bool,
+}
 
 /// Returns the verdict on each amendment of a contract, by name. While the contract is not accepted
 /// nothing can be said of those that are not in force yet.
@@ -52,9 +65,45 @@ pub(super) fn verdicts(
             (None, Some(effective)) => Ok(effective),
             (None, None) => pending(),
         };
-        (name, verdict)
+        let accepted = |effective| AcceptedAmendment {
+            effective,
+            missing: missing_devices(world, amendment),
+            is_late: is_late(world, amendment, effective, now),
+        };
+        (name, verdict.map(accepted))
     });
     verdicts.collect()
+}
+
+/// Returns the devices that an amendment names and that do not exist, sorted.
+fn missing_devices(world: &ContractWorld, amendment: &ContractAmendment) -> Vec<String> {
+    let changes = amendment.spec.services.iter();
+    let named = changes.filter_map(|it| it.devices.as_ref());
+    let named = named.flat_map(|it| it.names.iter().chain(&it.add));
+    let named: BTreeSet<&str> = named.map(String::as_str).collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let exist: BTreeSet<&str> = world.devices.iter().map(|it| it.name.as_str()).collect();
+    named
+        .difference(&exist)
+        .map(|it| (*it).to_owned())
+        .collect()
+}
+
+/// True if an amendment was made after its own instant. Of one that came back from a backup nobody
+/// knows.
+fn is_late(
+    world: &ContractWorld,
+    amendment: &ContractAmendment,
+    effective: Timestamp,
+    now: Timestamp,
+) -> bool {
+    let made = amendment.metadata.creation_timestamp.as_ref();
+    let made = made.is_some_and(|made| !is_promised(effective, made.0));
+    let came_back = created(&world.contract, now) > effective
+        || world.own().any(|found| found.spec.restored.is_some());
+    made && !came_back
 }
 
 /// Returns the verdict on the amendments of a contract that does not exist.
@@ -81,21 +130,11 @@ pub fn amendment_status(
 ) -> ContractAmendmentStatus {
     let previous = amendment.status.clone().unwrap_or_default();
     let judged = match verdict {
-        Ok(effective) => {
-            let summary = if *effective <= now {
-                Summary::done(Reason::Succeeded, "The amendment is in force.")
-            } else {
-                Summary::done(
-                    Reason::Scheduled,
-                    "The amendment is accepted; its instant lies ahead.",
-                )
-            };
-            Judged::valid(summary, "The amendment is valid.")
-        }
+        Ok(accepted) => Judged::valid(summary(accepted, now), "The amendment is valid."),
         Err(faults) => Judged::refused(reason_of(faults), joined(faults)),
     };
     let effective = match verdict {
-        Ok(effective) => Some(*effective),
+        Ok(accepted) => Some(accepted.effective),
         // Not judged: what was accepted before may hold again.
         Err(faults) if reason_of(faults) == Reason::Pending => previous.effective,
         Err(_) => None,
@@ -108,4 +147,30 @@ pub fn amendment_status(
         conditions,
         effective,
     }
+}
+
+fn summary(accepted: &AcceptedAmendment, now: Timestamp) -> Summary {
+    let AcceptedAmendment {
+        effective,
+        missing,
+        is_late,
+    } = accepted;
+    if *effective <= now {
+        let late = " It was made after its own instant, so it promises nothing.";
+        let late = if *is_late { late } else { "" };
+        return Summary::done(
+            Reason::Succeeded,
+            format!("The amendment is in force.{late}"),
+        );
+    }
+    let mut message = "The amendment is accepted; its instant lies ahead.".to_owned();
+    if !missing.is_empty() {
+        let names = listed(missing.iter().map(String::as_str));
+        let devices = match missing.len() {
+            1 => "A device that it names does not exist yet".to_owned(),
+            number => format!("{number} devices that it names do not exist yet"),
+        };
+        message = format!("{message} {devices}: {names}.");
+    }
+    Summary::done(Reason::Scheduled, message)
 }

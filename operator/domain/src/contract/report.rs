@@ -1,6 +1,6 @@
 //! Report: the status of a contract, from the resolved one and its subscriptions (K2).
 //!
-//! Decides counters, names, dates and, through `conditions`, every condition. It runs on every
+//! Decides counters and names and, through `conditions`, every condition; dates come from `transitions`. It runs on every
 //! path, also when a write failed, and repeats itself: a report on its own output is the same.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Contract, ContractStatus, NotReady, ResolvedTerm, ServiceSubscription,
-    SubscriptionCounts, Transition, TransitionTo,
+    SubscriptionCounts,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -24,16 +24,13 @@ use super::revisions::instant;
 use super::risk::{devices_at_risk, is_watched};
 use super::subscription_state::{Progress, SubscriptionState, is_failing, subscription_states};
 use super::succession::{accepted_predecessor, without_succeeded};
-use super::{
-    Awaited, ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating,
-};
+use super::transitions::{ends, history, next_transition, starts, transitions};
+use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 use crate::promise::has_missed;
 
 /// The most subscriptions that notReady names (its schema).
 const MAX_NOT_READY: usize = 10;
-/// The most entries of history (its schema).
-const MAX_HISTORY: usize = 5;
 
 /// The outcome of the writes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -95,6 +92,8 @@ pub fn report(
         now,
     };
     let summary = assessment.ready();
+    let transitions = transitions(resolved);
+    let next = next_transition(&transitions, now);
     ContractStatus {
         observed_generation: summary
             .observed_generation(contract.metadata.generation, previous.observed_generation),
@@ -103,13 +102,16 @@ pub fn report(
         not_ready: not_ready(&assessment),
         owed,
         upcoming: resolved.upcoming.clone(),
-        next_transition: next_transition(resolved, now),
+        starts: starts(contract, term.as_ref()),
+        ends: ends(contract, resolved, term.as_ref()),
+        next_transition: next.as_ref().map(|next| next.at),
+        next_transition_to: next.map(|next| next.to),
         succeeds: accepted_predecessor(contract, resolved),
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),
         promises_from: accepted_promises_from(contract, resolved),
-        history: history(previous.history, resolved, now),
+        history: history(previous.history, &transitions, now),
         term,
     }
 }
@@ -218,18 +220,6 @@ fn not_ready(assessment: &Assessment) -> Vec<NotReady> {
     pending.collect()
 }
 
-/// Returns the next of the start, the last moment at which it is expected, the change by an amendment, the start of a contract that succeeds
-/// and the end.
-fn next_transition(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
-    let term = resolved.term.iter();
-    let dates = term.flat_map(|term| [Some(term.start), term.end]).flatten();
-    let changes = resolved.upcoming.iter().map(|change| change.effective);
-    let successors = resolved.succeeded.values().copied();
-    let awaited = resolved.awaited.iter().flat_map(Awaited::dates);
-    let all = dates.chain(changes).chain(successors).chain(awaited);
-    all.filter(|instant| now < *instant).min()
-}
-
 /// Returns the instant at which the set of subscriptions is complete, if it is. It never lies
 /// before the creation of one of them, even if the clock of the API server is ahead of ours.
 fn established(
@@ -270,48 +260,4 @@ fn established(
         .filter_map(|found| found.metadata.creation_timestamp.as_ref());
     let last = last.map(|created| created.0).max();
     complete.then(|| last.map_or_else(|| instant(*now), |last| last.max(instant(*now))))
-}
-
-/// Returns the last changes of the contract, newest first.
-fn history(
-    mut history: Vec<Transition>,
-    resolved: &ResolvedContract,
-    now: Timestamp,
-) -> Vec<Transition> {
-    let Some(term) = &resolved.term else {
-        return history;
-    };
-    let transition = |at, to| Transition {
-        at,
-        to,
-        amendment: None,
-    };
-    let amended = resolved.amendments.iter().filter_map(|(name, verdict)| {
-        let effective = *verdict.as_ref().ok()?;
-        Some(Transition {
-            amendment: Some(name.as_str().into()),
-            ..transition(effective, TransitionTo::Amended)
-        })
-    });
-    let ended = term.end.map(|end| transition(end, TransitionTo::Ended));
-    let began = (!resolved.never_began).then(|| transition(term.start, TransitionTo::InForce));
-    let mut passed: Vec<Transition> = began
-        .into_iter()
-        .chain(amended)
-        .chain(ended)
-        .filter(|passed| passed.at <= now)
-        .collect();
-    // By name where two amendments came in force at one instant.
-    passed.sort_by_key(|passed| passed.at);
-    for passed in passed {
-        // One that is no younger than the oldest that is kept was dropped.
-        let oldest = history.last().map(|oldest| oldest.at);
-        let is_dropped = history.len() >= MAX_HISTORY && oldest.is_some_and(|at| passed.at <= at);
-        if !is_dropped && !history.contains(&passed) {
-            let place = history.iter().position(|other| other.at <= passed.at);
-            history.insert(place.unwrap_or(history.len()), passed);
-        }
-    }
-    history.truncate(MAX_HISTORY);
-    history
 }

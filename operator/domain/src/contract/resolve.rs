@@ -19,7 +19,7 @@ use super::references::{references, with_unreadable_amendments};
 use super::revisions::Dates;
 use super::segments::{segments, upcoming};
 use super::subscriptions::Subscriptions;
-use super::succession;
+use super::succession::{self, taken_over};
 use super::timeline::timeline;
 use super::wake::preparation;
 use super::{
@@ -61,13 +61,18 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         let dates = Dates::new(&term, *promised_from, declared);
         let known_since = known_since(contract, *promised_from, now);
         let segments = segments(&timeline.stages, &stages, current, dates.end);
-        resolved.upcoming = upcoming(&timeline.stages, &segments, now);
         Subscriptions::new(world, dates, (exclusions, known_since), now).fill(
             &segments,
             (current, &timeline.stages[current].entries),
             &mut resolved,
         );
         succession::apply(world, &mut resolved, now);
+        resolved.upcoming = upcoming(
+            &timeline.stages,
+            &segments,
+            &taken_over(&resolved.succeeded),
+            now,
+        );
     }
     resolved
 }

@@ -86,10 +86,12 @@ fn close(segments: &mut [Segment<'_>], stages: &[Stage<'_>], end: Option<Timesta
     }
 }
 
-/// Returns the changes by amendments that lie ahead, the nearest first.
+/// Returns the changes by amendments that lie ahead, the nearest first. What another contract has taken
+/// over before changes no more.
 pub(super) fn upcoming(
     stages: &[Stage<'_>],
     segments: &SegmentsByDevice<'_>,
+    taken_over: &BTreeMap<(&str, &str), Timestamp>,
     now: Timestamp,
 ) -> Vec<UpcomingChange> {
     let ahead = stages
@@ -103,7 +105,10 @@ pub(super) fn upcoming(
             effective: stage.from,
             ..UpcomingChange::default()
         };
-        for ((_, device), segments) in segments {
+        for (of @ (_, device), segments) in segments {
+            if taken_over.get(of).is_some_and(|at| *at <= stage.from) {
+                continue;
+            }
             let of = |number| segments.iter().find(|segment| segment.is_in_stage(number));
             match (of(number - 1), of(number)) {
                 (None, Some(_)) => change.adds += 1,

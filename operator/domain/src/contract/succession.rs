@@ -8,7 +8,7 @@
 mod origins;
 mod restored;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entente_crds::condition::Reason;
@@ -22,7 +22,7 @@ use self::origins::Origins;
 use self::restored::RestoredOrigins;
 use super::subscription_state::SubscriptionState;
 use super::{
-    ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionUpdate,
+    ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionUpdate, Takeover,
     is_terminating, name_of, unsupported,
 };
 
@@ -240,15 +240,21 @@ pub(super) fn without_succeeded(
     resolved: &ResolvedContract,
     now: Timestamp,
 ) -> Vec<SubscriptionState> {
-    let gone = resolved.succeeded.iter().filter(|(_, at)| **at <= now);
-    let gone: BTreeSet<(&str, &str)> = gone
-        .filter_map(|(name, _)| {
-            let mut labels = name.split('.').skip(1);
-            Some((labels.next()?, labels.next()?))
-        })
-        .collect();
-    states.retain(|state| !gone.contains(&(state.service.as_str(), state.device.as_str())));
+    let mut gone = taken_over(&resolved.succeeded);
+    gone.retain(|_, at| *at <= now);
+    states.retain(|state| !gone.contains_key(&(state.service.as_str(), state.device.as_str())));
     states
+}
+
+/// Returns the instants at which other contracts take services over, by entry and device.
+pub(super) fn taken_over(
+    succeeded: &BTreeMap<String, Takeover>,
+) -> BTreeMap<(&str, &str), Timestamp> {
+    let instants = succeeded.iter().filter_map(|(name, takeover)| {
+        let mut labels = name.split('.').skip(1);
+        Some(((labels.next()?, labels.next()?), takeover.at))
+    });
+    instants.collect()
 }
 
 /// Gives every wanted subscription its origin and ends those that are succeeded, and the writes that
@@ -282,16 +288,16 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
             if let Some(live) = live {
                 changed.spec.revisions.clone_from(&live.spec.revisions);
             }
-        } else if let Some(at) = succeeded_at(kin, &changed.spec) {
-            end(&mut changed.spec.revisions, live, at, now);
-            resolved.succeeded.insert(desired.name.clone(), at);
+        } else if let Some(takeover) = takeover(kin, &changed.spec) {
+            end(&mut changed.spec.revisions, live, takeover.at, now);
+            resolved.succeeded.insert(desired.name.clone(), takeover);
         }
         specs.insert(desired.name.clone(), Arc::clone(desired));
     }
     // One that was taken over and does not exist is made no more.
     let is_over = |name: &str| {
-        let at = resolved.succeeded.get(name);
-        at.is_some_and(|at| *at <= now) && !existing.contains_key(name)
+        let takeover = resolved.succeeded.get(name);
+        takeover.is_some_and(|it| it.at <= now) && !existing.contains_key(name)
     };
     resolved.desired.retain(|desired| !is_over(&desired.name));
     let changes = &mut resolved.changes;
@@ -331,16 +337,19 @@ fn key(spec: &ServiceSubscriptionSpec) -> Key {
     }
 }
 
-/// Returns the instant at which another contract takes a subscription over.
-fn succeeded_at(kin: &Kin, spec: &ServiceSubscriptionSpec) -> Option<Timestamp> {
+/// Returns the takeover of a subscription by another contract.
+fn takeover(kin: &Kin, spec: &ServiceSubscriptionSpec) -> Option<Takeover> {
     let own = key(spec);
     let heirs = kin.heirs.iter().filter(|heir| !is_terminating(heir));
     let heirs = heirs.filter(|heir| heir.spec.origin.is_some() && key(&heir.spec) == own);
-    let first = |heir: &Arc<ServiceSubscription>| {
+    let takeover = |heir: &Arc<ServiceSubscription>| {
         let revisions = heir.spec.revisions.iter();
-        revisions.map(|revision| revision.effective).min()
+        Some(Takeover {
+            at: revisions.map(|revision| revision.effective).min()?,
+            by: heir.spec.contract.name.clone(),
+        })
     };
-    heirs.filter_map(first).min()
+    heirs.filter_map(takeover).min()
 }
 
 /// Ends revisions at an instant: nothing begins from then on, and what has begun all the same ends

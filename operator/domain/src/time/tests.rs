@@ -85,6 +85,62 @@ fn a_date_begins_at_its_midnight_or_at_its_first_instant_where_there_is_none() {
 }
 
 #[test]
+fn an_instant_is_shown_as_a_date_where_that_says_it_and_with_its_time_where_not() {
+    let cases = [
+        (
+            "2027-04-01T03:00:00Z",
+            "America/Sao_Paulo",
+            "2027-04-01",
+            "2027-03-31",
+        ),
+        (
+            "2027-04-01T02:59:00Z",
+            "America/Sao_Paulo",
+            "2027-03-31T23:59",
+            "2027-03-31T23:59",
+        ),
+        (
+            "2027-04-12T17:30:05Z",
+            "UTC",
+            "2027-04-12T17:30:05",
+            "2027-04-12T17:30:05",
+        ),
+        // Midnight is skipped: the day begins at one o'clock.
+        (
+            "2026-04-23T22:00:00Z",
+            "Africa/Cairo",
+            "2026-04-24",
+            "2026-04-23",
+        ),
+        // Midnight comes twice: the later one is no beginning.
+        (
+            "2026-11-01T04:00:00Z",
+            "America/Havana",
+            "2026-11-01",
+            "2026-10-31",
+        ),
+        (
+            "2026-11-01T05:00:00Z",
+            "America/Havana",
+            "2026-11-01T00:00",
+            "2026-11-01T00:00",
+        ),
+        // 30 December 2011 was skipped as a whole.
+        (
+            "2011-12-30T10:00:00Z",
+            "Pacific/Apia",
+            "2011-12-31",
+            "2011-12-30",
+        ),
+    ];
+    for (instant, name, start, end) in cases {
+        let zone = in_zone(name);
+        assert_eq!(local_start(at(instant), &zone), start, "{instant} {name}");
+        assert_eq!(local_end(at(instant), &zone), end, "{instant} {name}");
+    }
+}
+
+#[test]
 fn a_date_at_the_edge_of_time_is_cut_and_does_not_panic() {
     assert_eq!(
         start_of_date(Date::MAX, &in_zone("Pacific/Pago_Pago")),

@@ -1,6 +1,6 @@
 //! Tests of changes around a contract: devices, services, the clock, and decisions of people.
 
-use entente_crds::v1alpha1::{Device, SmartService};
+use entente_crds::v1alpha1::{ContractAmendment, Device, SmartService};
 
 use super::*;
 use crate::clock::Clock as _;
@@ -195,6 +195,35 @@ async fn a_term_begins_and_ends_by_the_clock_alone() {
         .collect();
     let wanted = ["ContractAccepted", "ContractStarted", "ContractEnded"];
     assert_eq!(reasons, wanted);
+}
+
+// shows B2 K2
+#[tokio::test(start_paused = true)]
+async fn an_amendment_that_is_deleted_before_its_day_is_said_to_be_withdrawn() {
+    let process = established().await;
+    let amendment = example::banco_sul_2027_july();
+    process.cluster.apply::<ContractAmendment>(&amendment);
+    let upcoming = |process: &InProcess| {
+        let contract: Contract = process
+            .cluster
+            .get(NAMESPACE, CONTRACT)
+            .expect("it is there");
+        contract.status.map_or(0, |status| status.upcoming.len())
+    };
+    process
+        .until("it is told", |process| upcoming(process) == 1)
+        .await;
+    let name = amendment.name_any();
+    process
+        .cluster
+        .delete::<ContractAmendment>(NAMESPACE, &name);
+    process
+        .until("it is told no more", |process| upcoming(process) == 0)
+        .await;
+    process.let_pass(Duration::from_mins(1)).await;
+    let said =
+        format!("ContractAmendment {name} was deleted before its instant: nothing of it happens.");
+    assert_eq!(process.cluster.notes("AmendmentWithdrawn"), [said]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,9 @@
 
 mod odd;
 
+use entente_crds::bounded::Text;
+use entente_crds::v1alpha1::TransitionTo;
+
 use super::*;
 
 /// The instant at which the customer's devices were installed.
@@ -92,7 +95,45 @@ fn before_its_notice_a_contract_is_ready_and_has_no_subscriptions() {
     assert_eq!(next_wake(&resolved, None, at(DURING)), Some(end_of_june));
     let status = world.contract.status.as_ref().expect("a status");
     assert_eq!(status.next_transition, Some(end_of_june));
+    assert_eq!(status.next_transition_to, Some(TransitionTo::StartExpected));
     assert_eq!(status.history, []);
+}
+
+/// Returns start and end as a table shows them.
+fn columns(world: &ContractWorld) -> (String, String) {
+    let status = world.contract.status.clone().expect("a status");
+    let text = |text: Option<Text<64>>| text.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    (text(status.starts), text(status.ends))
+}
+
+// shows B2 K2
+#[test]
+fn start_and_end_are_shown_as_the_spec_says_them_until_they_are_known() {
+    let shown = |start: &str, end: &str| (start.to_owned(), end.to_owned());
+    const JULY: &str = "2027-07-01T03:00:00Z";
+    let mut world = awaiting();
+    world.pass(DURING);
+    assert_eq!(columns(&world), shown("Notice", "P1Y"));
+    started(&mut world, "installed", INSTALLED, INSTALLED);
+    world.pass(INSTALLED);
+    let instants = shown("2027-04-12T14:30", "2028-04-12T14:30");
+    assert_eq!(columns(&world), instants);
+    ended(&mut world, "over", JULY, JULY);
+    world.pass(JULY);
+    let instants = shown("2027-04-12T14:30", "2027-06-30");
+    assert_eq!(columns(&world), instants);
+
+    let mut world = named(&["a"]);
+    world.contract.spec.term.end_date = None;
+    world.pass(BEFORE);
+    assert_eq!(columns(&world), shown("2027-04-01", "-"));
+    world.edit(|spec| spec.term.end_date = Some("2027-02-30".to_owned()));
+    world.pass(BEFORE);
+    assert_eq!(columns(&world), shown("2027-04-01", "-"), "what holds");
+    let mut world = named(&["a"]);
+    world.contract.spec.term.start_date = Some("2027-02-30".to_owned());
+    world.pass(BEFORE);
+    assert_eq!(columns(&world), shown("2027-02-30", "2030-03-31"));
 }
 
 // shows B2

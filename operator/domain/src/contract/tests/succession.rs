@@ -4,7 +4,8 @@ mod random;
 mod refused;
 
 use entente_crds::v1alpha1::{
-    Origin, Revision, ServerInstance, ServerSide, ServiceSubscriptionSpec,
+    AmendedDevices, Origin, Revision, ServerInstance, ServerSide, ServiceSubscriptionSpec,
+    TransitionTo,
 };
 
 use proptest::prelude::*;
@@ -220,6 +221,7 @@ fn what_was_taken_over_counts_no_more_and_is_said_to_come_next_before() {
     family.settle(DURING);
     let status = family.0[0].contract.status.clone().expect("a status");
     assert_eq!(status.next_transition, Some(at(RENEWED)));
+    assert_eq!(status.next_transition_to, Some(TransitionTo::Succeeded));
     for name in ["bank.backup.one", "bank.backup.two"] {
         family.0[0].say(name, (true, Reason::Ended), (false, Reason::Ended));
     }
@@ -229,6 +231,39 @@ fn what_was_taken_over_counts_no_more_and_is_said_to_come_next_before() {
     let status = family.0[0].contract.status.clone().expect("a status");
     assert_eq!(status.subscriptions.expect("counts").summary, "0/0");
     assert_eq!(status.next_transition, Some(at(END)));
+    assert_eq!(status.next_transition_to, Some(TransitionTo::Ended));
+    let history = status.history.iter();
+    let history: Vec<_> = history
+        .map(|it| (it.at, it.to, it.successor.as_deref()))
+        .collect();
+    let told = [
+        (at(RENEWED), TransitionTo::Succeeded, Some("next")),
+        (at(START), TransitionTo::InForce, None),
+    ];
+    assert_eq!(history, told);
+}
+
+// shows B1 B2
+#[test]
+fn an_amendment_that_comes_after_the_renewal_counts_nothing_of_what_was_taken_over() {
+    let out = |devices: &[&str]| AmendedService {
+        name: "backup".to_owned(),
+        devices: Some(AmendedDevices {
+            remove: devices.iter().map(|it| (*it).to_owned()).collect(),
+            ..AmendedDevices::default()
+        }),
+        ..AmendedService::default()
+    };
+    let mut family = Family(vec![
+        named(&["one", "two", "three"]),
+        renewal("next", "bank", &["one"]),
+    ]);
+    family.0[0].amend("early", BEFORE, "2028-10-01", vec![out(&["three"])]);
+    family.0[0].amend("late", BEFORE, "2029-10-01", vec![out(&["one", "two"])]);
+    family.settle(BEFORE);
+    let status = family.0[0].contract.status.clone().expect("a status");
+    let removes: Vec<_> = status.upcoming.iter().map(|it| it.removes).collect();
+    assert_eq!(removes, [1, 1]);
 }
 
 // shows B1

@@ -17,6 +17,7 @@ use kube::ResourceExt as _;
 use crate::delivery::plan::turns::told;
 use crate::delivery::{Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Turn, Wanted};
 use crate::names::SubscriptionName;
+use crate::promise;
 use crate::protocol::Place;
 
 /// Returns the subscriptions of a device, those of higher precedence first.
@@ -27,21 +28,31 @@ pub(in crate::delivery) fn ordered(snapshot: &DeviceSnapshot) -> Vec<&ServiceSub
     ordered
 }
 
-/// Returns the key of precedence: the earlier term start, then the older contract, then the name. A
-/// contract that succeeds another one keeps the start of the first, so that nobody who came between
-/// them gets ahead by a renewal; those of one chain come one after the other.
+/// Returns the key of precedence: what came back from a backup and served, then the earlier term
+/// start, then the older contract, then the name. A contract that succeeds another one keeps the start
+/// of the first, so that nobody who came between them gets ahead by a renewal; those of one chain come
+/// one after the other.
 fn order_of(
     subscription: &ServiceSubscription,
-) -> (Timestamp, Timestamp, Timestamp, String, String) {
+) -> (bool, Timestamp, Timestamp, Timestamp, String, String) {
     let contract = &subscription.spec.contract;
     let first = subscription.spec.origin.as_ref();
     (
+        !came_back_serving(subscription),
         first.map_or(contract.start, |first| first.start),
         contract.start,
         contract.created,
         contract.name.clone(),
         subscription.name_any(),
     )
+}
+
+/// True if a subscription came back from a backup and served then. While an amendment that gave it the
+/// device is not there yet, the contract that had the device before would take it.
+fn came_back_serving(subscription: &ServiceSubscription) -> bool {
+    let spec = &subscription.spec;
+    let restored = spec.restored;
+    restored.is_some_and(|restored| promise::in_force(&spec.revisions, restored).is_some())
 }
 
 /// Refuses every subscription in force whose service or exclusive group another one has.

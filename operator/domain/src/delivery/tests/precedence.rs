@@ -153,6 +153,39 @@ fn of_two_contracts_of_one_service_the_one_that_began_first_has_the_device() {
     assert_eq!(refused(&before, "second.data-backup"), None);
 }
 
+// shows C11 K5
+#[test]
+fn what_came_back_from_a_backup_and_served_keeps_its_device() {
+    let second = || Wish {
+        contract: "second",
+        from: 3,
+        ..FIRST
+    };
+    // The day on which each came back, if it did, and the one that then has the device.
+    let cases = [
+        ((None, None), "first"),
+        ((None, Some(4)), "second"),
+        ((Some(4), Some(4)), "first"),
+        // Its service had not begun then.
+        ((None, Some(2)), "first"),
+    ];
+    for ((first, other), expected) in cases {
+        let mut snapshot = snapshot(&[FIRST, second()]);
+        for (object, day) in snapshot.subscriptions.iter_mut().zip([first, other]) {
+            Arc::make_mut(object).spec.restored = day.map(|day: i32| start() + DAY * day);
+        }
+        let both = resolve(&snapshot, start() + DAY * 5);
+        let mut has_it = both.subscriptions.iter().filter(|it| it.refused.is_none());
+        let winner = has_it.next().map(|it| it.name.to_string());
+        assert_eq!(
+            winner,
+            Some(format!("{expected}.data-backup.lobby-mfp")),
+            "{first:?} {other:?}"
+        );
+        assert_eq!(has_it.count(), 0);
+    }
+}
+
 // shows C11
 #[test]
 fn of_two_services_that_set_one_place_to_two_values_the_first_wins_that_place_alone() {

@@ -49,16 +49,18 @@ fn the_contract_says_when_the_next_change_comes_and_tells_its_history() {
     ] {
         world.pass(now);
         let status = world.contract.status.as_ref().expect("a status");
-        next.push(day(status.next_transition.expect("a next one")));
+        let to = status.next_transition_to.expect("a next one");
+        let at = day(status.next_transition.expect("its instant"));
+        next.push(format!("{at} {to:?}"));
     }
     assert_eq!(
         next,
         [
-            "2027-04-01",
-            "2027-07-01",
-            "2027-10-01",
-            "2028-01-01",
-            "2030-04-01"
+            "2027-04-01 InForce",
+            "2027-07-01 Amended",
+            "2027-10-01 Amended",
+            "2028-01-01 Amended",
+            "2030-04-01 Ended"
         ]
     );
     assert_eq!(
@@ -130,4 +132,56 @@ fn a_device_that_is_out_between_two_times_of_service_does_not_count() {
             .and_then(|it| it.subscriptions.clone());
         assert_eq!(counts.map(|it| it.total), Some(total), "{now}");
     }
+}
+
+/// Returns the message of the condition Ready of an amendment.
+fn told(world: &ContractWorld, name: &str) -> String {
+    let mut amendments = world.amendments.iter();
+    let found = amendments.find(|it| it.metadata.name.as_deref() == Some(name));
+    let status = found.and_then(|it| it.status.as_ref()).expect(name);
+    let ready = find(&status.conditions, ConditionType::Ready);
+    ready.expect("Ready").message.to_string()
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_says_which_of_its_devices_do_not_exist_yet() {
+    let mut world = named(&["a", "b"]);
+    world.devices = vec![device("a", &[]), device("b", &[])];
+    let names = ["b", "c", "x1", "x2", "x3", "x4", "x5", "x6"];
+    world.amend("many", CREATED, "2027-07-01", vec![adding(&names)]);
+    world.amend("one", CREATED, "2027-08-01", vec![adding(&["a", "x7"])]);
+    world.amend("none", CREATED, "2027-09-01", vec![threshold("7")]);
+    world.pass(BEFORE);
+    let lies_ahead = "The amendment is accepted; its instant lies ahead.";
+    assert_eq!(
+        told(&world, "many"),
+        format!(
+            "{lies_ahead} 7 devices that it names do not exist yet: c, x1, x2, x3, x4 and 2 more."
+        )
+    );
+    assert_eq!(
+        told(&world, "one"),
+        format!("{lies_ahead} A device that it names does not exist yet: x7.")
+    );
+    assert_eq!(told(&world, "none"), lies_ahead);
+    world.pass("2027-07-01T03:00:00Z");
+    assert_eq!(told(&world, "many"), "The amendment is in force.");
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_that_was_made_after_its_own_instant_says_that_it_promises_nothing() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.pass("2027-07-02T00:00:00Z");
+    world.amend("in-time", CREATED, "2027-07-01", vec![threshold("7")]);
+    let late = "2027-07-02T00:00:00Z";
+    world.amend("late", late, "2027-06-01", vec![threshold("9")]);
+    world.pass(late);
+    assert_eq!(told(&world, "in-time"), "The amendment is in force.");
+    assert_eq!(
+        told(&world, "late"),
+        "The amendment is in force. It was made after its own instant, so it promises nothing."
+    );
 }

@@ -1,0 +1,126 @@
+//! Transitions: what a contract has come through, and what comes next (K2).
+//!
+//! Decides the history in the status of a contract, the next change, and start and end as a table shows
+//! them. It must never decide the instants themselves, which are those of `resolve`. Called by `report`.
+
+use entente_crds::bounded::Text;
+use entente_crds::v1alpha1::{Contract, ResolvedTerm, Transition, TransitionTo};
+use jiff::Timestamp;
+
+use super::notices::never_began;
+use super::{ResolvedContract, Takeover};
+use crate::time::{local_end, local_start, zone};
+
+/// The most entries of history (its schema).
+const MAX_HISTORY: usize = 5;
+
+/// Returns every change of a contract whose instant is known, in order.
+pub(super) fn transitions(resolved: &ResolvedContract) -> Vec<Transition> {
+    let term = resolved.term.as_ref();
+    let awaited = resolved.awaited.as_ref();
+    let began = term.filter(|_| !resolved.never_began);
+    let began = began.map(|term| transition(term.start, TransitionTo::InForce));
+    let expected = awaited.and_then(|it| it.expected_until);
+    let expected = expected.map(|at| transition(at, TransitionTo::StartExpected));
+    let amended = resolved.amendments.iter().filter_map(|(name, verdict)| {
+        let effective = verdict.as_ref().ok()?.effective;
+        Some(Transition {
+            amendment: Some(name.as_str().into()),
+            ..transition(effective, TransitionTo::Amended)
+        })
+    });
+    let succeeded = resolved.succeeded.values().map(|takeover| {
+        let Takeover { at, by } = takeover;
+        Transition {
+            successor: Some(by.as_str().into()),
+            ..transition(*at, TransitionTo::Succeeded)
+        }
+    });
+    let ends = [
+        term.and_then(|term| term.end),
+        awaited.and_then(|it| it.over_at),
+    ];
+    let ended = ends.into_iter().flatten();
+    let ended = ended.map(|end| transition(end, TransitionTo::Ended));
+    let all = began.into_iter().chain(expected).chain(amended);
+    let mut all: Vec<Transition> = all.chain(succeeded).chain(ended).collect();
+    // By name where two amendments come in force at one instant.
+    all.sort_by_key(|it| it.at);
+    // All subscriptions that one contract takes over.
+    all.dedup();
+    all
+}
+
+fn transition(at: Timestamp, to: TransitionTo) -> Transition {
+    Transition {
+        at,
+        to,
+        amendment: None,
+        successor: None,
+    }
+}
+
+/// Returns the next change; of several at one instant the one that says most.
+pub(super) fn next_transition(transitions: &[Transition], now: Timestamp) -> Option<&Transition> {
+    let weight = |to| match to {
+        TransitionTo::Succeeded => 0,
+        TransitionTo::Ended => 1,
+        TransitionTo::Amended => 2,
+        TransitionTo::InForce | TransitionTo::StartExpected => 3,
+    };
+    let ahead = transitions.iter().filter(|it| now < it.at);
+    ahead.min_by_key(|it| (it.at, weight(it.to)))
+}
+
+/// Returns the last changes of the contract, newest first.
+pub(super) fn history(
+    mut history: Vec<Transition>,
+    transitions: &[Transition],
+    now: Timestamp,
+) -> Vec<Transition> {
+    let passed = transitions.iter().filter(|passed| passed.at <= now);
+    for passed in passed.filter(|it| it.to != TransitionTo::StartExpected) {
+        // One that is no younger than the oldest that is kept was dropped.
+        let oldest = history.last().map(|oldest| oldest.at);
+        let is_dropped = history.len() >= MAX_HISTORY && oldest.is_some_and(|at| passed.at <= at);
+        if !is_dropped && !history.contains(passed) {
+            let place = history.iter().position(|other| other.at <= passed.at);
+            history.insert(place.unwrap_or(history.len()), passed.clone());
+        }
+    }
+    history.truncate(MAX_HISTORY);
+    history
+}
+
+/// Returns the start of a contract as a table shows it: of its term, or what its spec says.
+pub(super) fn starts(contract: &Contract, term: Option<&ResolvedTerm>) -> Option<Text<64>> {
+    let spec = &contract.spec.term;
+    let zone = zone(&spec.time_zone).ok();
+    let began = term.filter(|term| !never_began(contract, term));
+    if let (Some(term), Some(zone)) = (began, &zone) {
+        return Some(local_start(term.start, zone).into());
+    }
+    let date = spec.start_date.clone().or(spec.start_time.clone());
+    date.or(spec.start_on.map(|on| format!("{on:?}")))
+        .map(Into::into)
+}
+
+/// Returns the end of a contract as a table shows it; `None` if it has none.
+pub(super) fn ends(
+    contract: &Contract,
+    resolved: &ResolvedContract,
+    term: Option<&ResolvedTerm>,
+) -> Option<Text<64>> {
+    let spec = &contract.spec.term;
+    let zone = zone(&spec.time_zone).ok();
+    let over = resolved.awaited.as_ref().and_then(|it| it.over_at);
+    let end = term.and_then(|term| term.end).or(over);
+    if let (Some(end), Some(zone)) = (end, &zone) {
+        return Some(local_end(end, zone).into());
+    }
+    if term.is_some() && zone.is_some() {
+        return None;
+    }
+    let date = spec.end_date.clone().or(spec.end_time.clone());
+    date.or(spec.duration.clone()).map(Into::into)
+}
