@@ -77,7 +77,7 @@ impl Report<'_> {
         let mut status = self.begun_status();
         match &self.subscription.exchange {
             Some(exchange) => self.exchange(exchange, &mut status),
-            None => status.server = self.server(&withdrawal),
+            None => status.server = self.server_to_name(&withdrawal),
         }
         status
     }

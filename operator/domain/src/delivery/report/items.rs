@@ -144,7 +144,27 @@ impl Report<'_> {
         }
     }
 
+    /// Returns the instance as a report names it.
     pub(super) fn server(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
+        let named = self.server_to_name(withdrawal);
+        named.filter(|recorded| !self.is_named_later(recorded))
+    }
+
+    /// True if an instance is named right before the first request for it and not earlier, so that one
+    /// which is found before was not made by this subscription: it begins in the past, as what comes
+    /// back after a restore does. Any other one is named as early as it is known, which saves a write.
+    fn is_named_later(&self, recorded: &ServerInstance) -> bool {
+        let spec = &self.object.spec;
+        let status = self.object.status.as_ref();
+        let was_named = status.is_some_and(|status| status.server.is_some());
+        let first = spec.revisions.iter().map(|it| it.effective).min();
+        let begins_in_the_past = first.is_some_and(|first| first < spec.contract.created);
+        let is_unknown = !was_named && !may_exist(recorded) && recorded.adopted.is_none();
+        is_unknown && (begins_in_the_past || spec.restored.is_some())
+    }
+
+    /// Returns the instance as it is named before the first request for it.
+    pub(super) fn server_to_name(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
         let recorded = self
             .observations
             .of(&self.subscription.name)

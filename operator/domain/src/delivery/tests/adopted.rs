@@ -61,6 +61,36 @@ fn an_instance_that_a_fetch_finds_before_anything_was_sent_is_taken_over_and_sai
 
 // shows B7 K5
 #[test]
+fn what_comes_back_is_said_to_have_been_there_although_the_first_pass_could_not_ask() {
+    let silent = |action: &Action| match action {
+        Action::ReadInstance { .. } => {
+            let failure = Failure::new(FailureKind::TimedOut, "no answer");
+            Some(Answer::Instance(Err(failure)))
+        }
+        _ => None,
+    };
+    type Change = fn(&mut ServiceSubscription);
+    let cases: [(Change, Option<AdoptedBy>); 3] = [
+        (|it| it.spec.restored = Some(now()), Some(AdoptedBy::Fetch)),
+        (
+            |it| it.spec.contract.created = now(),
+            Some(AdoptedBy::Fetch),
+        ),
+        // Named as early as it is known: it may have been made by a request whose answer was lost.
+        (|_| {}, None),
+    ];
+    for (number, (change, by)) in cases.into_iter().enumerate() {
+        let mut story = restored();
+        story.edit(change);
+        story.pass(ZERO, silent);
+        let report = story.calm_pass(MINUTE);
+        assert_eq!(said(&report, Ready), "True(Delivered)", "{number}");
+        assert_eq!(adopted(&report), by, "{number}");
+    }
+}
+
+// shows B7 K5
+#[test]
 fn an_instance_that_a_broker_says_exists_is_taken_over_and_said_to_be() {
     let conflict = || Failure::new(FailureKind::Conflict, "409");
     for (answer, by) in [
