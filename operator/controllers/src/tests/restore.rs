@@ -360,51 +360,56 @@ fn moving(contract: &str, devices: AmendedDevices) -> ContractAmendment {
     amendment
 }
 
-// shows K5 C10
-#[tokio::test(start_paused = true)]
-async fn a_device_that_amendments_have_moved_stays_where_it_is_until_they_come_back() {
-    const OTHER: &str = "banco-sul-annex";
-    const MOVED: &str = "banco-sul-annex.backup.lobby-mfp";
-    let lobby = || vec!["lobby-mfp".to_owned()];
-    let mut process = established().await;
-    let mut other = example::banco_sul_2027();
-    other.metadata.name = Some(OTHER.to_owned());
-    other.spec.services.truncate(1);
-    other.spec.services[0].devices = Devices {
+const ANNEX: &str = "banco-sul-annex";
+const MOVED: &str = "banco-sul-annex.backup.lobby-mfp";
+
+/// Returns another contract of the same term, which is younger.
+fn annex() -> Contract {
+    let mut annex = example::banco_sul_2027();
+    annex.metadata.name = Some(ANNEX.to_owned());
+    annex.spec.services.truncate(1);
+    annex.spec.services[0].devices = Devices {
         names: vec!["annex-mfp".to_owned()],
         ..Devices::default()
     };
-    let amendments = [
-        moving(
-            CONTRACT,
-            AmendedDevices {
-                remove: lobby(),
-                ..AmendedDevices::default()
-            },
-        ),
-        moving(
-            OTHER,
-            AmendedDevices {
-                add: lobby(),
-                ..AmendedDevices::default()
-            },
-        ),
-    ];
-    process.cluster.apply(&other);
-    for amendment in &amendments {
-        process.cluster.apply(amendment);
+    annex
+}
+
+/// Returns the amendments that move a device from the older contract to the younger one.
+fn moves() -> [ContractAmendment; 2] {
+    let lobby = || vec!["lobby-mfp".to_owned()];
+    let from = AmendedDevices {
+        remove: lobby(),
+        ..AmendedDevices::default()
+    };
+    let to = AmendedDevices {
+        add: lobby(),
+        ..AmendedDevices::default()
+    };
+    [moving(CONTRACT, from), moving(ANNEX, to)]
+}
+
+fn ready_of(process: &InProcess, name: &str) -> String {
+    let status = statuses(process).remove(name).unwrap_or_default();
+    says(&status.conditions, "Ready")
+}
+
+fn is_moved(process: &InProcess) -> bool {
+    ready_of(process, MOVED) == "True(Delivered)"
+        && !statuses(process).contains_key("banco-sul-2027.backup.lobby-mfp")
+}
+
+// shows K5 C10
+#[tokio::test(start_paused = true)]
+async fn a_device_that_amendments_have_moved_stays_where_it_is_until_they_come_back() {
+    let mut process = established().await;
+    process.cluster.apply(&annex());
+    for amendment in moves() {
+        process.cluster.apply(&amendment);
     }
     process.let_pass(Duration::from_mins(1)).await;
     jump_to_start(&process);
     process.clock.jump(SignedDuration::from_hours(31 * 24));
-    let says_of = |process: &InProcess, name: &str| {
-        let status = statuses(process).remove(name).unwrap_or_default();
-        says(&status.conditions, "Ready")
-    };
-    let is_moved = |process: &InProcess| {
-        let moved = says_of(process, MOVED) == "True(Delivered)";
-        moved && !statuses(process).contains_key("banco-sul-2027.backup.lobby-mfp")
-    };
     process.until("the device is moved", is_moved).await;
     process.let_pass(Duration::from_hours(1)).await;
     let before = instances(&process);
@@ -419,15 +424,15 @@ async fn a_device_that_amendments_have_moved_stays_where_it_is_until_they_come_b
     ] {
         backup.restore(&process, part);
     }
-    for contract in [example::banco_sul_2027(), other] {
+    for contract in [example::banco_sul_2027(), annex()] {
         process.cluster.apply(&contract);
         process.let_pass(Duration::from_mins(10)).await;
     }
-    let refused = says_of(&process, "banco-sul-2027.backup.lobby-mfp");
+    let refused = ready_of(&process, "banco-sul-2027.backup.lobby-mfp");
     assert_eq!(refused, "False(ConflictingContract)");
-    assert_eq!(says_of(&process, MOVED), "True(Delivered)");
-    for amendment in &amendments {
-        process.cluster.apply(amendment);
+    assert_eq!(ready_of(&process, MOVED), "True(Delivered)");
+    for amendment in moves() {
+        process.cluster.apply(&amendment);
     }
     process.until("the device is moved again", is_moved).await;
     process.let_pass(Duration::from_hours(30)).await;

@@ -24,7 +24,7 @@ use super::revisions::instant;
 use super::risk::{devices_at_risk, is_watched};
 use super::subscription_state::{Progress, SubscriptionState, is_failing, subscription_states};
 use super::succession::{accepted_predecessor, without_succeeded};
-use super::transitions::{ends, history, next_transition, starts, transitions};
+use super::transitions::tell_dates;
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 use crate::promise::has_missed;
@@ -92,9 +92,7 @@ pub fn report(
         now,
     };
     let summary = assessment.ready();
-    let transitions = transitions(resolved);
-    let next = next_transition(&transitions, now);
-    ContractStatus {
+    let mut said = ContractStatus {
         observed_generation: summary
             .observed_generation(contract.metadata.generation, previous.observed_generation),
         conditions: conditions(&assessment, &summary, &previous.conditions),
@@ -102,18 +100,17 @@ pub fn report(
         not_ready: not_ready(&assessment),
         owed,
         upcoming: resolved.upcoming.clone(),
-        starts: starts(contract, term.as_ref()),
-        ends: ends(contract, resolved, term.as_ref()),
-        next_transition: next.as_ref().map(|next| next.at),
-        next_transition_to: next.map(|next| next.to),
         succeeds: accepted_predecessor(contract, resolved),
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),
         promises_from: accepted_promises_from(contract, resolved),
-        history: history(previous.history, &transitions, now),
+        history: previous.history,
         term,
-    }
+        ..ContractStatus::default()
+    };
+    tell_dates(&mut said, contract, resolved, now);
+    said
 }
 
 /// Returns the subscriptions of this very contract by name.

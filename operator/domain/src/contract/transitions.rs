@@ -4,7 +4,7 @@
 //! them. It must never decide the instants themselves, which are those of `resolve`. Called by `report`.
 
 use entente_crds::bounded::Text;
-use entente_crds::v1alpha1::{Contract, ResolvedTerm, Transition, TransitionTo};
+use entente_crds::v1alpha1::{Contract, ContractStatus, ResolvedTerm, Transition, TransitionTo};
 use jiff::Timestamp;
 
 use super::notices::never_began;
@@ -14,8 +14,24 @@ use crate::time::{local_end, local_start, zone};
 /// The most entries of history (its schema).
 const MAX_HISTORY: usize = 5;
 
+/// Writes the dates of a contract into its status, which has the term and the history before.
+pub(super) fn tell_dates(
+    status: &mut ContractStatus,
+    contract: &Contract,
+    resolved: &ResolvedContract,
+    now: Timestamp,
+) {
+    let transitions = transitions(resolved);
+    let next = next_transition(&transitions, now);
+    status.next_transition = next.map(|next| next.at);
+    status.next_transition_to = next.map(|next| next.to);
+    status.history = history(std::mem::take(&mut status.history), &transitions, now);
+    status.starts = starts(contract, status.term.as_ref());
+    status.ends = ends(contract, resolved, status.term.as_ref());
+}
+
 /// Returns every change of a contract whose instant is known, in order.
-pub(super) fn transitions(resolved: &ResolvedContract) -> Vec<Transition> {
+fn transitions(resolved: &ResolvedContract) -> Vec<Transition> {
     let term = resolved.term.as_ref();
     let awaited = resolved.awaited.as_ref();
     let began = term.filter(|_| !resolved.never_began);
@@ -61,7 +77,7 @@ fn transition(at: Timestamp, to: TransitionTo) -> Transition {
 }
 
 /// Returns the next change; of several at one instant the one that says most.
-pub(super) fn next_transition(transitions: &[Transition], now: Timestamp) -> Option<&Transition> {
+fn next_transition(transitions: &[Transition], now: Timestamp) -> Option<&Transition> {
     let weight = |to| match to {
         TransitionTo::Succeeded => 0,
         TransitionTo::Ended => 1,
@@ -73,7 +89,7 @@ pub(super) fn next_transition(transitions: &[Transition], now: Timestamp) -> Opt
 }
 
 /// Returns the last changes of the contract, newest first.
-pub(super) fn history(
+fn history(
     mut history: Vec<Transition>,
     transitions: &[Transition],
     now: Timestamp,
@@ -93,20 +109,21 @@ pub(super) fn history(
 }
 
 /// Returns the start of a contract as a table shows it: of its term, or what its spec says.
-pub(super) fn starts(contract: &Contract, term: Option<&ResolvedTerm>) -> Option<Text<64>> {
+fn starts(contract: &Contract, term: Option<&ResolvedTerm>) -> Option<Text<64>> {
     let spec = &contract.spec.term;
     let zone = zone(&spec.time_zone).ok();
     let began = term.filter(|term| !never_began(contract, term));
     if let (Some(term), Some(zone)) = (began, &zone) {
         return Some(local_start(term.start, zone).into());
     }
-    let date = spec.start_date.clone().or(spec.start_time.clone());
-    date.or(spec.start_on.map(|on| format!("{on:?}")))
-        .map(Into::into)
+    let dated = [&spec.start_date, &spec.start_time].into_iter().flatten();
+    let on = || spec.start_on.map(|on| format!("{on:?}"));
+    let mut dated = dated.cloned();
+    dated.next().or_else(on).map(Into::into)
 }
 
 /// Returns the end of a contract as a table shows it; `None` if it has none.
-pub(super) fn ends(
+fn ends(
     contract: &Contract,
     resolved: &ResolvedContract,
     term: Option<&ResolvedTerm>,
@@ -121,6 +138,7 @@ pub(super) fn ends(
     if term.is_some() && zone.is_some() {
         return None;
     }
-    let date = spec.end_date.clone().or(spec.end_time.clone());
-    date.or(spec.duration.clone()).map(Into::into)
+    let written = [&spec.end_date, &spec.end_time, &spec.duration];
+    let mut written = written.into_iter().flatten().cloned();
+    written.next().map(Into::into)
 }

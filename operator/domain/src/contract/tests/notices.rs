@@ -109,8 +109,8 @@ fn columns(world: &ContractWorld) -> (String, String) {
 // shows B2 K2
 #[test]
 fn start_and_end_are_shown_as_the_spec_says_them_until_they_are_known() {
-    let shown = |start: &str, end: &str| (start.to_owned(), end.to_owned());
     const JULY: &str = "2027-07-01T03:00:00Z";
+    let shown = |start: &str, end: &str| (start.to_owned(), end.to_owned());
     let mut world = awaiting();
     world.pass(DURING);
     assert_eq!(columns(&world), shown("Notice", "P1Y"));

@@ -62,6 +62,7 @@ fn an_instance_that_a_fetch_finds_before_anything_was_sent_is_taken_over_and_sai
 // shows B7 K5
 #[test]
 fn what_comes_back_is_said_to_have_been_there_although_the_first_pass_could_not_ask() {
+    type Change = fn(&mut ServiceSubscription);
     let silent = |action: &Action| match action {
         Action::ReadInstance { .. } => {
             let failure = Failure::new(FailureKind::TimedOut, "no answer");
@@ -69,7 +70,6 @@ fn what_comes_back_is_said_to_have_been_there_although_the_first_pass_could_not_
         }
         _ => None,
     };
-    type Change = fn(&mut ServiceSubscription);
     let cases: [(Change, Option<AdoptedBy>); 3] = [
         (|it| it.spec.restored = Some(now()), Some(AdoptedBy::Fetch)),
         (
