@@ -169,13 +169,15 @@ async fn live(fixture: &DeliveryFixture<'_>, instants: &Instants, other_broker: 
 async fn tells_its_history(fixture: &DeliveryFixture<'_>) {
     let first = fixture.namespace.read_contract("first").await.unwrap();
     let history = first.status.unwrap().history;
-    let told = history
-        .iter()
-        .map(|it| (it.to, it.amendment.as_deref().unwrap_or_default()));
+    let told = history.iter().map(|it| {
+        let by = it.amendment.as_deref().or(it.successor.as_deref());
+        (it.to, by.unwrap_or_default())
+    });
     let told: Vec<_> = told.collect();
     assert_eq!(
         told,
         [
+            (TransitionTo::Succeeded, "renewal"),
             (TransitionTo::Amended, "leaves"),
             (TransitionTo::Amended, "weekdays"),
             (TransitionTo::InForce, "")
