@@ -1,5 +1,8 @@
 //! Cases about contracts.
 
+mod exclusions;
+mod overrides;
+
 use serde_json::{Value, json};
 
 use super::CaseKind::Contract;
@@ -82,12 +85,11 @@ pub(super) fn case(table: &mut Table) {
     terms_by_notice(table);
     money(table);
     devices(table);
-    overrides(table);
+    overrides::case(table);
     remedies(table);
     secrets(table);
     scale(table);
-    exclusions(table);
-    excluded_devices(table);
+    exclusions::case(table);
     changes(table);
 }
 
@@ -382,140 +384,6 @@ fn devices(table: &mut Table) {
     );
 }
 
-fn overrides(table: &mut Table) {
-    let place = |field: &str| format!("/spec/services/0/overrides/0{field}");
-    let case = |field: &str, value: Value| (place(field), value);
-    let accepts = |table: &mut Table, name: &str, (place, value): (String, Value)| {
-        table.accepts(Contract, name, &[(&place, value)]);
-    };
-    let rejects = |table: &mut Table, name: &str, (place, value): (String, Value), message| {
-        table.rejects(Contract, name, &[(&place, value)], message);
-    };
-    accepts(
-        table,
-        "an override of named devices",
-        case("/devices/selector", Value::Null),
-    );
-    accepts(
-        table,
-        "an override of selected devices",
-        case("/devices/names", Value::Null),
-    );
-    const SOME: &str = "selector or names must be set";
-    for (name, value) in [
-        ("an override of no devices", json!({})),
-        ("an override of no names", json!({"names": []})),
-    ] {
-        rejects(table, name, case("/devices", value), SOME);
-    }
-    const EMPTY: &str =
-        "must require at least one label: the empty selector would match every device";
-    rejects(
-        table,
-        "an override of every device",
-        case("/devices/selector", json!({})),
-        EMPTY,
-    );
-    const OPERATOR: &str = "In and NotIn need values; Exists and DoesNotExist take none";
-    rejects(
-        table,
-        "an override with Exists and values",
-        case("/devices/selector/matchExpressions/0/values", json!(["1"])),
-        OPERATOR,
-    );
-    const LABEL: &str =
-        "must be a DNS label: lower case letters, digits and '-', at most 63 characters";
-    rejects(
-        table,
-        "an override in upper case",
-        case("/name", json!("Osasco")),
-        LABEL,
-    );
-    const PARAMETERS: &str = "must set at least one parameter";
-    rejects(
-        table,
-        "an override of nothing",
-        case("/parameters", json!({})),
-        PARAMETERS,
-    );
-    const SECRET: &str = "a parameter must not be both in overrides and in secretParameters, whose \
-                          secrets are those of all devices";
-    rejects(
-        table,
-        "an override of a secret",
-        case("/parameters/account-key", json!("1")),
-        SECRET,
-    );
-    overrides_at_their_limits(table);
-}
-
-fn overrides_at_their_limits(table: &mut Table) {
-    let named = |number: usize, names: usize| {
-        let names: Vec<String> = (0..names).map(|name| format!("mfp-{name}")).collect();
-        json!({
-            "name": format!("override-{number}"),
-            "devices": {"names": names},
-            "parameters": {"weekdays": "sun"}
-        })
-    };
-    let entry = |sizes: &[usize]| -> Value {
-        let all = sizes.iter().enumerate();
-        all.map(|(number, names)| named(number, *names)).collect()
-    };
-    let place = "/spec/services/0/overrides";
-    table.accepts(Contract, "32 overrides", &[(place, entry(&[1; 32]))]);
-    table.rejects_by_schema(
-        Contract,
-        "33 overrides",
-        &[(place, entry(&[1; 33]))],
-        "must have at most 32 items",
-    );
-    table.accepts(
-        Contract,
-        "100 names in an override",
-        &[(place, entry(&[100]))],
-    );
-    table.rejects_by_schema(
-        Contract,
-        "101 names in an override",
-        &[(place, entry(&[101]))],
-        "must have at most 100 items",
-    );
-    let twice = json!([named(1, 1), named(1, 2)]);
-    table.rejects_by_schema(
-        Contract,
-        "two overrides of one name",
-        &[(place, twice)],
-        "Duplicate value",
-    );
-    const NAMES: &str = "all services and their overrides together may name at most 4,000 devices; \
-                         use a selector";
-    let full: Vec<Value> = [1000, 1000, 1000, 901]
-        .iter()
-        .enumerate()
-        .map(service_of)
-        .collect();
-    let services = |overrides: Value| {
-        let mut services = full.clone();
-        services[0]["overrides"] = overrides;
-        [
-            ("/spec/services", json!(services)),
-            ("/spec/currency", Value::Null),
-        ]
-    };
-    table.accepts(
-        Contract,
-        "4,000 names with those of overrides",
-        &services(entry(&[50, 49])),
-    );
-    table.rejects(
-        Contract,
-        "4,001 names with those of overrides",
-        &services(entry(&[50, 50])),
-        NAMES,
-    );
-}
-
 fn remedies(table: &mut Table) {
     let service = "/spec/services/0";
     let elect = |value: Value| (format!("{service}/elect"), value);
@@ -645,160 +513,6 @@ fn scale(table: &mut Table) {
         &services(&[]),
         "should have at least 1 items",
     );
-}
-
-fn exclusions(table: &mut Table) {
-    let days = |from: &str, until: &str| {
-        [
-            ("/spec/exclusions/0/from", json!(from)),
-            ("/spec/exclusions/0/until", json!(until)),
-        ]
-    };
-    const AFTER: &str = "until must be after from: it is the first day that is owed again";
-    table.accepts(
-        Contract,
-        "one excluded day",
-        &days("2027-12-24", "2027-12-25"),
-    );
-    table.rejects(
-        Contract,
-        "an exclusion of no day",
-        &days("2027-12-24", "2027-12-24"),
-        AFTER,
-    );
-    table.rejects(
-        Contract,
-        "an exclusion that ends before it begins",
-        &days("2027-12-24", "2027-12-23"),
-        AFTER,
-    );
-    table.rejects_by_schema(
-        Contract,
-        "an exclusion from 30 February",
-        &days("2027-02-30", "2027-03-01"),
-        "must be of type date",
-    );
-    table.rejects_by_schema(
-        Contract,
-        "an exclusion without a reason",
-        &[("/spec/exclusions/0/reason", json!(""))],
-        "should be at least 1 chars long",
-    );
-    let list = |count: usize| {
-        let one = |number: usize| exclusion(&format!("day-{number}"), &Value::Null);
-        [("/spec/exclusions", (0..count).map(one).collect())]
-    };
-    table.accepts(Contract, "no exclusions", &list(0));
-    table.accepts(Contract, "32 exclusions", &list(32));
-    table.rejects_by_schema(
-        Contract,
-        "33 exclusions",
-        &list(33),
-        "must have at most 32 items",
-    );
-    const LABEL: &str =
-        "must be a DNS label: lower case letters, digits and '-', at most 63 characters";
-    table.rejects(
-        Contract,
-        "an exclusion in upper case",
-        &[("/spec/exclusions/0/name", json!("Osasco"))],
-        LABEL,
-    );
-    let twice = exclusion("osasco-closed", &Value::Null);
-    table.rejects_by_schema(
-        Contract,
-        "two exclusions of one name",
-        &[("/spec/exclusions/-", twice)],
-        "Duplicate value",
-    );
-}
-
-fn excluded_devices(table: &mut Table) {
-    let devices = |value: Value| [("/spec/exclusions/0/devices", value)];
-    const SOME: &str =
-        "selector or names must be set; without devices an exclusion is for all of them";
-    table.accepts(
-        Contract,
-        "an exclusion for all devices",
-        &devices(Value::Null),
-    );
-    table.rejects(
-        Contract,
-        "an exclusion of no devices",
-        &devices(json!({"names": []})),
-        SOME,
-    );
-    const EMPTY: &str =
-        "must require at least one label: the empty selector would match every device";
-    table.rejects(
-        Contract,
-        "an exclusion with the empty selector",
-        &devices(json!({"selector": {}})),
-        EMPTY,
-    );
-    let none = json!({"key": "a", "operator": "In", "values": []});
-    table.rejects(
-        Contract,
-        "an exclusion by In with an empty list",
-        &devices(json!({"selector": {"matchExpressions": [none]}})),
-        "In and NotIn need values; Exists and DoesNotExist take none",
-    );
-    const NAMES: &str =
-        "all services and exclusions together may name at most 4,000 devices; use a selector";
-    let named = |of_services: [usize; 2], of_exclusions: [usize; 2]| {
-        let names = |count: usize| -> Vec<String> {
-            (0..count).map(|number| format!("mfp-{number}")).collect()
-        };
-        let services: Vec<Value> = of_services.iter().enumerate().map(service_of).collect();
-        let exclusions = of_exclusions.iter().enumerate();
-        let exclusions: Vec<Value> = exclusions
-            .map(|(number, count)| {
-                exclusion(&format!("day-{number}"), &json!({"names": names(*count)}))
-            })
-            .collect();
-        [
-            ("/spec/services", json!(services)),
-            ("/spec/exclusions", json!(exclusions)),
-            ("/spec/currency", Value::Null),
-        ]
-    };
-    table.accepts(
-        Contract,
-        "4,000 names of services and exclusions",
-        &named([1000, 1000], [1000, 1000]),
-    );
-    table.rejects(
-        Contract,
-        "4,001 names of services and exclusions",
-        &{
-            let mut changes = named([1000, 1000], [1000, 1000]);
-            if let Some(services) = changes[0].1.as_array_mut() {
-                services.push(service_of((2, &1)));
-            }
-            changes
-        },
-        NAMES,
-    );
-    table.rejects_by_schema(
-        Contract,
-        "1,001 names in one exclusion",
-        &named([1, 1], [1001, 1]),
-        "must have at most 1000 items",
-    );
-}
-
-/// Returns an exclusion of one day.
-fn exclusion(name: &str, devices: &Value) -> Value {
-    let mut exclusion = json!({
-        "name": name,
-        "from": "2027-12-24",
-        "until": "2027-12-25",
-        "reason": "a holiday"
-    });
-    if !devices.is_null() {
-        exclusion["devices"] = devices.clone();
-    }
-    exclusion
 }
 
 fn service_of((index, names): (usize, &usize)) -> Value {
