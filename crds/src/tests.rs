@@ -256,7 +256,7 @@ fn usual_width(column: &str) -> usize {
         "REASON" => "Progressing",
         "STEP" => "DeviceSettings",
         "DELIVERED" | "SERVICES" => "8997/9000",
-        "NEXT" => "2027-04-01T03:00:00Z",
+        "NEXT" => "Succeeded 2027-04-01",
         "OWED" | "AMOUNT" => "BRL 1250.00",
         "LATE" => "7h12m30s",
         "START" | "EFFECTIVE" => "2027-04-01",

@@ -35,8 +35,7 @@ use crate::schema;
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.subscriptions.summary"),
     printcolumn(name = "START", type_ = "string", json_path = ".status.starts"),
-    printcolumn(name = "NEXT", type_ = "string", json_path = ".status.nextTransition"),
-    printcolumn(name = "TO", type_ = "string", json_path = ".status.nextTransitionTo"),
+    printcolumn(name = "NEXT", type_ = "string", json_path = ".status.next"),
     printcolumn(name = "OWED", type_ = "string", json_path = ".status.owed.summary"),
     printcolumn(name = "END", type_ = "string", json_path = ".status.ends", priority = 1),
     printcolumn(name = "INFORCE", type_ = "string", json_path = ".status.conditions[?(@.type==\"InForce\")].status", priority = 1),
@@ -400,6 +399,10 @@ pub struct ContractStatus {
     /// end with the day. While that is not known it is the end as the spec says it, such as "P3Y".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Text<64>>,
+    /// The next change in words, such as "Amended 2027-07-01": the state that the contract changes to,
+    /// and its first day; of Ended and StartExpected the last day before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Text<64>>,
     /// The next instant at which something begins, changes or ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<jiff::Timestamp>,

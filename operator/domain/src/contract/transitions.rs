@@ -25,6 +25,7 @@ pub(super) fn tell_dates(
     let next = next_transition(&transitions, now);
     status.next_transition = next.map(|next| next.at);
     status.next_transition_to = next.map(|next| next.to);
+    status.next = next.map(|next| in_words(contract, next));
     status.history = history(std::mem::take(&mut status.history), &transitions, now);
     status.starts = starts(contract, status.term.as_ref());
     status.ends = ends(contract, resolved, status.term.as_ref());
@@ -86,6 +87,17 @@ fn next_transition(transitions: &[Transition], now: Timestamp) -> Option<&Transi
     };
     let ahead = transitions.iter().filter(|it| now < it.at);
     ahead.min_by_key(|it| (it.at, weight(it.to)))
+}
+
+/// Returns a change with its local date, as a table shows it.
+fn in_words(contract: &Contract, transition: &Transition) -> Text<64> {
+    let Transition { at, to, .. } = transition;
+    let date = match (zone(&contract.spec.term.time_zone), to) {
+        (Ok(zone), TransitionTo::Ended | TransitionTo::StartExpected) => local_end(*at, &zone),
+        (Ok(zone), _) => local_start(*at, &zone),
+        (Err(_), _) => at.to_string(),
+    };
+    format!("{to:?} {date}").into()
 }
 
 /// Returns the last changes of the contract, newest first.

@@ -97,6 +97,7 @@ fn before_its_notice_a_contract_is_ready_and_has_no_subscriptions() {
     let status = world.contract.status.as_ref().expect("a status");
     assert_eq!(status.next_transition, Some(end_of_june));
     assert_eq!(status.next_transition_to, Some(TransitionTo::StartExpected));
+    assert_eq!(status.next.as_deref(), Some("StartExpected 2027-06-30"));
     assert_eq!(status.history, []);
 }
 

@@ -51,16 +51,17 @@ fn the_contract_says_when_the_next_change_comes_and_tells_its_history() {
         let status = world.contract.status.as_ref().expect("a status");
         let to = status.next_transition_to.expect("a next one");
         let at = day(status.next_transition.expect("its instant"));
-        next.push(format!("{at} {to:?}"));
+        let shown = status.next.as_ref().expect("in words");
+        next.push(format!("{at} {to:?}: {shown}"));
     }
     assert_eq!(
         next,
         [
-            "2027-04-01 InForce",
-            "2027-07-01 Amended",
-            "2027-10-01 Amended",
-            "2028-01-01 Amended",
-            "2030-04-01 Ended"
+            "2027-04-01 InForce: InForce 2027-04-01",
+            "2027-07-01 Amended: Amended 2027-07-01",
+            "2027-10-01 Amended: Amended 2027-10-01",
+            "2028-01-01 Amended: Amended 2028-01-01",
+            "2030-04-01 Ended: Ended 2030-03-31"
         ]
     );
     assert_eq!(
