@@ -10,6 +10,7 @@ mod judged;
 mod kin;
 mod notices;
 mod observe;
+mod publish;
 mod triggers;
 
 use std::{
@@ -19,17 +20,13 @@ use std::{
 
 use entente_crds::{
     FINALIZER_WITHDRAW,
-    condition::ConditionType,
     v1alpha1::{Contract, ContractStatus},
 };
-use entente_domain::{
-    condition::{find, is_true},
-    contract::{
-        ContractWorld, ResolvedContract, WriteOutcome, next_date, next_wake, report, resolve,
-    },
+use entente_domain::contract::{
+    ContractWorld, ResolvedContract, WriteOutcome, next_date, next_wake, report, resolve,
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -37,7 +34,6 @@ use crate::{
     context::Context,
     controller::{Failed, Reconcile, Watches},
     defect::Defect,
-    events::EventReason,
     objects::{BY_CONTRACT, Objects, path},
     queue::Requeue,
     status::{
@@ -254,7 +250,7 @@ impl Contracts {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key.clone(), now);
-            self.publish(before.as_deref(), &after);
+            publish::news(self, before.as_deref(), &after);
         }
         Ok(None)
     }
@@ -284,88 +280,6 @@ impl Contracts {
         (next > now).then_some(next)
     }
 
-    fn publish(&self, before: Option<&Contract>, after: &Contract) {
-        let conditions = |contract: Option<&Contract>| {
-            contract
-                .and_then(|contract| contract.status.as_ref())
-                .map(|status| status.conditions.clone())
-                .unwrap_or_default()
-        };
-        let (old, new) = (conditions(before), conditions(Some(after)));
-        let began =
-            |condition: ConditionType| is_true(&new, condition) && !is_true(&old, condition);
-        let ended = find(&new, ConditionType::InForce).is_some_and(|found| found.reason == "Ended")
-            && find(&old, ConditionType::InForce).is_some_and(|found| found.reason != "Ended");
-        let at_risk = find(&new, ConditionType::StartAtRisk);
-        let accepted = find(&new, ConditionType::Accepted);
-        let facts = [
-            (
-                began(ConditionType::StartAtRisk),
-                EventReason::StartDateAtRisk,
-                at_risk.map_or("", |found| found.message.as_str()),
-            ),
-            (
-                began(ConditionType::Accepted),
-                EventReason::ContractAccepted,
-                accepted.map_or("", |found| found.message.as_str()),
-            ),
-            (
-                began(ConditionType::InForce),
-                EventReason::ContractStarted,
-                "The term has begun.",
-            ),
-            (ended, EventReason::ContractEnded, "The term is over."),
-            (
-                began(ConditionType::Delivered),
-                EventReason::SetupVerified,
-                "Every subscription in force is proven.",
-            ),
-            (
-                began(ConditionType::PromiseMissed),
-                EventReason::StartDateMissed,
-                "A promise of this term was missed.",
-            ),
-        ];
-        let about = after.object_ref(&());
-        for (_, reason, note) in facts.into_iter().filter(|(happened, ..)| *happened) {
-            self.context.events.publish(&about, reason, note, None);
-        }
-        let before = before.and_then(|before| before.status.as_ref());
-        let (Some(before), Some(status)) = (before, &after.status) else {
-            return;
-        };
-        for note in self.withdrawn(after, before) {
-            let reason = EventReason::AmendmentWithdrawn;
-            self.context.events.publish(&about, reason, &note, None);
-        }
-        for note in taken_over(before, status) {
-            let reason = EventReason::ContractSucceeded;
-            self.context.events.publish(&about, reason, &note, None);
-        }
-    }
-
-    /// Returns a sentence for each amendment that was deleted while its instant lay ahead.
-    fn withdrawn(&self, contract: &Contract, before: &ContractStatus) -> Vec<String> {
-        let now = self.context.clock.now();
-        let namespace = contract.namespace().unwrap_or_default();
-        let ahead = before.upcoming.iter().filter(|it| it.effective > now);
-        let withdrawn = ahead.filter(|it| {
-            let key = Key {
-                namespace: namespace.clone(),
-                name: it.amendment.to_string(),
-            };
-            let found = self.objects.amendments.get(&key);
-            found.is_none_or(|found| found.metadata.deletion_timestamp.is_some())
-        });
-        let notes = withdrawn.map(|it| {
-            format!(
-                "ContractAmendment {} was deleted before its instant: nothing of it happens.",
-                it.amendment
-            )
-        });
-        notes.collect()
-    }
-
     fn forget(&self, key: &Key) {
         self.written
             .lock()
@@ -379,16 +293,6 @@ impl Contracts {
                 .retain(|name| name.namespace != key.namespace || !name.name.starts_with(&prefix));
         }
     }
-}
-
-/// Returns a sentence for each contract that has taken services over since.
-fn taken_over(before: &ContractStatus, after: &ContractStatus) -> Vec<String> {
-    let news = after.history.iter();
-    let news = news.filter(|it| !before.history.contains(it));
-    let successors = news.filter_map(|it| it.successor.as_ref());
-    let notes =
-        successors.map(|it| format!("Contract {it} has taken services over from this one."));
-    notes.collect()
 }
 
 /// Returns the part of the conditions that somebody may wait for: types, statuses, reasons and

@@ -61,6 +61,8 @@ macro_rules! reasons {
 reasons! {
     /// A Contract is valid; its subscriptions are being made.
     ContractAccepted => Normal, Validate;
+    /// A Contract, or an edit of it, is refused; what was accepted before goes on.
+    ContractRefused => Warning, Validate;
     /// The term of a Contract began.
     ContractStarted => Normal, Start;
     /// The term of a Contract is over.

@@ -117,7 +117,11 @@ pub fn end_of_service(
     revision: &Revision,
 ) -> Option<Timestamp> {
     let mut end = end_of(subscription, revision)?;
-    while let Some(next) = revision_of(subscription, end) {
+    // At most as many as there are: one of no length begins where it ends, and leads to itself.
+    for _ in &subscription.spec.revisions {
+        let Some(next) = revision_of(subscription, end) else {
+            break;
+        };
         end = end_of(subscription, next)?;
     }
     Some(end)

@@ -137,6 +137,13 @@ pub fn local_end(instant: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
+/// Writes an instant for a sentence: the local date that begins with it, or the local time, and the zone,
+/// such as `2027-04-01 in America/Sao_Paulo` or `2027-04-12 14:30 in UTC`.
+pub fn in_words(instant: Timestamp, zone: &TimeZone) -> String {
+    let local = local_start(instant, zone).replace('T', " ");
+    format!("{local} in {}", zone.iana_name().unwrap_or("UTC"))
+}
+
 /// Writes a local time to the minute, or as precisely as it is.
 fn local_time(instant: Timestamp, zone: &TimeZone) -> String {
     let local = instant.to_zoned(zone.clone()).datetime();

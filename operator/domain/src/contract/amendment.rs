@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus};
+use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus, UpcomingChange};
 use jiff::Timestamp;
 
 use super::judged::{Judged, not_accepted, of_no_contract};
 use super::parsed::created;
 use super::timeline::Timeline;
-use super::{ContractWorld, Fault, ResolvedContract, joined, listed, reason_of};
+use super::{
+    ContractWorld, EntryDevices, Fault, NAMES_SHOWN, ResolvedContract, joined, listed, reason_of,
+};
 use crate::condition::Summary;
 use crate::promise::is_promised;
 
@@ -27,8 +29,13 @@ pub struct AcceptedAmendment {
     pub effective: Timestamp,
     /// Devices that it names and that do not exist.
     pub missing: Vec<String>,
-    /// True if it was made after its own instant, so that it promises nothing.
-    pub is_late: bool,
+    /// True if its instant lies ahead and no subscription begins, ends or changes then.
+    pub changes_nothing: bool,
+    /// Its entries that would not have the expected number of devices then, as far as they exist.
+    pub mismatches: Vec<EntryDevices>,
+    /// The instant at which it was made if that is later than its own: it promises nothing, and was
+    /// not in force before.
+    pub made_late: Option<Timestamp>,
 }
 
 /// Returns the verdict on each amendment of a contract, by name. While the contract is not accepted
@@ -68,7 +75,9 @@ pub(super) fn verdicts(
         let accepted = |effective| AcceptedAmendment {
             effective,
             missing: missing_devices(world, amendment),
-            is_late: is_late(world, amendment, effective, now),
+            changes_nothing: false,
+            mismatches: Vec::new(),
+            made_late: made_late(world, amendment, effective, now),
         };
         (name, verdict.map(accepted))
     });
@@ -79,7 +88,7 @@ pub(super) fn verdicts(
 fn missing_devices(world: &ContractWorld, amendment: &ContractAmendment) -> Vec<String> {
     let changes = amendment.spec.services.iter();
     let named = changes.filter_map(|it| it.devices.as_ref());
-    let named = named.flat_map(|it| it.names.iter().chain(&it.add));
+    let named = named.flat_map(|it| it.names.iter().chain(&it.add).chain(&it.remove));
     let named: BTreeSet<&str> = named.map(String::as_str).collect();
     if named.is_empty() {
         return Vec::new();
@@ -91,19 +100,49 @@ fn missing_devices(world: &ContractWorld, amendment: &ContractAmendment) -> Vec<
         .collect()
 }
 
-/// True if an amendment was made after its own instant. Of one that came back from a backup nobody
-/// knows.
-fn is_late(
+/// Returns the instant at which an amendment was made if that is later than its own. Of one that came
+/// back from a backup nobody knows.
+fn made_late(
     world: &ContractWorld,
     amendment: &ContractAmendment,
     effective: Timestamp,
     now: Timestamp,
-) -> bool {
-    let made = amendment.metadata.creation_timestamp.as_ref();
-    let made = made.is_some_and(|made| !is_promised(effective, made.0));
-    let came_back = created(&world.contract, now) > effective
-        || world.own().any(|found| found.spec.restored.is_some());
-    made && !came_back
+) -> Option<Timestamp> {
+    let made = amendment.metadata.creation_timestamp.as_ref()?.0;
+    let is_late = !is_promised(effective, made);
+    let came_back = || {
+        created(&world.contract, now) > effective
+            || world.own().any(|found| found.spec.restored.is_some())
+    };
+    (is_late && !came_back()).then_some(made)
+}
+
+/// Adds the entries that an amendment leaves without the expected number of devices.
+pub(super) fn add_mismatches<'a>(
+    verdicts: &mut BTreeMap<String, AmendmentVerdict>,
+    stages: impl Iterator<Item = (&'a str, Vec<EntryDevices>)>,
+) {
+    for (amendment, entries) in stages {
+        if let Some(Ok(accepted)) = verdicts.get_mut(amendment) {
+            accepted.mismatches = entries;
+            accepted.mismatches.retain(EntryDevices::is_mismatch);
+        }
+    }
+}
+
+/// Marks the amendments that lie ahead and change nothing.
+pub(super) fn mark_without_change(
+    verdicts: &mut BTreeMap<String, AmendmentVerdict>,
+    upcoming: &[UpcomingChange],
+) {
+    let without = upcoming
+        .iter()
+        .filter(|it| it.adds == 0 && it.removes == 0 && it.changes == 0);
+    for change in without {
+        if let Some(Ok(accepted)) = verdicts.get_mut(&*change.amendment) {
+            accepted.changes_nothing = true;
+        }
+    }
 }
 
 /// Returns the verdict on the amendments of a contract that does not exist.
@@ -153,24 +192,39 @@ fn summary(accepted: &AcceptedAmendment, now: Timestamp) -> Summary {
     let AcceptedAmendment {
         effective,
         missing,
-        is_late,
+        changes_nothing,
+        mismatches,
+        made_late,
     } = accepted;
     if *effective <= now {
         let late = " It was made after its own instant, so it promises nothing.";
-        let late = if *is_late { late } else { "" };
+        let late = made_late.map_or("", |_| late);
         return Summary::done(
             Reason::Succeeded,
             format!("The amendment is in force.{late}"),
         );
     }
     let mut message = "The amendment is accepted; its instant lies ahead.".to_owned();
+    if *changes_nothing {
+        message.push_str(" No subscription changes then.");
+    }
     if !missing.is_empty() {
         let names = listed(missing.iter().map(String::as_str));
         let devices = match missing.len() {
-            1 => "A device that it names does not exist yet".to_owned(),
-            number => format!("{number} devices that it names do not exist yet"),
+            1 => "A device that it names does not exist".to_owned(),
+            number => format!("{number} devices that it names do not exist"),
         };
         message = format!("{message} {devices}: {names}.");
+    }
+    for EntryDevices {
+        service,
+        devices,
+        expected,
+    } in mismatches.iter().take(NAMES_SHOWN)
+    {
+        let expected = expected.unwrap_or_default();
+        message =
+            format!("{message} Entry {service} expects {expected} devices and has {devices} then.");
     }
     Summary::done(Reason::Scheduled, message)
 }

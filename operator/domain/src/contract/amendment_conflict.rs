@@ -13,37 +13,79 @@ use super::Fault;
 pub(super) fn conflict(older: &ContractAmendment, younger: &ContractAmendment) -> Option<Fault> {
     let older_name = older.metadata.name.as_deref().unwrap_or_default();
     let (older, younger) = (&older.spec.services, &younger.spec.services);
-    let field = younger.iter().find_map(|change| {
+    let conflict = younger.iter().find_map(|change| {
         let other = older.iter().find(|other| other.name == change.name)?;
-        let field = common_field(other, change)?;
-        Some(format!("services[{}].{field}", change.name))
+        Some((change.name.as_str(), common_field(other, change)?))
     })?;
+    let (entry, conflict) = conflict;
+    let older = format!(
+        "ContractAmendment {older_name}, which is older, or of the same second and first by name"
+    );
+    let what = match conflict {
+        Conflict::Same(field) => {
+            format!("spec.services[{entry}].{field} is changed at the same instant by {older}")
+        }
+        Conflict::Whole(field) => format!(
+            "spec.services[{entry}].{field} is set, and that entry is changed at the same instant \
+             by {older}"
+        ),
+        Conflict::WholeBefore(what) => format!(
+            "spec.services[{entry}] is changed, and that entry {what} at the same instant by {older}"
+        ),
+    };
     Some(Fault {
         reason: Reason::AmendmentsConflict,
-        message: format!(
-            "spec.{field} is changed at the same instant by ContractAmendment {older_name}, which \
-             is older, or of the same second and first by name: delete one of the two or give it \
-             another date"
-        ),
+        message: format!("{what}: delete one of the two or give it another date"),
     })
 }
 
-/// Returns a field of an entry that both change.
-fn common_field(one: &AmendedService, other: &AmendedService) -> Option<String> {
-    for (field, is_whole) in [
-        ("end", one.end || other.end),
+/// The part of an entry that both change.
+enum Conflict {
+    /// Both set this field.
+    Same(String),
+    /// The younger one sets a field that stands for the whole entry.
+    Whole(&'static str),
+    /// The older one does so, and this is what becomes of the entry.
+    WholeBefore(&'static str),
+}
+
+/// Returns the part of an entry that both change, if they cannot stand together.
+fn common_field(older: &AmendedService, younger: &AmendedService) -> Option<Conflict> {
+    // The entry ends, or becomes another one: nothing else can be said of it.
+    let whole = [
+        (older.end, younger.end, "end", "ends"),
         (
+            older.service_ref.is_some(),
+            younger.service_ref.is_some(),
             "serviceRef",
-            one.service_ref.is_some() || other.service_ref.is_some(),
+            "gets another service",
         ),
-    ] {
-        // The entry ends, or becomes another one: nothing else can be said of it.
-        if is_whole {
-            return Some(field.to_owned());
+    ];
+    for (before, after, field, what) in whole {
+        match (before, after) {
+            (true, true) => return Some(Conflict::Same(field.to_owned())),
+            (false, true) => return Some(Conflict::Whole(field)),
+            (true, false) => return Some(Conflict::WholeBefore(what)),
+            (false, false) => {}
         }
     }
-    let (one, other) = (fields(one), fields(other));
-    one.intersection(&other).next().cloned()
+    // All names are replaced, so that the order would decide whether a device has the service.
+    if replaces_names(older) && names_some(younger) || names_some(older) && replaces_names(younger)
+    {
+        return Some(Conflict::Same("devices".to_owned()));
+    }
+    let (one, other) = (fields(older), fields(younger));
+    one.intersection(&other).next().cloned().map(Conflict::Same)
+}
+
+fn replaces_names(change: &AmendedService) -> bool {
+    let devices = change.devices.as_ref();
+    devices.is_some_and(|devices| !devices.names.is_empty())
+}
+
+fn names_some(change: &AmendedService) -> bool {
+    let devices = change.devices.as_ref();
+    devices.is_some_and(|devices| !devices.add.is_empty() || !devices.remove.is_empty())
 }
 
 /// Returns the fields that a change sets; of what is merged by key, each key.

@@ -8,6 +8,7 @@ use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::Contract;
 use jiff::{SignedDuration, Timestamp};
 
+use super::parsed::created;
 use super::subscription_state::SubscriptionState;
 use super::{Awaited, EntryDevices, Fault, ResolvedContract, listed};
 use crate::listing::some_of;
@@ -88,6 +89,12 @@ impl Assessment<'_> {
     pub(super) fn is_over(&self) -> bool {
         let end = self.resolved.term.as_ref().and_then(|term| term.end);
         end.is_some_and(|end| end <= self.now)
+    }
+
+    /// True if the term was over when the object was made.
+    pub(super) fn was_over_when_made(&self) -> bool {
+        let end = self.resolved.term.as_ref().and_then(|term| term.end);
+        end.is_some_and(|end| end <= created(self.contract, self.now))
     }
 
     /// True if now lies inside the term.

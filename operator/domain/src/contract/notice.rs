@@ -60,7 +60,11 @@ pub fn notice_status(
     let judged = match verdict {
         Ok(instant) => {
             let summary = done(notice, *instant, now);
-            Judged::valid(summary, "The notice is valid.")
+            let valid = match notice.spec.r#type {
+                NoticeType::Started => "The notice is valid: it starts the contract.",
+                NoticeType::Ended => "The notice is valid: it ends the contract.",
+            };
+            Judged::valid(summary, valid)
         }
         Err(Fault { reason, message }) => Judged::refused(*reason, message.clone()),
     };

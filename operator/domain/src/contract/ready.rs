@@ -160,6 +160,8 @@ impl Assessment<'_> {
         if unsettled.len() + self.withdrawing.len() <= self.allowed {
             let message = if self.resolved.never_began {
                 "The contract was over before any notice has started it."
+            } else if self.was_over_when_made() {
+                "The term was over before this contract was made."
             } else {
                 "The term is over."
             };

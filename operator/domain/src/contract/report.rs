@@ -11,7 +11,7 @@ use std::{
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Contract, ContractStatus, NotReady, ResolvedTerm, ServiceSubscription,
-    SubscriptionCounts,
+    SubscriptionCounts, UpcomingChange,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -99,7 +99,7 @@ pub fn report(
         subscriptions: Some(counts(&states)),
         not_ready: not_ready(&assessment),
         owed,
-        upcoming: resolved.upcoming.clone(),
+        upcoming: upcoming(resolved, previous.upcoming, now),
         succeeds: accepted_predecessor(contract, resolved),
         established: previous
             .established
@@ -111,6 +111,20 @@ pub fn report(
     };
     tell_dates(&mut said, contract, resolved, now);
     said
+}
+
+/// Returns the changes that lie ahead: those of an accepted contract, or those that were written before
+/// an edit that is refused.
+fn upcoming(
+    resolved: &ResolvedContract,
+    mut previous: Vec<UpcomingChange>,
+    now: Timestamp,
+) -> Vec<UpcomingChange> {
+    if resolved.accepted.is_ok() {
+        return resolved.upcoming.clone();
+    }
+    previous.retain(|change| change.effective > now);
+    previous
 }
 
 /// Returns the subscriptions of this very contract by name.

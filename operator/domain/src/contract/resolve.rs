@@ -10,7 +10,7 @@ use entente_crds::v1alpha1::{Contract, ResolvedTerm};
 use jiff::Timestamp;
 
 use super::acceptance::faults;
-use super::amendment::verdicts;
+use super::amendment::{add_mismatches, mark_without_change, verdicts};
 use super::exclusions::known_since;
 use super::notice;
 use super::notices::never_began;
@@ -27,6 +27,9 @@ use super::{
     SubscriptionHandle, is_deleting, is_terminating,
 };
 
+/// The most changes that a status tells (its schema).
+const MOST_UPCOMING: usize = 8;
+
 /// Resolves a contract, and the writes that lead to its subscriptions.
 ///
 /// The order of devices and subscriptions in the world makes no difference. After the changes are
@@ -41,7 +44,8 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let stages = timeline.stages.iter();
     let stages: Vec<Entries<'_>> = stages.map(|it| Entries::new(world, &it.entries)).collect();
     let mut resolved = before_writes(world, &readings, &stages[current], now);
-    resolved.next_change = timeline.next_change(now);
+    let changes = [timeline.next_change(now), next_of_written(world, now)];
+    resolved.next_change = changes.into_iter().flatten().min();
     resolved.amendments = verdicts(world, &timeline, &resolved, now);
     resolved.notices = notice::verdicts(world, &readings, resolved.accepted.is_ok());
     // Entries that were planned for a date lie ahead of the notice that is awaited.
@@ -67,14 +71,25 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             &mut resolved,
         );
         succession::apply(world, &mut resolved, now);
-        resolved.upcoming = upcoming(
-            &timeline.stages,
-            &segments,
-            &taken_over(&resolved.succeeded),
-            now,
-        );
+        let taken_over = taken_over(&resolved.succeeded);
+        let mut upcoming = upcoming(&timeline.stages, &segments, &taken_over, now);
+        mark_without_change(&mut resolved.amendments, &upcoming);
+        let counted = timeline.stages.iter().zip(&stages);
+        let counted = counted.filter_map(|(stage, entries)| Some((stage.amended?.name, entries)));
+        let counted = counted.map(|(name, entries)| (name, entry_devices(entries)));
+        add_mismatches(&mut resolved.amendments, counted);
+        upcoming.truncate(MOST_UPCOMING);
+        resolved.upcoming = upcoming;
     }
     resolved
+}
+
+/// Returns the next instant of the subscriptions as they are written: while the contract is refused or a
+/// service is missing, these count and are not wanted.
+fn next_of_written(world: &ContractWorld, now: Timestamp) -> Option<Timestamp> {
+    let revisions = world.own().flat_map(|found| &found.spec.revisions);
+    let instants = revisions.flat_map(|it| [Some(it.effective), it.until]);
+    instants.flatten().filter(|instant| *instant > now).min()
 }
 
 /// Returns a contract without its subscriptions; `entries` are those in force, or the first ones.

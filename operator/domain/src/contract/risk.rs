@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::subscription_state::{current, is_done};
 use super::{ContractWorld, ResolvedContract, is_deleting, is_terminating};
 use crate::condition::Status;
+use crate::promise::in_force;
 
 /// True if StartAtRisk may be stated now: from the instant of preparation until the start, unless
 /// the contract is on its way out or suspended by a person.
@@ -38,7 +39,13 @@ pub(super) fn devices_at_risk(
         return BTreeSet::new();
     }
     let leaving = resolved.changes.deleted_names();
+    // What an amendment brings later does not hinder the start.
+    let start = resolved.term.as_ref().map(|term| term.start);
+    let begins_then = |found: &ServiceSubscription| {
+        start.is_none_or(|start| in_force(&found.spec.revisions, start).is_some())
+    };
     own.iter()
+        .filter(|(_, found)| begins_then(found))
         .filter(|(name, found)| !is_terminating(found) && !leaving.contains(*name))
         .filter(|(_, found)| does_not_proceed(found, &early_steps(world, found)))
         .map(|(_, found)| found.spec.device_ref.name.clone())

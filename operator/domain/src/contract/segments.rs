@@ -12,9 +12,6 @@ use super::parsed::{Entries, ReadEntry};
 use super::revisions::Segment;
 use super::timeline::Stage;
 
-/// The most changes that a status tells (its schema).
-const MOST_UPCOMING: usize = 8;
-
 /// The segments of each entry on each device, in order.
 pub(super) type SegmentsByDevice<'a> = BTreeMap<(&'a str, &'a str), Vec<Segment<'a>>>;
 
@@ -121,5 +118,5 @@ pub(super) fn upcoming(
         }
         Some(change)
     });
-    changes.take(MOST_UPCOMING).collect()
+    changes.collect()
 }

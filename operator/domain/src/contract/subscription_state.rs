@@ -88,7 +88,7 @@ pub(super) fn subscription_states(
         .collect();
     let mut wanted = Vec::new();
     for (name, desired) in &desired {
-        if !counts(desired, resolved.term.as_ref(), now) {
+        if !counts(&desired.spec, resolved.term.as_ref(), now) {
             continue;
         }
         let state = match own.get(name) {
@@ -102,7 +102,8 @@ pub(super) fn subscription_states(
         });
     }
     let kept = own.iter().filter(|(name, found)| {
-        !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
+        let is_left = !deleted.contains(*name) && !is_terminating(found);
+        is_left && !desired.contains_key(*name) && counts(&found.spec, resolved.term.as_ref(), now)
     });
     let kept = kept.map(|(_, found)| state_of_existing(found, true, now));
     let exceptions = excepted.into_iter().map(|((device, service), reason)| {
@@ -127,12 +128,12 @@ pub(super) fn subscription_states(
 }
 
 /// True if a subscription is in force, was so at the end of the term, or will be at its start.
-fn counts(desired: &DesiredSubscription, term: Option<&ResolvedTerm>, now: Timestamp) -> bool {
+fn counts(spec: &ServiceSubscriptionSpec, term: Option<&ResolvedTerm>, now: Timestamp) -> bool {
     let Some(term) = term else { return true };
     if term.end.is_some_and(|end| end <= now) {
         return true;
     }
-    in_force(&desired.spec.revisions, now.max(term.start)).is_some()
+    in_force(&spec.revisions, now.max(term.start)).is_some()
 }
 
 /// Returns the state of a subscription that exists and cannot be read.

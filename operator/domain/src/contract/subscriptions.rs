@@ -332,7 +332,9 @@ impl<'a> Subscriptions<'a> {
                 resolved.changes.update.push(self.adoption(found));
                 continue;
             }
-            if let Some(until) = kept_until(contract, found).filter(|until| *until > self.now) {
+            // One that has ended by itself, such as by an amendment, needs nothing that may come later.
+            let kept = kept_until(contract, found).filter(|_| !has_ended(found, self.now));
+            if let Some(until) = kept.filter(|until| *until > self.now) {
                 let again = resolved.next_change.into_iter().chain([until]).min();
                 resolved.next_change = again;
                 resolved.changes.restored.push((*name).to_owned());
@@ -351,6 +353,12 @@ impl<'a> Subscriptions<'a> {
             }
         }
     }
+}
+
+/// True if every entry of a subscription is over.
+fn has_ended(found: &ServiceSubscription, now: Timestamp) -> bool {
+    let mut revisions = found.spec.revisions.iter();
+    revisions.all(|it| promise::end_of(found, it).is_some_and(|end| end <= now))
 }
 
 /// Returns the end of the time for which a subscription that came back from a backup is not withdrawn: for

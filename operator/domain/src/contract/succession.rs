@@ -25,6 +25,7 @@ use super::{
     ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionUpdate, Takeover,
     is_terminating, name_of, unsupported,
 };
+use crate::time::{in_words, zone};
 
 /// The contracts before and after a contract, with their subscriptions.
 #[derive(Clone, Debug, Default)]
@@ -150,11 +151,14 @@ pub(super) fn faults(world: &ContractWorld, term: Option<&ResolvedTerm>) -> Opti
             ),
         });
     }
-    let start = term?.start;
-    (facts.start? >= start).then(|| {
+    let (start, before) = (term?.start, facts.start?);
+    let zone = zone(&contract.spec.term.time_zone).ok()?;
+    (before >= start).then(|| {
         unsupported(format!(
-            "spec.succeeds: the Contract {named} does not begin before this one: must be an earlier \
-             one"
+            "spec.succeeds: the Contract {named} begins {}, which is not before the start of this \
+             one, {}: must be an earlier one",
+            in_words(before, &zone),
+            in_words(start, &zone)
         ))
     })
 }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{Contract, ContractAmendment, ResolvedTerm};
+use entente_crds::v1alpha1::{AmendedService, Contract, ContractAmendment, ResolvedTerm};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -18,8 +18,9 @@ use super::amendment_conflict::conflict;
 use super::overlay::{StageEntry, overlay, unamended};
 use super::parsed::{Entries, Readings, created};
 use super::references::references;
-use super::{ContractWorld, Fault, unsupported};
-use crate::time::{instant, local_date, start_of_date, zone};
+use super::{ContractWorld, Fault, is_terminating, listed, unsupported};
+use crate::promise::in_force;
+use crate::time::{in_words, instant, local_date, start_of_date, zone};
 
 /// The entries of a contract from an instant on.
 #[derive(Clone, Debug)]
@@ -112,6 +113,7 @@ pub(super) fn timeline<'a>(
         world,
         readings,
         term,
+        zone: &zone,
         now,
         accepted: Vec::new(),
         faults: None,
@@ -129,7 +131,7 @@ pub(super) fn timeline<'a>(
         });
         timeline.verdicts.insert(dated.amended.name, verdict);
     }
-    leave_out_until_added(&mut timeline.stages);
+    leave_out_until_added(world, &mut timeline.stages, now);
     timeline
 }
 
@@ -216,6 +218,7 @@ struct Trial<'t, 'a> {
     world: &'a ContractWorld,
     readings: &'t Readings<'t>,
     term: &'t ResolvedTerm,
+    zone: &'t TimeZone,
     now: Timestamp,
     /// The amendments that are accepted so far.
     accepted: Vec<Dated<'a>>,
@@ -248,7 +251,12 @@ impl<'a> Trial<'_, 'a> {
             }
         }
         let entries = overlay(before, changes, false)?;
-        let faults = self.new_faults(before, &entries);
+        let mut faults = self.new_faults(before, &entries);
+        faults.extend(
+            changes
+                .iter()
+                .filter_map(|it| self.unknown_unset(before, it)),
+        );
         if faults.is_empty() {
             Ok(entries)
         } else {
@@ -265,24 +273,59 @@ impl<'a> Trial<'_, 'a> {
         };
         let contract = &spec.contract_ref.name;
         let found = format!("spec.{field} is \"{found}\"");
+        let words = |instant| in_words(instant, self.zone);
         if dated.effective <= self.term.start {
             let message = format!(
-                "{found}: must be later than the start of Contract {contract}; what it promises \
-                 from its start stands in the contract itself"
+                "{found}: must be later than the start of Contract {contract}, {}; what it promises \
+                 from its start stands in the contract itself",
+                words(self.term.start)
             );
             let reason = Reason::BeforeTerm;
             return Some(Fault { reason, message });
         }
         let end = self.term.end?;
         let message = if end <= self.now {
-            format!("{found}, and Contract {contract} has ended: make another contract")
+            let end = words(end);
+            format!("{found}, and Contract {contract} has ended, {end}: make another contract")
         } else if end <= dated.effective {
-            format!("{found}: must be earlier than the end of Contract {contract}")
+            let end = words(end);
+            format!("{found}: must be earlier than the end of Contract {contract}, {end}")
         } else {
             return None;
         };
         let reason = Reason::AfterTerm;
         Some(Fault { reason, message })
+    }
+
+    /// Refuses to unset a parameter that neither the SmartService has nor the entry before.
+    fn unknown_unset(&self, before: &[StageEntry<'a>], change: &AmendedService) -> Option<Fault> {
+        let entry = before.iter().find(|it| it.service.name == change.name);
+        let of_entry = entry.map(|it| &it.service.service_ref.name);
+        let service_name = change
+            .service_ref
+            .as_ref()
+            .map(|it| &it.name)
+            .or(of_entry)?;
+        let service = self.world.services.get(service_name)?;
+        let parameters = || service.spec.parameters.iter().map(|it| it.name.as_str());
+        let was_set = |name: &str| {
+            entry.is_some_and(|it| {
+                it.service.parameters.contains_key(name)
+                    || it
+                        .service
+                        .secret_parameters
+                        .iter()
+                        .any(|it| it.name == name)
+            })
+        };
+        let mut unset = change.unset.iter();
+        let unknown = unset.find(|name| !parameters().any(|it| it == **name) && !was_set(name))?;
+        Some(unsupported(format!(
+            "spec.services[{}].unset has \"{unknown}\": SmartService {service_name} has no such \
+             parameter, only {}",
+            change.name,
+            listed(parameters())
+        )))
     }
 
     /// Returns the faults that a stage has and the one before it has not.
@@ -307,15 +350,46 @@ impl<'a> Trial<'_, 'a> {
     }
 }
 
-/// Leaves a device that an amendment adds out of the stages before, even if a selector matches it
-/// there; back to an amendment that has added it before.
-fn leave_out_until_added(stages: &mut [Stage<'_>]) {
+/// Leaves a device that an amendment adds out of the stages before, if a selector matches it there;
+/// back to an amendment that has added it before, or has removed it. One that an entry names, and one
+/// that has the service now, keeps it: who adds it once more takes nothing away.
+fn leave_out_until_added(world: &ContractWorld, stages: &mut [Stage<'_>], now: Timestamp) {
+    let adds = |stage: &Stage<'_>| stage.entries.iter().any(|entry| !entry.added.is_empty());
+    if !stages.iter().any(adds) {
+        return;
+    }
+    let served: BTreeSet<(&str, &str)> = world
+        .own()
+        .filter(|found| !is_terminating(found) && in_force(&found.spec.revisions, now).is_some())
+        .map(|found| {
+            let spec = &found.spec;
+            (spec.service_name.as_str(), spec.device_ref.name.as_str())
+        })
+        .collect();
     let mut added: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for stage in stages.iter_mut().rev() {
-        for entry in &mut stage.entries {
+    for number in (0..stages.len()).rev() {
+        let (before, from_here) = stages.split_at_mut(number);
+        let before = before.last().map_or(&[][..], |stage| &stage.entries);
+        for entry in &mut from_here[0].entries {
             let later = added.entry(entry.service.name.clone()).or_default();
-            let out = later.difference(&entry.added).cloned();
+            let name = &entry.service.name;
+            let was_without = before
+                .iter()
+                .find(|it| it.service.name == *name)
+                .map(|it| &it.without);
+            let is_removed = |device: &String| {
+                let was_in = was_without.is_some_and(|without| !without.contains(device));
+                was_in && entry.without.contains(device)
+            };
+            let removed: Vec<String> = later.iter().filter(|it| is_removed(it)).cloned().collect();
+            let stays = |device: &String| {
+                let is_named = entry.service.devices.names.contains(device);
+                is_named || served.contains(&(name, device))
+            };
+            let out = later.difference(&entry.added).filter(|it| !stays(it));
+            let out: Vec<String> = out.cloned().collect();
             entry.without.extend(out);
+            later.retain(|device| !removed.contains(device));
             later.extend(entry.added.iter().cloned());
         }
     }

@@ -4,7 +4,9 @@
 //! them. It must never decide the instants themselves, which are those of `resolve`. Called by `report`.
 
 use entente_crds::bounded::Text;
-use entente_crds::v1alpha1::{Contract, ContractStatus, ResolvedTerm, Transition, TransitionTo};
+use entente_crds::v1alpha1::{
+    Contract, ContractStatus, ResolvedTerm, Transition, TransitionTo, UpcomingChange,
+};
 use jiff::Timestamp;
 
 use super::notices::never_began;
@@ -14,25 +16,27 @@ use crate::time::{local_end, local_start, zone};
 /// The most entries of history (its schema).
 const MAX_HISTORY: usize = 5;
 
-/// Writes the dates of a contract into its status, which has the term and the history before.
+/// Writes the dates of a contract into its status, which has the term, the upcoming changes and the
+/// history before.
 pub(super) fn tell_dates(
     status: &mut ContractStatus,
     contract: &Contract,
     resolved: &ResolvedContract,
     now: Timestamp,
 ) {
-    let transitions = transitions(resolved);
+    let transitions = transitions(resolved, &status.upcoming);
     let next = next_transition(&transitions, now);
     status.next_transition = next.map(|next| next.at);
     status.next_transition_to = next.map(|next| next.to);
     status.next = next.map(|next| in_words(contract, next));
     status.history = history(std::mem::take(&mut status.history), &transitions, now);
-    status.starts = starts(contract, status.term.as_ref());
-    status.ends = ends(contract, resolved, status.term.as_ref());
+    // Also of a contract that is refused for another fault.
+    let term = resolved.term.as_ref().or(status.term.as_ref());
+    (status.starts, status.ends) = (starts(contract, term), ends(contract, resolved, term));
 }
 
 /// Returns every change of a contract whose instant is known, in order.
-fn transitions(resolved: &ResolvedContract) -> Vec<Transition> {
+fn transitions(resolved: &ResolvedContract, upcoming: &[UpcomingChange]) -> Vec<Transition> {
     let term = resolved.term.as_ref();
     let awaited = resolved.awaited.as_ref();
     let began = term.filter(|_| !resolved.never_began);
@@ -40,12 +44,14 @@ fn transitions(resolved: &ResolvedContract) -> Vec<Transition> {
     let expected = awaited.and_then(|it| it.expected_until);
     let expected = expected.map(|at| transition(at, TransitionTo::StartExpected));
     let amended = resolved.amendments.iter().filter_map(|(name, verdict)| {
-        let effective = verdict.as_ref().ok()?.effective;
-        Some(Transition {
-            amendment: Some(name.as_str().into()),
-            ..transition(effective, TransitionTo::Amended)
-        })
+        let accepted = verdict.as_ref().ok()?;
+        let at = accepted.made_late.unwrap_or(accepted.effective);
+        Some(amended_by(name, at))
     });
+    // While an edit is refused, what was written for the amendments before it comes all the same.
+    let written = upcoming
+        .iter()
+        .map(|it| amended_by(&it.amendment, it.effective));
     let succeeded = resolved.succeeded.values().map(|takeover| {
         let Takeover { at, by } = takeover;
         Transition {
@@ -59,13 +65,21 @@ fn transitions(resolved: &ResolvedContract) -> Vec<Transition> {
     ];
     let ended = ends.into_iter().flatten();
     let ended = ended.map(|end| transition(end, TransitionTo::Ended));
-    let all = began.into_iter().chain(expected).chain(amended);
+    let all = began.into_iter().chain(expected);
+    let all = all.chain(amended).chain(written);
     let mut all: Vec<Transition> = all.chain(succeeded).chain(ended).collect();
     // By name where two amendments come in force at one instant.
-    all.sort_by_key(|it| it.at);
+    all.sort_by(|a, b| (a.at, &a.amendment).cmp(&(b.at, &b.amendment)));
     // All subscriptions that one contract takes over.
     all.dedup();
     all
+}
+
+fn amended_by(amendment: &str, at: Timestamp) -> Transition {
+    Transition {
+        amendment: Some(amendment.into()),
+        ..transition(at, TransitionTo::Amended)
+    }
 }
 
 fn transition(at: Timestamp, to: TransitionTo) -> Transition {

@@ -29,6 +29,25 @@ fn entries_that_follow_each_other_are_one_service_and_a_gap_ends_it() {
     assert_eq!(end(Some(5), None), None, "without an end");
 }
 
+// shows K5
+#[test]
+fn an_entry_of_no_length_or_less_leads_to_no_endless_search() {
+    let hours = || (1..4).flat_map(|hour| [None, Some(1), Some(2), Some(3)].map(|end| (hour, end)));
+    for (one, other) in hours().flat_map(|one| hours().map(move |other| (one, other))) {
+        let mut found = ServiceSubscription::new("a.b.c", ServiceSubscriptionSpec::default());
+        found.spec.revisions = vec![
+            revision(one.0, one.1).into(),
+            revision(other.0, other.1).into(),
+        ];
+        for entry in &found.spec.revisions {
+            let end = end_of_service(&found, entry);
+            let ends = [one.1, other.1, Some(one.0), Some(other.0)];
+            let is_one = end.is_none_or(|end| ends.into_iter().flatten().any(|it| at(it) == end));
+            assert!(is_one, "{one:?} {other:?} {end:?}");
+        }
+    }
+}
+
 // shows D4
 #[test]
 fn a_promise_is_kept_until_its_allowance_is_over() {

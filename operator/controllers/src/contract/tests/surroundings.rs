@@ -199,10 +199,15 @@ async fn a_term_begins_and_ends_by_the_clock_alone() {
 
 // shows B2 K2
 #[tokio::test(start_paused = true)]
-async fn an_amendment_that_is_deleted_before_its_day_is_said_to_be_withdrawn() {
+async fn each_amendment_that_is_deleted_before_its_day_is_said_to_be_withdrawn() {
     let process = established().await;
-    let amendment = example::banco_sul_2027_july();
-    process.cluster.apply::<ContractAmendment>(&amendment);
+    let july = example::banco_sul_2027_july();
+    let mut august = july.clone();
+    august.metadata.name = Some("banco-sul-2027-august".to_owned());
+    august.spec.effective_date = Some("2027-08-01".to_owned());
+    for amendment in [&july, &august] {
+        process.cluster.apply::<ContractAmendment>(amendment);
+    }
     let upcoming = |process: &InProcess| {
         let contract: Contract = process
             .cluster
@@ -211,19 +216,43 @@ async fn an_amendment_that_is_deleted_before_its_day_is_said_to_be_withdrawn() {
         contract.status.map_or(0, |status| status.upcoming.len())
     };
     process
-        .until("it is told", |process| upcoming(process) == 1)
+        .until("both are told", |process| upcoming(process) == 2)
         .await;
-    let name = amendment.name_any();
+    let mut said = vec![];
+    for amendment in [&july, &august] {
+        let name = amendment.name_any();
+        process
+            .cluster
+            .delete::<ContractAmendment>(NAMESPACE, &name);
+        said.push(format!(
+            "ContractAmendment {name} was deleted before its instant: nothing of it happens."
+        ));
+    }
     process
-        .cluster
-        .delete::<ContractAmendment>(NAMESPACE, &name);
-    process
-        .until("it is told no more", |process| upcoming(process) == 0)
+        .until("none is told", |process| upcoming(process) == 0)
         .await;
     process.let_pass(Duration::from_mins(1)).await;
-    let said =
-        format!("ContractAmendment {name} was deleted before its instant: nothing of it happens.");
-    assert_eq!(process.cluster.notes("AmendmentWithdrawn"), [said]);
+    let mut notes = process.cluster.notes("AmendmentWithdrawn");
+    notes.sort_unstable();
+    said.sort_unstable();
+    assert_eq!(notes, said);
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_is_refused_is_an_event_of_its_contract() {
+    let process = established().await;
+    process
+        .cluster
+        .edit(NAMESPACE, CONTRACT, |contract: &mut Contract| {
+            "Moon/Crater".clone_into(&mut contract.spec.term.time_zone);
+        });
+    let refused = |process: &InProcess| contract_says(process, "Accepted").starts_with("False");
+    process.until("it is refused", refused).await;
+    process.let_pass(Duration::from_mins(1)).await;
+    let notes = process.cluster.notes("ContractRefused");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("Moon/Crater"), "{notes:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -286,11 +286,34 @@ fn a_device_of_a_future_add_is_out_until_then_even_if_a_selector_matches_it() {
         entries(&world, "b"),
         ["2027-07-01 20 promised until 2030-04-01"]
     );
-    // Out between two times: two entries with a gap, and one that was there from the start.
+    // Removed before it is added: it was there until then.
     assert_eq!(
         entries(&world, "a"),
-        ["2027-12-01 20 promised until 2030-04-01"]
+        [
+            "2027-04-01 20 promised until 2027-10-01",
+            "2027-12-01 20 promised until 2030-04-01"
+        ]
     );
+}
+
+// shows B2
+#[test]
+fn an_amendment_that_adds_what_has_the_service_takes_nothing_away() {
+    let from_start = ["2027-04-01 20 promised until 2030-04-01"];
+    for mut world in [named(&["a"]), labelled(&["a"])] {
+        world.pass(BEFORE);
+        world.pass("2027-04-01T03:00:00Z");
+        world.amend("again", DURING, "2027-07-01", vec![adding(&["a"])]);
+        for now in [DURING, "2027-07-01T03:00:00Z"] {
+            assert_eq!(world.pass(now).changes, Changes::default(), "{now}");
+            assert_eq!(entries(&world, "a"), from_start, "{now}");
+        }
+    }
+    // Named by the contract, and not begun: what the contract says of its start holds.
+    let mut world = named(&["a"]);
+    world.amend("again", CREATED, "2027-07-01", vec![adding(&["a"])]);
+    world.pass(BEFORE);
+    assert_eq!(entries(&world, "a"), from_start);
 }
 
 // shows B2

@@ -132,6 +132,15 @@ fn start_and_end_are_shown_as_the_spec_says_them_until_they_are_known() {
     world.edit(|spec| spec.term.end_date = Some("2027-02-30".to_owned()));
     world.pass(BEFORE);
     assert_eq!(columns(&world), shown("2027-04-01", "-"), "what holds");
+    // Refused for another fault than its dates.
+    let mut world = named(&["a"]);
+    let parameters = &mut world.contract.spec.services[0].parameters;
+    parameters.insert("unknown".to_owned(), "1".to_owned());
+    world.contract.spec.term.start_date = None;
+    world.contract.spec.term.start_time = Some("2027-04-01T03:00:00Z".to_owned());
+    world.pass(BEFORE);
+    assert_eq!(columns(&world), shown("2027-04-01", "2030-03-31"));
+
     let mut world = named(&["a"]);
     world.contract.spec.term.start_date = Some("2027-02-30".to_owned());
     world.pass(BEFORE);

@@ -319,6 +319,31 @@ fn what_is_not_wanted_any_more_is_adopted_before_it_is_withdrawn() {
     );
 }
 
+// shows K5 K2
+#[test]
+fn what_had_ended_before_it_came_back_is_withdrawn_at_once_and_hinders_nothing() {
+    let mut world = named(&["a", "b"]);
+    let devices = entente_crds::v1alpha1::AmendedDevices {
+        remove: vec!["b".to_owned()],
+        ..Default::default()
+    };
+    let change = AmendedService {
+        name: "backup".to_owned(),
+        devices: Some(devices),
+        ..AmendedService::default()
+    };
+    world.amend("less", CREATED, "2027-05-01", vec![change]);
+    world.pass(BEFORE);
+    world.restore(RESTORED);
+    world.pass(RESTORED);
+    world.deliver("bank.backup.a");
+    assert_eq!(deleted(&world.pass(RESTORED)), ["bank.backup.b"]);
+    let is_left = |it: &Arc<ServiceSubscription>| it.metadata.deletion_timestamp.is_none();
+    world.subscriptions.retain(is_left);
+    world.pass(RESTORED);
+    assert_eq!(said(&world, ConditionType::Ready), "True Delivered");
+}
+
 // shows K5
 #[test]
 fn what_its_device_or_amendment_brings_back_later_goes_on() {

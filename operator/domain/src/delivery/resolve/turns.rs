@@ -45,7 +45,8 @@ pub(in crate::delivery) fn give_turns(
         }
     }
     let is_late = |pair: &(usize, usize)| pair.1 > pair.0;
-    loop {
+    // Each move brings one pair into order for good; a bound all the same, since a pass has to end.
+    for _ in 0..subscriptions.len().pow(2) {
         let found = pairs(subscriptions).find(is_late);
         let Some((new, old)) = found else { break };
         // The one that serves keeps its precedence, and the one that comes waits behind it.

@@ -16,14 +16,15 @@ fn with_faults_of_dates_and_values() -> Vec<Tried> {
             "2027-04-01",
             vec![threshold("10")],
             "False BeforeTerm",
-            "spec.effectiveDate is \"2027-04-01\": must be later than the start of Contract bank; what it \
+            "spec.effectiveDate is \"2027-04-01\": must be later than the start of Contract bank, 2027-04-01 in America/Sao_Paulo; what it \
              promises from its start stands in the contract itself",
         ),
         (
             "2030-04-01",
             vec![threshold("10")],
             "False AfterTerm",
-            "spec.effectiveDate is \"2030-04-01\": must be earlier than the end of Contract bank",
+            "spec.effectiveDate is \"2030-04-01\": must be earlier than the end of Contract bank, \
+             2030-04-01 in America/Sao_Paulo",
         ),
         (
             "2027-07-01",
@@ -54,6 +55,10 @@ fn with_faults_of_dates_and_values() -> Vec<Tried> {
 }
 
 fn with_new_entries() -> Vec<Tried> {
+    let unset = AmendedService {
+        unset: strings(&["treshold"]),
+        ..change()
+    };
     let other = |service: &str| AmendedService {
         name: "other".to_owned(),
         service_ref: Some(NameReference {
@@ -62,6 +67,13 @@ fn with_new_entries() -> Vec<Tried> {
         ..adding(&["z"])
     };
     vec![
+        (
+            "2027-07-01",
+            vec![unset],
+            "False UnsupportedValue",
+            "spec.services[backup].unset has \"treshold\": SmartService backup-service has no such \
+             parameter, only weekdays, threshold",
+        ),
         (
             "2027-07-01",
             vec![other("nowhere")],
@@ -121,6 +133,16 @@ fn each_fault_of_an_amendment_has_its_reason_and_says_what_was_found() {
     }
 }
 
+fn naming(names: &[&str]) -> AmendedService {
+    AmendedService {
+        devices: Some(AmendedDevices {
+            names: strings(names),
+            ..AmendedDevices::default()
+        }),
+        ..change()
+    }
+}
+
 // shows B2 K2
 #[test]
 fn of_two_amendments_of_one_instant_that_change_the_same_the_younger_one_is_refused() {
@@ -128,40 +150,59 @@ fn of_two_amendments_of_one_instant_that_change_the_same_the_younger_one_is_refu
         fee: Some(fee(amount, FeeOf::EachDevice)),
         ..change()
     };
+    let changed = "is changed at the same instant";
     let table = [
         (
             threshold("10"),
             threshold("11"),
-            Some("services[backup].parameters.threshold"),
+            format!(".parameters.threshold {changed}"),
         ),
-        (threshold("10"), fees("1"), None),
-        (fees("2"), fees("1"), Some("services[backup].fee")),
-        (adding(&["x"]), removing(&["a"]), None),
+        (threshold("10"), fees("1"), String::new()),
+        (fees("2"), fees("1"), format!(".fee {changed}")),
+        (adding(&["x"]), removing(&["a"]), String::new()),
         (
             adding(&["x"]),
             removing(&["x"]),
-            Some("services[backup].devices[x]"),
+            format!(".devices[x] {changed}"),
         ),
-        (ending(), fees("1"), Some("services[backup].end")),
+        (
+            adding(&["x"]),
+            naming(&["a"]),
+            format!(".devices {changed}"),
+        ),
+        (
+            naming(&["b"]),
+            removing(&["a"]),
+            format!(".devices {changed}"),
+        ),
+        (
+            ending(),
+            fees("1"),
+            " is changed, and that entry ends at the same instant".to_owned(),
+        ),
+        (
+            adding(&["x"]),
+            ending(),
+            format!(".end is set, and that entry {changed}"),
+        ),
     ];
-    for (one, other, field) in table {
+    for (one, other, words) in table {
         let mut world = named(&["a"]);
         world.amend("younger", "2027-02-03T00:00:00Z", "2027-07-01", vec![other]);
         world.amend("older", "2027-02-02T00:00:00Z", "2027-07-01", vec![one]);
         world.pass(BEFORE);
         assert_eq!(verdict(&world, "older").0, "True Valid");
         let (said, message) = verdict(&world, "younger");
-        match field {
-            None => assert_eq!(said, "True Valid", "{message}"),
-            Some(field) => {
-                assert_eq!(said, "False AmendmentsConflict");
-                let words = format!(
-                    "spec.{field} is changed at the same instant by ContractAmendment older, which is \
-                     older, or of the same second and first by name: delete one of the two or give it another date"
-                );
-                assert_eq!(message.trim_end_matches('.'), words);
-            }
+        if words.is_empty() {
+            assert_eq!(said, "True Valid", "{message}");
+            continue;
         }
+        assert_eq!(said, "False AmendmentsConflict");
+        let words = format!(
+            "spec.services[backup]{words} by ContractAmendment older, which is older, or of the \
+             same second and first by name: delete one of the two or give it another date"
+        );
+        assert_eq!(message.trim_end_matches('.'), words);
     }
 }
 
@@ -178,7 +219,10 @@ fn an_amendment_of_a_contract_that_has_ended_is_refused() {
     world.pass("2030-04-02T00:00:00Z");
     let (said, message) = verdict(&world, "late");
     assert_eq!(said, "False AfterTerm");
-    assert!(message.contains("Contract bank has ended"), "{message}");
+    assert!(
+        message.contains("Contract bank has ended, 2030-04-01 in America/Sao_Paulo"),
+        "{message}"
+    );
 }
 
 // shows B2 K2

@@ -146,7 +146,7 @@ fn told(world: &ContractWorld, name: &str) -> String {
 
 // shows B2 K2
 #[test]
-fn an_amendment_says_which_of_its_devices_do_not_exist_yet() {
+fn an_amendment_says_which_of_its_devices_do_not_exist() {
     let mut world = named(&["a", "b"]);
     world.devices = vec![device("a", &[]), device("b", &[])];
     let names = ["b", "c", "x1", "x2", "x3", "x4", "x5", "x6"];
@@ -157,13 +157,11 @@ fn an_amendment_says_which_of_its_devices_do_not_exist_yet() {
     let lies_ahead = "The amendment is accepted; its instant lies ahead.";
     assert_eq!(
         told(&world, "many"),
-        format!(
-            "{lies_ahead} 7 devices that it names do not exist yet: c, x1, x2, x3, x4 and 2 more."
-        )
+        format!("{lies_ahead} 7 devices that it names do not exist: c, x1, x2, x3, x4 and 2 more.")
     );
     assert_eq!(
         told(&world, "one"),
-        format!("{lies_ahead} A device that it names does not exist yet: x7.")
+        format!("{lies_ahead} A device that it names does not exist: x7.")
     );
     assert_eq!(told(&world, "none"), lies_ahead);
     world.pass("2027-07-01T03:00:00Z");
@@ -185,4 +183,103 @@ fn an_amendment_that_was_made_after_its_own_instant_says_that_it_promises_nothin
         told(&world, "late"),
         "The amendment is in force. It was made after its own instant, so it promises nothing."
     );
+    // It was not in force before it was made.
+    assert_eq!(
+        history(&world)[..2],
+        [
+            "2027-07-02T00:00:00Z Amended late",
+            "2027-07-01 Amended in-time"
+        ]
+    );
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_that_changes_no_subscription_says_so() {
+    let mut world = named(&["a"]);
+    world.devices = vec![device("a", &[]), device("b", &[])];
+    world.amend("same", CREATED, "2027-07-01", vec![removing(&["b"])]);
+    world.amend("other", CREATED, "2027-08-01", vec![threshold("7")]);
+    world.pass(BEFORE);
+    let lies_ahead = "The amendment is accepted; its instant lies ahead.";
+    let nothing = format!("{lies_ahead} No subscription changes then.");
+    assert_eq!(told(&world, "same"), nothing);
+    assert_eq!(told(&world, "other"), lies_ahead);
+}
+
+// shows B2 K2
+#[test]
+fn what_was_written_for_amendments_comes_and_is_told_while_an_edit_is_refused() {
+    let mut world = amended_twice();
+    world.amend("new-year", CREATED, "2028-01-01", vec![adding(&["c"])]);
+    world.pass(BEFORE);
+    for name in ["bank.backup.a", "bank.backup.b"] {
+        world.deliver(name);
+    }
+    world.pass("2027-05-01T00:00:00Z");
+    let status = |world: &ContractWorld| world.contract.status.clone().expect("a status");
+    let before = status(&world);
+    world.edit(|spec| spec.term.time_zone = "Moon/Crater".to_owned());
+    world.pass("2027-05-02T00:00:00Z");
+    let refused = status(&world);
+    assert_eq!(refused.upcoming, before.upcoming);
+    assert_eq!(
+        refused.next,
+        Some("Amended 2027-07-01T03:00:00Z".into()),
+        "of no zone"
+    );
+    let counts = |status: &ContractStatus| status.subscriptions.clone().expect("counts").summary;
+    assert_eq!(
+        counts(&refused),
+        "2/2",
+        "the one that comes later does not count"
+    );
+    world.pass("2027-07-01T03:00:00Z");
+    let july = status(&world);
+    let names: Vec<_> = july
+        .upcoming
+        .iter()
+        .map(|it| it.amendment.to_string())
+        .collect();
+    assert_eq!(names, ["october", "new-year"]);
+    assert_eq!(history(&world)[0], "2027-07-01 Amended july");
+}
+
+// shows K2
+#[test]
+fn a_device_that_an_amendment_brings_later_puts_no_start_at_risk() {
+    let mut world = named(&["a"]);
+    world.amend("july", CREATED, "2027-07-01", vec![adding(&["ghost"])]);
+    world.pass(BEFORE);
+    world.say(
+        "bank.backup.ghost",
+        (false, Reason::DeviceNotFound),
+        (false, Reason::NotStarted),
+    );
+    world.pass("2027-03-31T23:00:00Z");
+    assert_eq!(said(&world, ConditionType::StartAtRisk), "absent");
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_says_that_its_entry_would_not_have_the_expected_number_of_devices() {
+    let mut world = named(&["a", "b"]);
+    world.contract.spec.services[0].devices.expect = Some(2);
+    world.devices = vec![device("a", &[]), device("b", &[])];
+    let expecting = |expect| {
+        let mut change = removing(&["b"]);
+        if let Some(devices) = &mut change.devices {
+            devices.expect = expect;
+        }
+        change
+    };
+    world.amend("forgets", CREATED, "2027-07-01", vec![expecting(None)]);
+    world.amend("expects", CREATED, "2027-08-01", vec![expecting(Some(1))]);
+    world.pass(BEFORE);
+    assert_eq!(
+        told(&world, "forgets"),
+        "The amendment is accepted; its instant lies ahead. Entry backup expects 2 devices and has \
+         1 then."
+    );
+    assert!(!told(&world, "expects").contains("expects"));
 }
