@@ -3,6 +3,7 @@
 
 use entente_crds::v1alpha1::{AmendedDevices, AmendedService, ContractAmendment};
 
+use super::restore::{Backup, Part, all, move_to_another_cluster, restore};
 use super::*;
 
 const NEW_BROKER: &str = "southwind-services";
@@ -10,10 +11,8 @@ const NEW_URL: &str = "https://broker.southwind.example";
 const NEW_SERVICE: &str = "southwind-backup";
 const BACKUPS: usize = 4;
 
-/// Starts with a contract that is delivered, and another provider of the same group of which the
-/// broker does not answer.
-async fn delivered() -> InProcess {
-    let mut process = prepared();
+/// Applies two providers of one group; the broker of the second one does not answer.
+fn providers(process: &InProcess) {
     let mut old = example::data_backup();
     old.spec.exclusive_group = Some("backups".to_owned());
     process.cluster.apply(&old);
@@ -27,6 +26,13 @@ async fn delivered() -> InProcess {
     let osb = connection.spec.osb.as_mut().expect("it is a broker");
     NEW_URL.clone_into(&mut osb.url);
     process.cluster.apply(&connection);
+}
+
+/// Starts with a contract that is delivered, and another provider of the same group of which the
+/// broker does not answer.
+async fn delivered() -> InProcess {
+    let mut process = prepared();
+    providers(&process);
     start_and_establish(&mut process).await;
     jump_to_start(&process);
     process.until("everything is delivered", is_delivered).await;
@@ -120,6 +126,35 @@ async fn while_the_new_broker_does_not_answer_the_old_instances_serve_and_then_t
     process.cluster.forget_requests();
     process.let_pass(Duration::from_hours(6)).await;
     assert_eq!(process.cluster.writes(), [""; 0], "and then it rests");
+}
+
+// shows C11 K5
+#[tokio::test(start_paused = true)]
+async fn a_change_that_is_under_way_goes_on_after_a_restore_with_the_statuses_of_both_kinds() {
+    let mut process = delivered().await;
+    change(&process);
+    process.until("it is handed over", hands_over).await;
+    process.let_pass(Duration::from_mins(10)).await;
+    let first = holders(&process);
+    let backup = Backup::of(&process, true);
+    let devices: Vec<Device> = all(&process);
+    move_to_another_cluster(&mut process);
+    catalogue(&process);
+    providers(&process);
+    for device in &devices {
+        restore(&process, device, |_| {});
+    }
+    for part in [Part::Subscriptions, Part::Contracts] {
+        backup.restore(&process, part);
+    }
+    process.start_all();
+    process.let_pass(Duration::from_mins(30)).await;
+    assert_eq!(enabled(&process, BROKER_URL), BACKUPS, "the old ones serve");
+    assert_eq!(holders(&process), first);
+    assert_eq!(count_of(&sent(&process)), 0, "{:#?}", sent(&process));
+    process.world.put_server(NEW_URL, fake_broker());
+    process.until("the provider is changed", is_changed).await;
+    assert_changed_once(&process, "changed after a restore");
 }
 
 // shows C11 B7 K5

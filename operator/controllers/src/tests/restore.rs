@@ -15,7 +15,7 @@ const RECORD: &str = "banco-sul-2027.backup.lobby-mfp.20270401t030000z.credit";
 
 /// Kinds of a backup, each of which comes back at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Part {
+pub(super) enum Part {
     Catalogue,
     Devices,
     Contracts,
@@ -32,7 +32,7 @@ const PARTS: [Part; 5] = [
 ];
 
 /// Objects as a tool for backups has them.
-struct Backup {
+pub(super) struct Backup {
     contract: Contract,
     subscriptions: Vec<ServiceSubscription>,
     records: Vec<Compensation>,
@@ -40,7 +40,7 @@ struct Backup {
 }
 
 impl Backup {
-    fn of(process: &InProcess, with_statuses: bool) -> Self {
+    pub(super) fn of(process: &InProcess, with_statuses: bool) -> Self {
         Self {
             contract: contract(process),
             subscriptions: all(process),
@@ -50,7 +50,7 @@ impl Backup {
     }
 
     /// Brings a part back. What exists already is left as it is.
-    fn restore(&self, process: &InProcess, part: Part) {
+    pub(super) fn restore(&self, process: &InProcess, part: Part) {
         let cluster = &process.cluster;
         match part {
             Part::Catalogue => catalogue(process),
@@ -76,7 +76,7 @@ impl Backup {
     }
 }
 
-fn all<K>(process: &InProcess) -> Vec<K>
+pub(super) fn all<K>(process: &InProcess) -> Vec<K>
 where
     K: kube::Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -88,7 +88,7 @@ where
 }
 
 /// Makes an object anew, without owners and finalizers, unless there is one of its name.
-fn restore<K>(process: &InProcess, object: &K, change: impl FnOnce(&mut K))
+pub(super) fn restore<K>(process: &InProcess, object: &K, change: impl FnOnce(&mut K))
 where
     K: kube::Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
 {
@@ -122,7 +122,7 @@ async fn with_a_record() -> InProcess {
 }
 
 /// Goes to a cluster that is empty but for the namespace, two days later.
-fn move_to_another_cluster(process: &mut InProcess) {
+pub(super) fn move_to_another_cluster(process: &mut InProcess) {
     process.kill();
     process.clock.jump(SignedDuration::from_hours(48));
     process.world.clear_ledger();
