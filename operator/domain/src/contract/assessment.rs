@@ -139,6 +139,23 @@ impl Assessment<'_> {
         format!("{message}{silent_devices} {}", stuck_devices(&others))
     }
 
+    /// Returns the message with the number of services that are handed over to another provider or
+    /// contract: until then somebody serves.
+    pub(super) fn with_handing_over(&self, message: &str) -> String {
+        let states = self.states.iter();
+        let handed = states.filter(|it| it.reason == Reason::HandingOver.as_str());
+        match handed.count() {
+            0 => message.to_owned(),
+            1 => format!(
+                "{message} 1 of them is being handed over, and what served before serves meanwhile."
+            ),
+            count => format!(
+                "{message} {count} of them are being handed over, and what served before serves \
+                 meanwhile."
+            ),
+        }
+    }
+
     /// Returns the message with the devices that the contract names and that do not exist.
     pub(super) fn with_devices_not_found(&self, message: &str) -> String {
         let not_found = self

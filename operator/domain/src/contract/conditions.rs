@@ -4,13 +4,15 @@
 //! where the contract's own spec is at fault: one bad device among thousands must not make a
 //! tool that waits give up.
 
+use std::collections::BTreeSet;
+
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Condition;
 
 use super::assessment::{Assessment, stuck_devices};
 use super::ready::all_delivered;
 use super::subscription_state::named;
-use super::{is_deleting, joined, listed, reason_of};
+use super::{NAMES_SHOWN, is_deleting, joined, listed, reason_of};
 use crate::condition::{ConditionSet, Status, Summary};
 
 /// Returns the conditions; `summary` is that of [`Assessment::ready`].
@@ -97,11 +99,21 @@ impl Assessment<'_> {
         if self.is_over() {
             return (Status::False, Reason::Ended, "The term is over.".to_owned());
         }
-        (
-            Status::True,
-            Reason::InTerm,
-            "The term has begun.".to_owned(),
-        )
+        let message = format!("The term has begun.{}", self.successors());
+        (Status::True, Reason::InTerm, message)
+    }
+
+    /// Returns a sentence for each contract that takes services over, or has taken some.
+    fn successors(&self) -> String {
+        let takeovers = self.resolved.succeeded.values();
+        let each: BTreeSet<(&str, bool)> = takeovers
+            .map(|takeover| (takeover.by.as_str(), takeover.at <= self.now))
+            .collect();
+        let sentences = each.into_iter().take(NAMES_SHOWN).map(|(by, is_done)| {
+            let verb = if is_done { "has taken" } else { "will take" };
+            format!(" Contract {by} {verb} services over.")
+        });
+        sentences.collect()
     }
 
     fn delivered(&self) -> Stated {

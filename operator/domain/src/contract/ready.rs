@@ -147,7 +147,8 @@ impl Assessment<'_> {
 
     /// Returns the message with what hinders subscriptions and is not said by one of their items.
     pub(super) fn explained(&self, message: &str) -> String {
-        let message = self.with_restored(&self.with_devices_not_found(message));
+        let message = self.with_handing_over(message);
+        let message = self.with_restored(&self.with_devices_not_found(&message));
         if self.unreadable.is_empty() {
             return message;
         }
@@ -180,6 +181,7 @@ impl Assessment<'_> {
             self.states.len(),
             named(&unsettled)
         );
+        let message = self.with_handing_over(&message);
         Summary::open(Reason::Withdrawing, message, self.work())
     }
 

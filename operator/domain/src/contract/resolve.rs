@@ -84,12 +84,15 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     resolved
 }
 
-/// Returns the next instant of the subscriptions as they are written: while the contract is refused or a
-/// service is missing, these count and are not wanted.
+/// Returns the next instant of the subscriptions as they are written, and of the changes that the status
+/// tells: while the contract is refused or a service is missing, these count.
 fn next_of_written(world: &ContractWorld, now: Timestamp) -> Option<Timestamp> {
     let revisions = world.own().flat_map(|found| &found.spec.revisions);
     let instants = revisions.flat_map(|it| [Some(it.effective), it.until]);
-    instants.flatten().filter(|instant| *instant > now).min()
+    let told = world.contract.status.iter().flat_map(|it| &it.upcoming);
+    let told = told.map(|change| change.effective);
+    let instants = instants.flatten().chain(told);
+    instants.filter(|instant| *instant > now).min()
 }
 
 /// Returns a contract without its subscriptions; `entries` are those in force, or the first ones.

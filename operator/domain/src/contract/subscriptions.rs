@@ -87,10 +87,12 @@ impl<'a> Subscriptions<'a> {
         (current, in_force): (usize, &[StageEntry<'_>]),
         resolved: &mut ResolvedContract,
     ) {
+        let mut ended: BTreeSet<(&str, &str)> = BTreeSet::new();
         for ((entry, device), segments) in segments {
             let is_left = segments.last().is_some_and(|last| last.has_ended(self.now));
             // Withdrawn by an amendment; what is over with the term stays as it was.
             if is_left && !self.dates.is_over(self.now) {
+                ended.insert((entry, device));
                 continue;
             }
             let is_out = !segments.iter().any(|it| it.is_in_stage(current));
@@ -104,7 +106,7 @@ impl<'a> Subscriptions<'a> {
             }
             self.one(entry, device, segments, resolved);
         }
-        self.surplus(in_force, resolved);
+        self.surplus(in_force, &ended, resolved);
         let changes = &mut resolved.changes;
         resolved
             .desired
@@ -316,8 +318,14 @@ impl<'a> Subscriptions<'a> {
         amended.was_accepted || !first.is_promised(&self.dates) || !took_part
     }
 
-    /// Deletes subscriptions that are not wanted, or holds their withdrawal back.
-    fn surplus(&self, in_force: &[StageEntry<'_>], resolved: &mut ResolvedContract) {
+    /// Deletes subscriptions that are not wanted, or holds their withdrawal back; of `ended` entries and
+    /// devices an amendment says so.
+    fn surplus(
+        &self,
+        in_force: &[StageEntry<'_>],
+        ended: &BTreeSet<(&str, &str)>,
+        resolved: &mut ResolvedContract,
+    ) {
         let contract = &self.world.contract;
         let wanted: BTreeSet<&str> = resolved
             .desired
@@ -332,9 +340,12 @@ impl<'a> Subscriptions<'a> {
                 resolved.changes.update.push(self.adoption(found));
                 continue;
             }
-            // One that has ended by itself, such as by an amendment, needs nothing that may come later.
-            let kept = kept_until(contract, found).filter(|_| !has_ended(found, self.now));
-            if let Some(until) = kept.filter(|until| *until > self.now) {
+            // One that has ended needs nothing that may come later. The backup may be older than the
+            // amendment that ended it.
+            let of = (&*found.spec.service_name, &*found.spec.device_ref.name);
+            let is_over = ended.contains(&of) || has_ended(found, self.now);
+            let kept = kept_until(contract, found).filter(|until| !is_over && *until > self.now);
+            if let Some(until) = kept {
                 let again = resolved.next_change.into_iter().chain([until]).min();
                 resolved.next_change = again;
                 resolved.changes.restored.push((*name).to_owned());

@@ -491,3 +491,18 @@ fn a_start_between_two_clocks_that_differ_is_told_and_looked_at_again_soon() {
         assert_eq!(wake == Some(soon), looks, "{now} {skew:?}: {wake:?}");
     }
 }
+
+// shows C11 K2
+#[test]
+fn a_contract_says_that_what_is_handed_over_is_served_meanwhile() {
+    let mut world = fleet(2);
+    world.pass(BEFORE);
+    for number in [1, 2] {
+        let said = (false, Reason::HandingOver);
+        world.say(&subscription(number), said, said);
+    }
+    world.pass("2027-04-01T04:00:00Z");
+    let message = message(&world, ConditionType::Ready);
+    let words = "2 of them are being handed over, and what served before serves meanwhile.";
+    assert!(message.ends_with(words), "{message}");
+}

@@ -322,7 +322,7 @@ fn what_is_not_wanted_any_more_is_adopted_before_it_is_withdrawn() {
 // shows K5 K2
 #[test]
 fn what_had_ended_before_it_came_back_is_withdrawn_at_once_and_hinders_nothing() {
-    let mut world = named(&["a", "b"]);
+    let world = named(&["a", "b"]);
     let devices = entente_crds::v1alpha1::AmendedDevices {
         remove: vec!["b".to_owned()],
         ..Default::default()
@@ -332,16 +332,29 @@ fn what_had_ended_before_it_came_back_is_withdrawn_at_once_and_hinders_nothing()
         devices: Some(devices),
         ..AmendedService::default()
     };
-    world.amend("less", CREATED, "2027-05-01", vec![change]);
-    world.pass(BEFORE);
-    world.restore(RESTORED);
-    world.pass(RESTORED);
-    world.deliver("bank.backup.a");
-    assert_eq!(deleted(&world.pass(RESTORED)), ["bank.backup.b"]);
-    let is_left = |it: &Arc<ServiceSubscription>| it.metadata.deletion_timestamp.is_none();
-    world.subscriptions.retain(is_left);
-    world.pass(RESTORED);
-    assert_eq!(said(&world, ConditionType::Ready), "True Delivered");
+    // The backup of the subscriptions is younger than the amendment, or older.
+    for is_older in [false, true] {
+        let mut world = world.clone();
+        if is_older {
+            world.pass(BEFORE);
+        }
+        world.amend("less", CREATED, "2027-05-01", vec![change.clone()]);
+        if !is_older {
+            world.pass(BEFORE);
+        }
+        world.restore(RESTORED);
+        world.pass(RESTORED);
+        world.deliver("bank.backup.a");
+        assert_eq!(deleted(&world.pass(RESTORED)), ["bank.backup.b"]);
+        let is_left = |it: &Arc<ServiceSubscription>| it.metadata.deletion_timestamp.is_none();
+        world.subscriptions.retain(is_left);
+        world.pass(RESTORED);
+        assert_eq!(
+            said(&world, ConditionType::Ready),
+            "True Delivered",
+            "{is_older}"
+        );
+    }
 }
 
 // shows K5

@@ -222,12 +222,20 @@ fn what_was_taken_over_counts_no_more_and_is_said_to_come_next_before() {
     let status = family.0[0].contract.status.clone().expect("a status");
     assert_eq!(status.next_transition, Some(at(RENEWED)));
     assert_eq!(status.next_transition_to, Some(TransitionTo::Succeeded));
+    assert_eq!(
+        message(&family.0[0], ConditionType::InForce),
+        "The term has begun. Contract next will take services over."
+    );
     for name in ["bank.backup.one", "bank.backup.two"] {
         family.0[0].say(name, (true, Reason::Ended), (false, Reason::Ended));
     }
     family.settle(AFTER);
     assert_eq!(said(&family.0[0], ConditionType::Ready), "True Delivered");
     assert_eq!(said(&family.0[0], ConditionType::InForce), "True InTerm");
+    assert_eq!(
+        message(&family.0[0], ConditionType::InForce),
+        "The term has begun. Contract next has taken services over."
+    );
     let status = family.0[0].contract.status.clone().expect("a status");
     assert_eq!(status.subscriptions.expect("counts").summary, "0/0");
     assert_eq!(status.next_transition, Some(at(END)));
