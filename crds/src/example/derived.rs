@@ -39,6 +39,7 @@ pub fn service_subscription() -> ServiceSubscription {
             service_name: entry.name,
             device_ref: reference(DEVICES[0]),
             origin: None,
+            succeeded_by: None,
             time_zone: contract.spec.term.time_zone,
             lead_time: "336h".into(),
             revisions: vec![Arc::new(Revision {

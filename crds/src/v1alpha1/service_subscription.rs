@@ -96,6 +96,11 @@ pub struct ServiceSubscriptionSpec {
     /// of the instance. Absent: this one. It stays as it is once this one has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Name of the contract that takes the service over where the last revision ends. Once that has come
+    /// it stays, whatever becomes of that contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub succeeded_by: Option<String>,
     /// The contract's time zone.
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: String,

@@ -65,11 +65,13 @@ pub(super) fn verdicts(
         let name = amendment.metadata.name.clone().unwrap_or_default();
         let status = amendment.status.as_ref();
         let in_force = status.and_then(|status| status.effective);
+        let is_written = in_force.is_some();
         let in_force = in_force.filter(|effective| *effective <= now);
         let verdict = timeline.verdicts.get(&*name).filter(|_| is_accepted);
         let verdict = match (verdict, in_force) {
             (Some(verdict), _) => verdict.clone(),
             (None, Some(effective)) => Ok(effective),
+            (None, None) if is_written && !is_accepted => Err(vec![written_before()]),
             (None, None) => pending(),
         };
         let accepted = |effective| AcceptedAmendment {
@@ -82,6 +84,16 @@ pub(super) fn verdicts(
         (name, verdict.map(accepted))
     });
     verdicts.collect()
+}
+
+/// Returns the fault of an amendment that was accepted before an edit of its contract which is refused.
+fn written_before() -> Fault {
+    Fault {
+        reason: Reason::Pending,
+        message: "The contract is not accepted: see its condition Accepted. The amendment was \
+                  accepted before, and comes at its instant all the same"
+            .to_owned(),
+    }
 }
 
 /// Returns the devices that an amendment names and that do not exist, sorted.

@@ -84,14 +84,19 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     resolved
 }
 
-/// Returns the next instant of the subscriptions as they are written, and of the changes that the status
-/// tells: while the contract is refused or a service is missing, these count.
+/// Returns the next instant of the subscriptions as they are written, of the changes that the status
+/// tells, and of the amendments that were accepted: while the contract is refused, waits for its start or
+/// misses a service, these count.
 fn next_of_written(world: &ContractWorld, now: Timestamp) -> Option<Timestamp> {
     let revisions = world.own().flat_map(|found| &found.spec.revisions);
     let instants = revisions.flat_map(|it| [Some(it.effective), it.until]);
     let told = world.contract.status.iter().flat_map(|it| &it.upcoming);
     let told = told.map(|change| change.effective);
-    let instants = instants.flatten().chain(told);
+    let accepted = world
+        .amendments
+        .iter()
+        .filter_map(|it| it.status.as_ref()?.effective);
+    let instants = instants.flatten().chain(told).chain(accepted);
     instants.filter(|instant| *instant > now).min()
 }
 

@@ -270,7 +270,10 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         && kin.heirs.is_empty()
         && kin.predecessors.is_empty()
         && !kin.unreadable_heir;
-    if is_alone && own().all(|found| found.spec.origin.is_none()) {
+    let is_first = |found: &ServiceSubscription| {
+        found.spec.origin.is_none() && found.spec.succeeded_by.is_none()
+    };
+    if is_alone && own().all(is_first) {
         return;
     }
     let existing: BTreeMap<&str, &ServiceSubscription> = own()
@@ -287,13 +290,7 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         if live.is_none() {
             restored.complete(&mut changed.spec);
         }
-        if kin.unreadable_heir {
-            // It may have taken this one over.
-            if let Some(live) = live {
-                changed.spec.revisions.clone_from(&live.spec.revisions);
-            }
-        } else if let Some(takeover) = takeover(kin, &changed.spec) {
-            end(&mut changed.spec.revisions, live, takeover.at, now);
+        if let Some(takeover) = succeed(kin, &mut changed.spec, live, now) {
             resolved.succeeded.insert(desired.name.clone(), takeover);
         }
         specs.insert(desired.name.clone(), Arc::clone(desired));
@@ -339,6 +336,37 @@ fn key(spec: &ServiceSubscriptionSpec) -> Key {
             device,
         ),
     }
+}
+
+/// Ends a wanted subscription where another contract takes it over, and returns that takeover.
+fn succeed(
+    kin: &Kin,
+    spec: &mut ServiceSubscriptionSpec,
+    live: Option<&ServiceSubscription>,
+    now: Timestamp,
+) -> Option<Takeover> {
+    if kin.unreadable_heir {
+        // It may have taken this one over.
+        if let Some(live) = live {
+            spec.revisions.clone_from(&live.spec.revisions);
+            spec.succeeded_by.clone_from(&live.spec.succeeded_by);
+        }
+        return None;
+    }
+    let takeover = past_takeover(live, now).or_else(|| takeover(kin, spec))?;
+    end(&mut spec.revisions, live, takeover.at, now);
+    spec.succeeded_by = Some(takeover.by.clone());
+    Some(takeover)
+}
+
+/// Returns the takeover of a subscription that has come: it stays, whatever becomes of the contract that
+/// has taken over. What that one gives up, or leaves when it is deleted, nobody has any more.
+fn past_takeover(live: Option<&ServiceSubscription>, now: Timestamp) -> Option<Takeover> {
+    let spec = &live?.spec;
+    let by = spec.succeeded_by.clone()?;
+    let last = spec.revisions.iter().max_by_key(|it| it.effective)?;
+    let at = last.until.filter(|until| *until <= now)?;
+    Some(Takeover { at, by })
 }
 
 /// Returns the takeover of a subscription by another contract.

@@ -135,6 +135,7 @@ fn subscription(row: &Row, device: &str) -> ServiceSubscription {
             name: device.to_owned(),
         },
         origin: None,
+        succeeded_by: None,
         time_zone: "America/Sao_Paulo".to_owned(),
         lead_time: "1h".into(),
         revisions: vec![Arc::new(revision)],

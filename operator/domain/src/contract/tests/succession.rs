@@ -251,6 +251,58 @@ fn what_was_taken_over_counts_no_more_and_is_said_to_come_next_before() {
     assert_eq!(history, told);
 }
 
+// shows B1 C10
+#[test]
+fn what_the_renewal_gives_up_or_leaves_behind_does_not_come_back_to_the_contract_before() {
+    type Act = fn(&mut Family);
+    let given_up = |family: &mut Family| {
+        let change = |spec: &mut ContractSpec| spec.services[0].devices.names.truncate(1);
+        family.0[1].edit(change);
+    };
+    let amended = |family: &mut Family| {
+        let devices = AmendedDevices {
+            remove: vec!["two".to_owned()],
+            ..AmendedDevices::default()
+        };
+        let change = AmendedService {
+            name: "backup".to_owned(),
+            devices: Some(devices),
+            ..AmendedService::default()
+        };
+        family.0[1].amend("less", AFTER, "2029-06-01", vec![change]);
+    };
+    let deleted = |family: &mut Family| {
+        family.0.truncate(1);
+    };
+    let acts: [Act; 3] = [given_up, amended, deleted];
+    for (number, act) in acts.into_iter().enumerate() {
+        let mut family = Family::renewed(&["one", "two"], &["one", "two"]);
+        family.settle(DURING);
+        family.settle(AFTER);
+        act(&mut family);
+        for now in [AFTER, "2029-06-01T03:00:00Z", "2029-07-01T00:00:00Z"] {
+            for _ in 0..4 {
+                for of in 0..family.0.len() {
+                    family.pass(of, now);
+                }
+            }
+            assert_eq!(
+                family.ends("bank.backup.two"),
+                Some(at(RENEWED)),
+                "{number} {now}"
+            );
+            let revisions = family.spec("bank.backup.two").revisions.len();
+            assert_eq!(revisions, 1, "{number} {now}");
+        }
+        let status = family.0[0].contract.status.clone().expect("a status");
+        assert_eq!(
+            status.subscriptions.expect("counts").summary,
+            "0/0",
+            "{number}"
+        );
+    }
+}
+
 // shows B1 B2
 #[test]
 fn an_amendment_that_comes_after_the_renewal_counts_nothing_of_what_was_taken_over() {

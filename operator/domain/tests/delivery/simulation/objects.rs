@@ -135,6 +135,7 @@ impl Simulation {
                 device_ref: NameReference {
                     name: DEVICE.to_owned(),
                 },
+                succeeded_by: None,
                 origin: wish.origin.clone(),
                 time_zone: "America/Sao_Paulo".to_owned(),
                 lead_time: wish.lead.as_str().into(),

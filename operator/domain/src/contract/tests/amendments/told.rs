@@ -75,6 +75,18 @@ fn the_contract_says_when_the_next_change_comes_and_tells_its_history() {
     );
 }
 
+// shows B2 K2
+#[test]
+fn an_amendment_that_was_in_force_stays_accepted_when_its_contract_has_ended() {
+    let mut world = amended_twice();
+    for now in [BEFORE, "2027-11-01T00:00:00Z", END, "2030-05-01T00:00:00Z"] {
+        world.pass(now);
+        for name in ["july", "october"] {
+            assert_eq!(verdict(&world, name).0, "True Valid", "{now} {name}");
+        }
+    }
+}
+
 fn history(world: &ContractWorld) -> Vec<String> {
     let status = world.contract.status.clone().expect("a status");
     let told = status.history.iter().map(|it| {
@@ -223,6 +235,11 @@ fn what_was_written_for_amendments_comes_and_is_told_while_an_edit_is_refused() 
     world.pass("2027-05-02T00:00:00Z");
     let refused = status(&world);
     assert_eq!(refused.upcoming, before.upcoming);
+    let pending = told(&world, "july");
+    assert!(
+        pending.contains("comes at its instant all the same"),
+        "{pending}"
+    );
     assert_eq!(
         refused.next,
         Some("Amended 2027-07-01T03:00:00Z".into()),
