@@ -364,6 +364,8 @@ pub struct ResolvedContract {
     pub entries: Vec<EntryDevices>,
     /// Devices on which an entry cannot be carried out, sorted.
     pub exceptions: Vec<Exception>,
+    /// True if the start has come and was not known before, so that it is not promised.
+    pub start_is_unpromised: bool,
     /// Entries without a fee, with the FeeCredits of their SmartServices that owe nothing for it.
     pub without_fee: Vec<String>,
     /// The verdict on each amendment, by name.

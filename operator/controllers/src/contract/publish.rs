@@ -15,7 +15,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::Contracts;
 use crate::{cache::Key, events::EventReason};
 
-/// Publishes what a written status has and the one before had not.
+/// Publishes the news that a written status has and the one before had not.
 pub(super) fn news(contracts: &Contracts, before: Option<&Contract>, after: &Contract) {
     let events = &contracts.context.events;
     let about = after.object_ref(&());
@@ -104,7 +104,7 @@ fn said_by(what: &str, notice: Option<&Text<253>>) -> String {
     )
 }
 
-/// Returns what others changed of the contract since, as events that are related to these.
+/// Returns the changes by amendments and other contracts since, as events that are related to these.
 fn changes(
     contract: &Contract,
     was: &ContractStatus,

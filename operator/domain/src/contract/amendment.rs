@@ -76,7 +76,7 @@ pub(super) fn verdicts(
         };
         let accepted = |effective| AcceptedAmendment {
             effective,
-            missing: missing_devices(world, amendment),
+            missing: missing_devices(world, amendment, effective > now),
             changes_nothing: false,
             mismatches: Vec::new(),
             made_late: made_late(world, amendment, effective, now),
@@ -96,11 +96,19 @@ fn written_before() -> Fault {
     }
 }
 
-/// Returns the devices that an amendment names and that do not exist, sorted.
-fn missing_devices(world: &ContractWorld, amendment: &ContractAmendment) -> Vec<String> {
+/// Returns the devices that an amendment brings and that do not exist, sorted; while it lies `ahead` also
+/// those that it removes, which may be typing errors.
+fn missing_devices(
+    world: &ContractWorld,
+    amendment: &ContractAmendment,
+    ahead: bool,
+) -> Vec<String> {
     let changes = amendment.spec.services.iter();
     let named = changes.filter_map(|it| it.devices.as_ref());
-    let named = named.flat_map(|it| it.names.iter().chain(&it.add).chain(&it.remove));
+    let named = named.flat_map(|it| {
+        let removed = it.remove.iter().filter(|_| ahead);
+        it.names.iter().chain(&it.add).chain(removed)
+    });
     let named: BTreeSet<&str> = named.map(String::as_str).collect();
     if named.is_empty() {
         return Vec::new();
@@ -200,6 +208,16 @@ pub fn amendment_status(
     }
 }
 
+/// Returns a sentence with the devices that do not exist.
+fn not_found(devices: &[String]) -> String {
+    let names = listed(devices.iter().map(String::as_str));
+    match devices.len() {
+        0 => String::new(),
+        1 => format!(" A device that it names does not exist: {names}."),
+        number => format!(" {number} devices that it names do not exist: {names}."),
+    }
+}
+
 fn summary(accepted: &AcceptedAmendment, now: Timestamp) -> Summary {
     let AcceptedAmendment {
         effective,
@@ -211,23 +229,17 @@ fn summary(accepted: &AcceptedAmendment, now: Timestamp) -> Summary {
     if *effective <= now {
         let late = " It was made after its own instant, so it promises nothing.";
         let late = made_late.map_or("", |_| late);
+        let missing = not_found(missing);
         return Summary::done(
             Reason::Succeeded,
-            format!("The amendment is in force.{late}"),
+            format!("The amendment is in force.{late}{missing}"),
         );
     }
     let mut message = "The amendment is accepted; its instant lies ahead.".to_owned();
     if *changes_nothing {
         message.push_str(" No subscription changes then.");
     }
-    if !missing.is_empty() {
-        let names = listed(missing.iter().map(String::as_str));
-        let devices = match missing.len() {
-            1 => "A device that it names does not exist".to_owned(),
-            number => format!("{number} devices that it names do not exist"),
-        };
-        message = format!("{message} {devices}: {names}.");
-    }
+    message.push_str(&not_found(missing));
     for EntryDevices {
         service,
         devices,

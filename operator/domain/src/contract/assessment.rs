@@ -97,6 +97,12 @@ impl Assessment<'_> {
         end.is_some_and(|end| end <= created(self.contract, self.now))
     }
 
+    /// True if an earlier pass has accepted the contract, so that there is a term that holds.
+    pub(super) fn was_accepted(&self) -> bool {
+        let status = self.contract.status.as_ref();
+        status.is_some_and(|status| status.term.is_some())
+    }
+
     /// True if now lies inside the term.
     pub(super) fn is_in_term(&self) -> bool {
         self.has_begun() && !self.is_over()
@@ -169,7 +175,10 @@ impl Assessment<'_> {
             1 => format!("1 Device was not found: {devices}"),
             count => format!("{count} Devices were not found: {devices}"),
         };
-        format!("{message} {devices}; correct devices.names or create what is missing.")
+        format!(
+            "{message} {devices}; create what is missing, or correct the names in the contract or its \
+             amendment."
+        )
     }
 
     /// Returns the fault of the number of devices: an unexpected number comes before none at all.

@@ -54,7 +54,13 @@ impl Assessment<'_> {
     /// Returns the message of a valid contract, with what its reader may not expect: a remedy of the
     /// catalogue that owes nothing.
     fn valid(&self) -> String {
-        let valid = "The contract is valid.".to_owned();
+        let late = " It was made after its start, so that its start is not promised.";
+        let late = if self.resolved.start_is_unpromised {
+            late
+        } else {
+            ""
+        };
+        let valid = format!("The contract is valid.{late}");
         let without_fee = &self.resolved.without_fee;
         if without_fee.is_empty() {
             return valid;
@@ -82,12 +88,16 @@ impl Assessment<'_> {
             let (reason, message) = self.awaiting(awaited);
             return (Status::False, reason, message);
         }
-        if self.resolved.term.is_none() {
-            return (
-                Status::Unknown,
-                Reason::Pending,
-                "The term cannot be read.".to_owned(),
-            );
+        let is_refused = self.resolved.accepted.is_err();
+        let never = if self.resolved.term.is_none() {
+            Some("The term cannot be read.")
+        } else if is_refused && !self.was_accepted() {
+            Some("The contract was never accepted.")
+        } else {
+            None
+        };
+        if let Some(message) = never {
+            return (Status::Unknown, Reason::Pending, message.to_owned());
         }
         if !self.has_begun() {
             return (

@@ -63,6 +63,8 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     {
         let declared = contract.spec.promises_from.is_some();
         let dates = Dates::new(&term, *promised_from, declared);
+        resolved.start_is_unpromised =
+            !dates.promised && term.start <= now && !was_promised(world, term.start);
         let known_since = known_since(contract, *promised_from, now);
         let segments = segments(&timeline.stages, &stages, current, dates.end);
         Subscriptions::new(world, dates, (exclusions, known_since), now).fill(
@@ -100,6 +102,12 @@ fn next_of_written(world: &ContractWorld, now: Timestamp) -> Option<Timestamp> {
     instants.filter(|instant| *instant > now).min()
 }
 
+/// True if a subscription has the promise of a start: one that came back from a backup does.
+fn was_promised(world: &ContractWorld, start: Timestamp) -> bool {
+    let mut revisions = world.own().flat_map(|found| &found.spec.revisions);
+    revisions.any(|it| it.promised && it.effective == start)
+}
+
 /// Returns a contract without its subscriptions; `entries` are those in force, or the first ones.
 fn before_writes(
     world: &ContractWorld,
@@ -130,6 +138,7 @@ fn before_writes(
         ),
         entries: entry_devices(entries),
         exceptions: exceptions(entries),
+        start_is_unpromised: false,
         without_fee: entries
             .all
             .iter()

@@ -8,7 +8,7 @@
 mod origins;
 mod restored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::condition::Reason;
@@ -295,15 +295,8 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         }
         specs.insert(desired.name.clone(), Arc::clone(desired));
     }
-    // One that was taken over and does not exist is made no more.
-    let is_over = |name: &str| {
-        let takeover = resolved.succeeded.get(name);
-        takeover.is_some_and(|it| it.at <= now) && !existing.contains_key(name)
-    };
-    resolved.desired.retain(|desired| !is_over(&desired.name));
+    leave_out_what_is_over(resolved, &existing, now);
     let changes = &mut resolved.changes;
-    changes.create.retain(|desired| !is_over(&desired.name));
-    changes.waiting.retain(|name| !is_over(name));
     for create in &mut changes.create {
         if let Some(desired) = specs.get(&create.name) {
             *create = Arc::clone(desired);
@@ -336,6 +329,29 @@ fn key(spec: &ServiceSubscriptionSpec) -> Key {
             device,
         ),
     }
+}
+
+/// Leaves out those that were taken over and do not exist, and those that would not begin before: they
+/// are made no more.
+fn leave_out_what_is_over(
+    resolved: &mut ResolvedContract,
+    existing: &BTreeMap<&str, &ServiceSubscription>,
+    now: Timestamp,
+) {
+    let is_over = |desired: &DesiredSubscription| {
+        let takeover = resolved.succeeded.get(&desired.name);
+        takeover.is_some_and(|takeover| {
+            let mut revisions = desired.spec.revisions.iter();
+            takeover.at <= now || revisions.all(|it| takeover.at <= it.effective)
+        })
+    };
+    let over = resolved.desired.iter().filter(|desired| is_over(desired));
+    let over = over.filter(|desired| !existing.contains_key(&*desired.name));
+    let over: BTreeSet<String> = over.map(|desired| desired.name.clone()).collect();
+    resolved.desired.retain(|it| !over.contains(&it.name));
+    let changes = &mut resolved.changes;
+    changes.create.retain(|it| !over.contains(&it.name));
+    changes.waiting.retain(|name| !over.contains(name));
 }
 
 /// Ends a wanted subscription where another contract takes it over, and returns that takeover.

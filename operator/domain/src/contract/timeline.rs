@@ -284,7 +284,8 @@ impl<'a> Trial<'_, 'a> {
             return Some(Fault { reason, message });
         }
         let end = self.term.end?;
-        let message = if end <= self.now {
+        // One that was made in time stays accepted when the contract has ended.
+        let message = if end <= dated.created {
             let end = words(end);
             format!("{found}, and Contract {contract} has ended, {end}: make another contract")
         } else if end <= dated.effective {

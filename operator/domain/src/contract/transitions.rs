@@ -24,7 +24,12 @@ pub(super) fn tell_dates(
     resolved: &ResolvedContract,
     now: Timestamp,
 ) {
-    let transitions = transitions(resolved, &status.upcoming);
+    let never_accepted = resolved.accepted.is_err() && status.term.is_none();
+    let transitions = if never_accepted {
+        Vec::new()
+    } else {
+        transitions(resolved, &status.upcoming)
+    };
     let next = next_transition(&transitions, now);
     status.next_transition = next.map(|next| next.at);
     status.next_transition_to = next.map(|next| next.to);

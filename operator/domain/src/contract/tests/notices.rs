@@ -140,6 +140,10 @@ fn start_and_end_are_shown_as_the_spec_says_them_until_they_are_known() {
     world.contract.spec.term.start_time = Some("2027-04-01T03:00:00Z".to_owned());
     world.pass(BEFORE);
     assert_eq!(columns(&world), shown("2027-04-01", "2030-03-31"));
+    world.pass("2027-05-01T00:00:00Z");
+    assert_eq!(said(&world, ConditionType::InForce), "Unknown Pending");
+    let status = world.contract.status.as_ref().expect("a status");
+    assert_eq!((&status.next, status.history.len()), (&None, 0));
 
     let mut world = named(&["a"]);
     world.contract.spec.term.start_date = Some("2027-02-30".to_owned());

@@ -137,7 +137,7 @@ fn a_name_without_a_device_is_in_the_message_before_the_start_and_after_it() {
     assert_eq!(
         message(&world, ConditionType::Ready),
         "Accepted with 6 subscriptions; services begin at the start. 1 Device was not found: \
-         m-02; correct devices.names or create what is missing."
+         m-02; create what is missing, or correct the names in the contract or its amendment."
     );
     for number in 3..=5 {
         world.say(&subscription(number), missing, missing);
@@ -150,8 +150,8 @@ fn a_name_without_a_device_is_in_the_message_before_the_start_and_after_it() {
     ] {
         assert_eq!(said(&world, condition), reason);
         let message = message(&world, condition);
-        let end = "4 Devices were not found: m-02, m-03, m-04 and 1 more; correct devices.names \
-                   or create what is missing.";
+        let end = "4 Devices were not found: m-02, m-03, m-04 and 1 more; create what is missing, or \
+                   correct the names in the contract or its amendment.";
         assert!(message.ends_with(end), "{message}");
     }
     stall(&mut world, 6);

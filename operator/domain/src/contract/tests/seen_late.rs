@@ -118,3 +118,35 @@ proptest! {
         prop_assert_eq!(look(&mut away, second), look(&mut there, second));
     }
 }
+
+// shows B2 K2
+#[test]
+fn a_contract_that_was_made_after_its_start_says_that_its_start_is_not_promised() {
+    for (created, unpromised) in [(-DAY, false), (DAY, true)] {
+        let mut world = contract(created, 365, 4);
+        world.pass(&after_start(2 * DAY).to_string());
+        let words = message(&world, ConditionType::Accepted);
+        let late = "It was made after its start, so that its start is not promised.";
+        assert_eq!(words.contains(late), unpromised, "{words}");
+    }
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_that_is_older_than_its_contract_stays_accepted_when_that_has_ended() {
+    let mut world = contract(60 * DAY, 365, 4);
+    let change = AmendedService {
+        name: "backup".to_owned(),
+        parameters: texts(&[("threshold", "7")]),
+        ..AmendedService::default()
+    };
+    world.amend("may", CREATED, "2027-05-01", vec![change]);
+    for now in [after_start(61 * DAY), after_start(400 * DAY)] {
+        for _ in 0..2 {
+            world.pass(&now.to_string());
+        }
+        let status = world.amendments[0].status.clone().expect("a status");
+        let accepted = find(&status.conditions, ConditionType::Accepted).expect("it is said");
+        assert_eq!(accepted.status, "True", "{now} {}", accepted.message);
+    }
+}

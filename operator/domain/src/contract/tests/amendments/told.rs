@@ -176,8 +176,15 @@ fn an_amendment_says_which_of_its_devices_do_not_exist() {
         format!("{lies_ahead} A device that it names does not exist: x7.")
     );
     assert_eq!(told(&world, "none"), lies_ahead);
+    world.amend("removes", CREATED, "2027-06-01", vec![removing(&["x8"])]);
+    world.pass(BEFORE);
+    assert!(told(&world, "removes").ends_with("does not exist: x8."));
     world.pass("2027-07-01T03:00:00Z");
-    assert_eq!(told(&world, "many"), "The amendment is in force.");
+    assert_eq!(
+        told(&world, "many"),
+        "The amendment is in force. 7 devices that it names do not exist: c, x1, x2, x3, x4 and 2 more."
+    );
+    assert_eq!(told(&world, "removes"), "The amendment is in force.");
 }
 
 // shows B2 K2
