@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::NameReference;
+use entente_crds::v1alpha1::{ContractAmendment, NameReference};
 
 use super::*;
 
@@ -138,6 +138,53 @@ async fn a_renewal_keeps_every_instance_and_sends_only_what_differs() {
     process.cluster.forget_requests();
     process.let_pass(Duration::from_hours(6)).await;
     assert_eq!(process.cluster.writes(), [""; 0], "and then it rests");
+}
+
+// shows B1 B2 K5
+#[tokio::test(start_paused = true)]
+async fn a_device_that_both_contracts_get_at_the_instant_of_the_renewal_is_served_by_the_new_one() {
+    const LOBBY: &str = "parts.lobby-mfp";
+    let mut amendment = example::banco_sul_2027_july();
+    amendment.spec.effective_date = Some("2027-06-01".to_owned());
+    amendment.spec.services.remove(0);
+    let mut renewal = renewal();
+    let parts = &mut renewal.spec.services[1].devices;
+    parts.names = vec!["lobby-mfp".to_owned()];
+    for amended_first in [true, false] {
+        let process = established().await;
+        jump_to_start(&process);
+        process.until("everything is delivered", is_delivered).await;
+        if amended_first {
+            process.cluster.apply::<ContractAmendment>(&amendment);
+            process.let_pass(Duration::from_mins(1)).await;
+        }
+        process.cluster.apply(&renewal);
+        process.let_pass(Duration::from_mins(1)).await;
+        if !amended_first {
+            process.cluster.apply::<ContractAmendment>(&amendment);
+            process.let_pass(Duration::from_mins(1)).await;
+        }
+        jump_to_renewal(&process);
+        let of_lobby = |process: &InProcess, contract: &str| {
+            let status = statuses(process).remove(&format!("{contract}.{LOBBY}"));
+            status.map(|status| says(&status.conditions, "Ready"))
+        };
+        let is_served =
+            |process: &InProcess| of_lobby(process, RENEWAL).as_deref() == Some("True(Delivered)");
+        process.until("the new one serves", is_served).await;
+        process.let_pass(Duration::from_hours(6)).await;
+        let before = of_lobby(&process, CONTRACT);
+        let is_over = before.as_deref().is_none_or(|said| said == "True(Ended)");
+        assert!(is_over, "{amended_first} {before:?}");
+        assert_eq!(
+            process.cluster.names::<Compensation>(),
+            [""; 0],
+            "{amended_first}"
+        );
+        process.cluster.forget_requests();
+        process.let_pass(Duration::from_hours(6)).await;
+        assert_eq!(process.cluster.writes(), [""; 0], "{amended_first}");
+    }
 }
 
 // shows B1 B7 K5

@@ -11,6 +11,8 @@
 //! - A catalog counts for ten minutes, and no instant waits for their end: while a broker is off, the
 //!   first run after that knows no catalog any more, or reads it in vain and begins its backoff. So
 //!   with a broker that is off it is the next run that must change nothing.
+//! - A Connection that cannot be read is not probed: that its Secret or its ConfigMap is gone shows when
+//!   its Devices are looked at next. So there, too, it is the next run that must change nothing.
 
 mod edits;
 mod events;
@@ -153,9 +155,11 @@ async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
     let mut process = objects::prepared();
     process.start_all();
     rest(&process).await;
+    let mut is_unprobed = false;
     for sequence in sequences {
         for event in sequence {
             events::happen(&mut process, event).await;
+            is_unprobed |= matches!(event, Event::Spoiled(objects::Subject::Connection(_)));
         }
         rest(&process).await;
         if sequence.iter().any(Event::is_not_watched) {
@@ -167,7 +171,7 @@ async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
             rest(&process).await;
         }
         let (mut differences, read_in_vain) = run_all(&process).await;
-        if read_in_vain {
+        if read_in_vain || is_unprobed {
             (differences, _) = run_all(&process).await;
         }
         if !differences.is_empty() {
@@ -217,6 +221,16 @@ proptest! {
             prop_assert!(false, "a missed wake-up: {differences}\nafter {sequences:#?}");
         }
     }
+}
+
+// shows K2 K5
+#[test]
+fn a_secret_of_a_connection_that_cannot_be_read_is_missed_by_the_next_look_at_its_devices() {
+    let sequences = [
+        vec![Event::Spoiled(objects::Subject::Connection(0))],
+        vec![Event::AuthoritiesGone],
+    ];
+    assert_eq!(run(&sequences), Ok(()));
 }
 
 // shows K2 K5
