@@ -376,7 +376,7 @@ pub struct ResolvedContract {
     pub awaited: Option<Awaited>,
     /// True if the contract was over before any notice has started it.
     pub never_began: bool,
-    /// The next instant at which another stage begins.
+    /// The next instant at which another stage begins, or something that is written or told.
     pub next_change: Option<Timestamp>,
     /// Changes by the amendments that lie ahead, the nearest first.
     pub upcoming: Vec<UpcomingChange>,
