@@ -225,6 +225,16 @@ proptest! {
 
 // shows K2 K5
 #[test]
+fn a_device_that_refuses_a_value_back_is_said_to_do_so_in_the_same_words_again() {
+    let sequences = [
+        vec![Event::Starts, Event::DeviceRefuses(2, 1)],
+        vec![Event::Labelled(2, false)],
+    ];
+    assert_eq!(run(&sequences), Ok(()));
+}
+
+// shows K2 K5
+#[test]
 fn a_secret_of_a_connection_that_cannot_be_read_is_missed_by_the_next_look_at_its_devices() {
     let sequences = [
         vec![Event::Spoiled(objects::Subject::Connection(0))],

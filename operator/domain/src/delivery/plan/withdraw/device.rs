@@ -17,7 +17,7 @@ use crate::delivery::{
     verify::{compare::is_equal, difference::malformed},
 };
 use crate::names::SubscriptionName;
-use crate::reasons::{Side, reason};
+use crate::reasons::Side;
 use crate::remote::{DeviceWrite, Scalar, Value};
 use crate::unreadable::{Referent, UnreadableObjects};
 use std::collections::BTreeMap;
@@ -182,9 +182,9 @@ impl Withdrawing<'_> {
             return Next::Done(ReleasedAs::ChangedByOthers);
         }
         match sent {
+            // The words of the backoff that follows, so that the next pass says the same.
             Some(Err(failure)) => {
-                let message = format!("{}: {}", item.key, failure.message);
-                Next::Failed(Blocked::new(reason(failure.kind), message).on(Side::Device))
+                Next::Failed(Blocked::on_device(&self.snapshot.device_name, failure))
             }
             _ if accepted && waits_for_restart => Next::Restart,
             Some(Ok(())) => {
