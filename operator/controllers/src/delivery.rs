@@ -82,6 +82,8 @@ impl Reconcile for Delivery {
         watches.cache(&objects.compensations, triggers::compensation);
         watches.cache(&objects.namespaces, triggers::namespace);
         watches.channel(self.catalogs.subscribe(), triggers::catalog);
+        let first = self.catalogs.subscribe_from_first();
+        watches.channel(first, triggers::catalog_without_the_wanted);
         watches.channel(self.context.skew.subscribe(), triggers::clock);
         let unreadable = objects.devices.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable::device);

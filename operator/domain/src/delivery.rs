@@ -50,7 +50,7 @@ pub use plan::sync::is_reconcile_requested;
 pub use previous::SavedItem;
 pub use removal::{RemovalAnswer, RemovalAttempt, RemovalEnd, RemovalRequest};
 pub use report::SubscriptionReport;
-pub(crate) use resolve::instance::offering::missing_offering;
+pub use resolve::instance::offering::missing_offering;
 pub use resolve::{
     endpoint::{
         DeviceEndpoint, allows, endpoint_index, endpoint_key, endpoint_lookup, login_fault,

@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
-use entente_domain::delivery::{handles_of, instance_id};
+use entente_domain::delivery::{handles_of, instance_id, missing_offering};
 use entente_domain::promise::CompensationRecord;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
@@ -239,6 +239,35 @@ fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
 )]
 pub(super) fn catalog(delivery: &Delivery, queue: &Queue<Key>, connection: &String) {
     of_broker(delivery, queue, connection);
+}
+
+/// Wakes the devices whose services name what a catalog does not have: a pass before it was read could
+/// not say so. A fleet whose catalog has everything is not woken when that is first read.
+#[allow(
+    clippy::ptr_arg,
+    reason = "the shell hands over what the channel carries"
+)]
+pub(super) fn catalog_without_the_wanted(
+    delivery: &Delivery,
+    queue: &Queue<Key>,
+    connection: &String,
+) {
+    let now = delivery.context.clock.now();
+    let Some(catalog) = delivery.catalogs.last(connection, now) else {
+        return;
+    };
+    let objects = &delivery.objects;
+    let services = objects.services.by_index(BY_CONNECTION, connection);
+    let wants_more = services.iter().filter(|service| {
+        let side = service.spec.server.as_ref();
+        side.is_some_and(|side| missing_offering(&catalog, side).is_some())
+    });
+    for service in wants_more {
+        let found = objects
+            .subscriptions
+            .by_index(BY_SERVICE, &service.name_any());
+        again_for(delivery, queue, &found);
+    }
 }
 
 /// Wakes every device with a subscription: what has begun depends on the clock, and instants that

@@ -225,6 +225,16 @@ proptest! {
 
 // shows K2 K5
 #[test]
+fn a_service_that_was_edited_while_no_operator_ran_is_said_to_name_what_its_catalog_lacks() {
+    let sequences = [vec![
+        Event::Restarted,
+        Event::Edited(objects::Subject::Service(0), 2),
+    ]];
+    assert_eq!(run(&sequences), Ok(()));
+}
+
+// shows K2 K5
+#[test]
 fn a_device_that_refuses_a_value_back_is_said_to_do_so_in_the_same_words_again() {
     let sequences = [
         vec![Event::Starts, Event::DeviceRefuses(2, 1)],

@@ -96,7 +96,7 @@ pub(in crate::delivery) fn find_offering(
 
 /// Returns a sentence about the name of a service's offering or plan that a catalog lacks, where no
 /// instance exists.
-pub(crate) fn missing_offering(catalog: &Catalog, side: &ServerSide) -> Option<String> {
+pub fn missing_offering(catalog: &Catalog, side: &ServerSide) -> Option<String> {
     let blocked = find_offering(catalog, side, None).err()?;
     (blocked.reason == Reason::OfferingNotFound).then_some(blocked.message)
 }
