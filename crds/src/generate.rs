@@ -1,10 +1,11 @@
-//! Every generated file of the repository, as text: manifests, the chart's CRDs, examples and the
-//! reference page of conditions.
+//! Every generated file of the repository, as text: manifests, the chart's CRDs, examples, the
+//! customizations of Argo CD and the reference page of conditions.
 //!
 //! It decides the file of each part and none of the content, which comes from the types, the
 //! examples and the list of conditions. It must give the same bytes on every machine, and never
 //! touches a file: the program `crdgen` writes and compares, tests compare too.
 
+mod argo_cd;
 mod commented;
 mod conditions_page;
 
@@ -40,6 +41,10 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(example_services());
     files.push(example_amendment());
     files.extend(example_notices());
+    files.push(file(
+        "contrib/argo-cd/argocd-cm.yaml",
+        argo_cd::config_map(&crds),
+    ));
     files.push(file(
         "docs/reference/conditions.md",
         conditions_page::text(),

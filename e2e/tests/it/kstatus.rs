@@ -6,6 +6,7 @@
 //! conditions, the verdict. A row whose conditions hold must have its verdict at once: the verdict
 //! is never waited for.
 
+mod argo_cd;
 mod closed_list;
 mod situation;
 mod table;
@@ -331,7 +332,7 @@ async fn what_max_unavailable_allows_leaves_the_contract_current() {
         .await;
 }
 
-// shows D1, D8, K2
+// shows D1, D8, K2, K6
 #[tokio::test]
 async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() {
     let situation = situation::late(environment().await).await;

@@ -141,11 +141,32 @@ async fn the_examples_apply_with_kubectl_and_their_columns_show_what_was_written
     assert!(shown.contains(&"2030-03-31"), "{wide}");
     shows_the_amendment(plane).await;
     shows_the_notice(plane).await;
+    merges_what_argo_cd_needs(plane).await;
     for name in ["enconn", "endm", "ensvc", "endev", "ensub", "encmp"] {
         kubectl(plane, &[&namespace[..], &["get", name]].concat(), "").await;
     }
     kubectl(plane, &["get", "entente,entente-all", "-A"], "").await;
     kubectl(plane, &["delete", "--wait=false", "-f", "-"], &text).await;
+}
+
+/// Merges the customizations of Argo CD as the guide says, beside what others wrote there.
+async fn merges_what_argo_cd_needs(plane: &ControlPlane) {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../contrib/argo-cd/argocd-cm.yaml"
+    );
+    let argo = ["-n", "argocd"];
+    kubectl(plane, &["create", "namespace", "argocd"], "").await;
+    let make = ["create", "configmap", "argocd-cm", "--from-literal=url=x"];
+    kubectl(plane, &[&argo[..], &make].concat(), "").await;
+    let patch = ["patch", "configmap", "argocd-cm", "--patch-file", file];
+    kubectl(plane, &[&argo[..], &patch].concat(), "").await;
+    let get = ["get", "configmap", "argocd-cm", "-o", "yaml"];
+    let merged = kubectl(plane, &[&argo[..], &get].concat(), "").await;
+    assert!(merged.contains("url: x"), "{merged}");
+    let health = "resource.customizations.health.entente.dev_";
+    let kinds = entente_crds::manifest::all().len();
+    assert_eq!(merged.matches(health).count(), kinds, "{merged}");
 }
 
 async fn shows_the_amendment(plane: &ControlPlane) {

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::SOON;
+use super::argo_cd;
 use super::situation::Situation;
 
 /// Object, conditions, verdict of kstatus.
@@ -46,8 +47,18 @@ impl Situation<'_> {
         };
         let verdicts = judge(&objects).await;
         for ((row, verdict), object) in rows.iter().zip(&verdicts).zip(&objects) {
-            println!("{:<34} {:<12} {}", row.0, verdict, conditions(object));
+            let health = argo_cd::health(object);
+            println!(
+                "{:<34} {:<12} {:<12} {}",
+                row.0,
+                verdict,
+                health.status,
+                conditions(object)
+            );
             assert_eq!(verdict, row.2, "{}\n{object:#}", row.0);
+            let wanted = of_argo_cd(row);
+            assert_eq!(health.status, wanted, "Argo CD: {}\n{object:#}", row.0);
+            assert!(!health.message.is_empty(), "Argo CD: {}", row.0);
         }
     }
 
@@ -115,6 +126,20 @@ impl Situation<'_> {
         only["kind"] = Value::String("Compensation".to_owned());
         only["apiVersion"] = Value::String("entente.dev/v1alpha1".to_owned());
         Some(only)
+    }
+}
+
+/// Returns the health that Argo CD has to show for a row. It differs from kstatus where somebody
+/// suspended the object, and where a promised day of a contract has passed.
+fn of_argo_cd((object, conditions, verdict): &Row<'_>) -> &'static str {
+    let is_late = object.starts_with("contract/") && conditions.contains("PromiseMissed=True");
+    match *verdict {
+        "Current" if conditions.contains("Ready=True/Suspended") => "Suspended",
+        "Current" => "Healthy",
+        "InProgress" if is_late => "Degraded",
+        "InProgress" | "Terminating" => "Progressing",
+        "Failed" => "Degraded",
+        other => panic!("no verdict {other}"),
     }
 }
 
