@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt as _};
 use super::{Contracts, kin, observe::amendments};
 use crate::{
     cache::{Change, Key, UnreadableChange},
-    objects::{BY_SERVICE, contract_label, path},
+    objects::{BY_DEVICE, BY_SERVICE, contract_label, path},
     queue::Queue,
     triggers::{differs, spec_differs},
 };
@@ -185,7 +185,7 @@ pub(super) fn unreadable_service(
 }
 
 /// Wakes the contracts that select a Device which cannot be read, or is no more so: it has its labels
-/// all the same.
+/// all the same. Which it had before is not known, so those that have it wake as well.
 pub(super) fn unreadable_device(
     contracts: &Contracts,
     queue: &Queue<Key>,
@@ -197,6 +197,11 @@ pub(super) fn unreadable_device(
         if selects(contracts, &contract, &labels) {
             queue.add_after(Key::of(&*contract), GATHER);
         }
+    }
+    let of = path(namespace, &change.object.key.name);
+    for subscription in contracts.objects.subscriptions.by_index(BY_DEVICE, &of) {
+        let contract = subscription.spec.contract.name.clone();
+        queue.add_after(Key::new(namespace.clone(), contract), GATHER);
     }
 }
 

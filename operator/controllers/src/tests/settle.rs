@@ -225,6 +225,16 @@ proptest! {
 
 // shows K2 K5
 #[test]
+fn a_device_that_cannot_be_read_and_loses_its_label_leaves_its_contract() {
+    let sequences = [
+        vec![Event::Spoiled(objects::Subject::Device(2))],
+        vec![Event::Labelled(2, false)],
+    ];
+    assert_eq!(run(&sequences), Ok(()));
+}
+
+// shows K2 K5
+#[test]
 fn a_service_that_was_edited_while_no_operator_ran_is_said_to_name_what_its_catalog_lacks() {
     let sequences = [vec![
         Event::Restarted,
