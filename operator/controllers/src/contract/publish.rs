@@ -19,19 +19,17 @@ use crate::{cache::Key, events::EventReason};
 pub(super) fn news(contracts: &Contracts, before: Option<&Contract>, after: &Contract) {
     let events = &contracts.context.events;
     let about = after.object_ref(&());
-    let was = before.and_then(|before| before.status.clone());
-    let was = was.unwrap_or_default();
-    let is = after.status.clone().unwrap_or_default();
-    for (reason, note) in transitions(&was, &is) {
+    let Some(is) = &after.status else { return };
+    let was = before.and_then(|before| before.status.as_ref());
+    let unseen = ContractStatus::default();
+    for (reason, note) in transitions(was.unwrap_or(&unseen), is) {
         events.publish(&about, reason, note, None);
     }
-    if before.is_none_or(|before| before.status.is_none()) {
-        return;
-    }
-    for (reason, note, related) in changes(after, &was, &is) {
+    let Some(was) = was else { return };
+    for (reason, note, related) in changes(after, was, is) {
         events.publish(&about, reason, note, Some(related));
     }
-    for (note, related) in withdrawn(contracts, after, &was) {
+    for (note, related) in withdrawn(contracts, after, was, is) {
         let reason = EventReason::AmendmentWithdrawn;
         events.publish(&about, reason, note, Some(related));
     }
@@ -137,16 +135,20 @@ fn changes(
     events.collect()
 }
 
-/// Returns a sentence for each amendment that was deleted while its instant lay ahead.
+/// Returns a sentence for each amendment that was deleted while its instant lay ahead. One that is still
+/// told comes all the same: an edit of the contract is refused.
 fn withdrawn(
     contracts: &Contracts,
     contract: &Contract,
     was: &ContractStatus,
+    is: &ContractStatus,
 ) -> Vec<(String, ObjectReference)> {
     let now = contracts.context.clock.now();
     let namespace = contract.namespace().unwrap_or_default();
     let ahead = was.upcoming.iter().filter(|it| it.effective > now);
-    let withdrawn = ahead.filter(|it| {
+    let is_told = |name: &str| is.upcoming.iter().any(|it| *it.amendment == *name);
+    let withdrawn = ahead.filter(|it| !is_told(&it.amendment));
+    let withdrawn = withdrawn.filter(|it| {
         let key = Key::new(&*namespace, it.amendment.to_string());
         let found = contracts.objects.amendments.get(&key);
         found.is_none_or(|found| found.metadata.deletion_timestamp.is_some())

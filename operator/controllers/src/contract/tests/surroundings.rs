@@ -238,6 +238,36 @@ async fn each_amendment_that_is_deleted_before_its_day_is_said_to_be_withdrawn()
     assert_eq!(notes, said);
 }
 
+// shows B2 K2
+#[tokio::test(start_paused = true)]
+async fn an_amendment_that_is_deleted_while_an_edit_is_refused_is_withdrawn_when_that_is_mended() {
+    let process = established().await;
+    let july = example::banco_sul_2027_july();
+    process.cluster.apply::<ContractAmendment>(&july);
+    process.let_pass(Duration::from_mins(1)).await;
+    let zone = |process: &InProcess, zone: &str| {
+        let edit = |contract: &mut Contract| zone.clone_into(&mut contract.spec.term.time_zone);
+        process.cluster.edit(NAMESPACE, CONTRACT, edit);
+    };
+    zone(&process, "Moon/Crater");
+    process.let_pass(Duration::from_mins(1)).await;
+    process
+        .cluster
+        .delete::<ContractAmendment>(NAMESPACE, &july.name_any());
+    for refused in ["Moon/Mare", "Moon/Crater"] {
+        process.let_pass(Duration::from_mins(10)).await;
+        assert_eq!(
+            process.cluster.notes("AmendmentWithdrawn"),
+            [""; 0],
+            "{refused}"
+        );
+        zone(&process, refused);
+    }
+    zone(&process, "America/Sao_Paulo");
+    process.let_pass(Duration::from_mins(1)).await;
+    assert_eq!(process.cluster.notes("AmendmentWithdrawn").len(), 1);
+}
+
 // shows K2
 #[tokio::test(start_paused = true)]
 async fn an_edit_that_is_refused_is_an_event_of_its_contract() {
