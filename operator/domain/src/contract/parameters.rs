@@ -150,7 +150,7 @@ impl<'a> Parameters<'a> {
             let place = format!("spec.services[{entry}].secretParameters[{name}]");
             let mut parameters = self.service.spec.parameters.iter();
             let Some(parameter) = parameters.find(|parameter| parameter.name == *name) else {
-                let message = unknown_parameter(&place, self.entry, self.service);
+                let message = unknown_parameter(&place, self.service);
                 return Some(unsupported(message));
             };
             (parameter.r#type != ValueType::Secret).then(|| {
@@ -210,7 +210,7 @@ pub(super) fn chosen<'a>(
         let reading = definition.map_or_else(
             || Reading {
                 text: raw.clone(),
-                refused: Some(unknown_parameter(&place, entry, service)),
+                refused: Some(unknown_parameter(&place, service)),
                 is_known: false,
             },
             |parameter| Reading::new(&place, raw, parameter),
@@ -225,11 +225,12 @@ fn place(entry: &ContractService, field: &str, parameter: &str) -> String {
     format!("spec.services[{}].{field}.{parameter}", entry.name)
 }
 
-fn unknown_parameter(place: &str, entry: &ContractService, service: &SmartService) -> String {
+/// Returns the fault of a parameter that a service does not have.
+pub(super) fn unknown_parameter(place: &str, service: &SmartService) -> String {
     let parameters = service.spec.parameters.iter();
     let mut names: Vec<&str> = parameters.map(|it| it.name.as_str()).collect();
     names.sort_unstable();
-    let name = &entry.service_ref.name;
+    let name = service.metadata.name.as_deref().unwrap_or_default();
     if names.is_empty() {
         return format!("{place}: SmartService {name} has no parameters");
     }

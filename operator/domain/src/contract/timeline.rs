@@ -16,9 +16,10 @@ use jiff::tz::TimeZone;
 use super::acceptance::entry_faults;
 use super::amendment_conflict::conflict;
 use super::overlay::{StageEntry, overlay, unamended};
+use super::parameters::unknown_parameter;
 use super::parsed::{Entries, Readings, created};
 use super::references::references;
-use super::{ContractWorld, Fault, is_terminating, listed, unsupported};
+use super::{ContractWorld, Fault, is_terminating, unsupported};
 use crate::promise::in_force;
 use crate::time::{in_words, instant, local_date, start_of_date, zone};
 
@@ -321,12 +322,8 @@ impl<'a> Trial<'_, 'a> {
         };
         let mut unset = change.unset.iter();
         let unknown = unset.find(|name| !parameters().any(|it| it == **name) && !was_set(name))?;
-        Some(unsupported(format!(
-            "spec.services[{}].unset has \"{unknown}\": SmartService {service_name} has no such \
-             parameter, only {}",
-            change.name,
-            listed(parameters())
-        )))
+        let place = format!("spec.services[{}].unset.{unknown}", change.name);
+        Some(unsupported(unknown_parameter(&place, service)))
     }
 
     /// Returns the faults that a stage has and the one before it has not.

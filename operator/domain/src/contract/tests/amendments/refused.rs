@@ -71,8 +71,8 @@ fn with_new_entries() -> Vec<Tried> {
             "2027-07-01",
             vec![unset],
             "False UnsupportedValue",
-            "spec.services[backup].unset has \"treshold\": SmartService backup-service has no such \
-             parameter, only weekdays, threshold",
+            "spec.services[backup].unset.treshold: the parameters of SmartService backup-service are \
+             threshold, weekdays",
         ),
         (
             "2027-07-01",
