@@ -39,11 +39,13 @@ pub struct AcceptedAmendment {
 }
 
 /// Returns the verdict on each amendment of a contract, by name. While the contract is not accepted
-/// nothing can be said of those that are not in force yet.
+/// nothing can be said of those that are not in force yet. `ahead` are the changes that lie ahead, each
+/// with the devices of the entries from then on.
 pub(super) fn verdicts(
     world: &ContractWorld,
     timeline: &Timeline<'_>,
     resolved: &ResolvedContract,
+    ahead: &[(UpcomingChange, Vec<EntryDevices>)],
     now: Timestamp,
 ) -> BTreeMap<String, AmendmentVerdict> {
     let is_accepted = resolved.accepted.is_ok();
@@ -74,11 +76,12 @@ pub(super) fn verdicts(
             (None, None) if is_written && !is_accepted => Err(vec![written_before()]),
             (None, None) => pending(),
         };
+        let change = ahead.iter().find(|(change, _)| *change.amendment == *name);
         let accepted = |effective| AcceptedAmendment {
             effective,
             missing: missing_devices(world, amendment, effective > now),
-            changes_nothing: false,
-            mismatches: Vec::new(),
+            changes_nothing: change.is_some_and(|(change, _)| changes_nothing(change)),
+            mismatches: change.map_or_else(Vec::new, |(_, entries)| mismatches(entries)),
             made_late: made_late(world, amendment, effective, now),
         };
         (name, verdict.map(accepted))
@@ -137,32 +140,14 @@ fn made_late(
     (is_late && !came_back()).then_some(made)
 }
 
-/// Adds the entries that an amendment leaves without the expected number of devices.
-pub(super) fn add_mismatches<'a>(
-    verdicts: &mut BTreeMap<String, AmendmentVerdict>,
-    stages: impl Iterator<Item = (&'a str, Vec<EntryDevices>)>,
-) {
-    for (amendment, entries) in stages {
-        if let Some(Ok(accepted)) = verdicts.get_mut(amendment) {
-            accepted.mismatches = entries;
-            accepted.mismatches.retain(EntryDevices::is_mismatch);
-        }
-    }
+fn changes_nothing(change: &UpcomingChange) -> bool {
+    change.adds == 0 && change.removes == 0 && change.changes == 0
 }
 
-/// Marks the amendments that lie ahead and change nothing.
-pub(super) fn mark_without_change(
-    verdicts: &mut BTreeMap<String, AmendmentVerdict>,
-    upcoming: &[UpcomingChange],
-) {
-    let without = upcoming
-        .iter()
-        .filter(|it| it.adds == 0 && it.removes == 0 && it.changes == 0);
-    for change in without {
-        if let Some(Ok(accepted)) = verdicts.get_mut(&*change.amendment) {
-            accepted.changes_nothing = true;
-        }
-    }
+/// Returns the entries that would not have the expected number of devices.
+fn mismatches(entries: &[EntryDevices]) -> Vec<EntryDevices> {
+    let mismatches = entries.iter().filter(|entry| entry.is_mismatch());
+    mismatches.cloned().collect()
 }
 
 /// Returns the verdict on the amendments of a contract that does not exist.

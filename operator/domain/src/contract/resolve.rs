@@ -10,7 +10,7 @@ use entente_crds::v1alpha1::{Contract, ResolvedTerm};
 use jiff::Timestamp;
 
 use super::acceptance::faults;
-use super::amendment::{add_mismatches, mark_without_change, verdicts};
+use super::amendment::verdicts;
 use super::exclusions::known_since;
 use super::notice;
 use super::notices::never_began;
@@ -46,7 +46,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let mut resolved = before_writes(world, &readings, &stages[current], now);
     let changes = [timeline.next_change(now), next_of_written(world, now)];
     resolved.next_change = changes.into_iter().flatten().min();
-    resolved.amendments = verdicts(world, &timeline, &resolved, now);
+    let mut ahead = Vec::new();
     resolved.notices = notice::verdicts(world, &readings, resolved.accepted.is_ok());
     // Entries that were planned for a date lie ahead of the notice that is awaited.
     let is_awaited = resolved.accepted.is_ok() && resolved.has_no_term();
@@ -74,15 +74,14 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         );
         succession::apply(world, &mut resolved, now);
         let taken_over = taken_over(&resolved.succeeded);
-        let mut upcoming = upcoming(&timeline.stages, &segments, &taken_over, now);
-        mark_without_change(&mut resolved.amendments, &upcoming);
-        let counted = timeline.stages.iter().zip(&stages);
-        let counted = counted.filter_map(|(stage, entries)| Some((stage.amended?.name, entries)));
-        let counted = counted.map(|(name, entries)| (name, entry_devices(entries)));
-        add_mismatches(&mut resolved.amendments, counted);
-        upcoming.truncate(MOST_UPCOMING);
-        resolved.upcoming = upcoming;
+        let changes = upcoming(&timeline.stages, &segments, &taken_over, now);
+        let told = changes.iter().take(MOST_UPCOMING);
+        resolved.upcoming = told.map(|(_, change)| change.clone()).collect();
+        let changes = changes.into_iter();
+        let changes = changes.map(|(stage, change)| (change, entry_devices(&stages[stage])));
+        ahead = changes.collect();
     }
+    resolved.amendments = verdicts(world, &timeline, &resolved, &ahead, now);
     resolved
 }
 

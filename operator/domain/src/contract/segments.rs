@@ -83,14 +83,14 @@ fn close(segments: &mut [Segment<'_>], stages: &[Stage<'_>], end: Option<Timesta
     }
 }
 
-/// Returns the changes by amendments that lie ahead, the nearest first. What another contract has taken
-/// over before changes no more.
+/// Returns the changes by amendments that lie ahead, the nearest first, each with the number of its stage.
+/// What another contract has taken over before changes no more.
 pub(super) fn upcoming(
     stages: &[Stage<'_>],
     segments: &SegmentsByDevice<'_>,
     taken_over: &BTreeMap<(&str, &str), Timestamp>,
     now: Timestamp,
-) -> Vec<UpcomingChange> {
+) -> Vec<(usize, UpcomingChange)> {
     let ahead = stages
         .iter()
         .enumerate()
@@ -116,7 +116,7 @@ pub(super) fn upcoming(
                 _ => {}
             }
         }
-        Some(change)
+        Some((number, change))
     });
     changes.collect()
 }
