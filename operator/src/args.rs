@@ -19,9 +19,20 @@ pub(crate) struct Args {
     #[arg(long, env = "POD_NAMESPACE", default_value = "entente-system")]
     pub(crate) namespace: String,
 
-    /// Name of this pod, shown in events
+    /// Name of this pod, shown in events and in the Lease; no other process may have it at once
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub(crate) pod_name: Option<String>,
+
+    /// Elect one of several replicas by a Lease; false: this is the only one
+    #[arg(long, env = "ENTENTE_LEADER_ELECTION", value_name = "BOOL", default_value_t = true,
+          action = clap::ArgAction::Set)]
+    pub(crate) leader_election: bool,
+
+    /// Time after which another replica takes over from one that does not renew the Lease, in whole
+    /// seconds. A replica acts for two thirds of it after its last renewal
+    #[arg(long, env = "ENTENTE_LEASE_DURATION", default_value = "15s", value_name = "DURATION",
+          value_parser = lease_duration)]
+    pub(crate) lease_duration: Duration,
 
     /// Address of /livez, /readyz and /metrics
     #[arg(long, env = "ENTENTE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
@@ -118,6 +129,20 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("\"{text}\" must be more than zero"))
 }
 
+/// Shortest and longest duration of the Lease, in seconds: a busy API server must not cost the
+/// leader, and another one has to come in time.
+const LEASE_SECONDS: std::ops::RangeInclusive<u64> = 3..=600;
+
+/// Reads the duration of the Lease, which the Lease has in whole seconds.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let length = duration(text)?;
+    let is_allowed = length.subsec_nanos() == 0 && LEASE_SECONDS.contains(&length.as_secs());
+    is_allowed.then_some(length).ok_or_else(|| {
+        let (least, most) = (LEASE_SECONDS.start(), LEASE_SECONDS.end());
+        format!("\"{text}\" must be in whole seconds, {least}s to {most}s")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -133,6 +158,8 @@ mod tests {
         assert_eq!(args.withdraw_deadline, Duration::from_hours(24));
         assert_eq!(args.admin_address.port(), 8080);
         assert_eq!(args.concurrency, 2048);
+        assert!(args.leader_election);
+        assert_eq!(args.lease_duration, Duration::from_secs(15));
     }
 
     #[test]
@@ -149,6 +176,10 @@ mod tests {
             "--events-address=0.0.0.0:8443",
             "--events-tls-dir=/tls",
             "--events-address=8443",
+            "--leader-election=maybe",
+            "--lease-duration=2s",
+            "--lease-duration=11m",
+            "--lease-duration=3500ms",
         ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");

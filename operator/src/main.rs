@@ -4,6 +4,7 @@
 
 mod admin;
 mod args;
+mod election;
 mod events_endpoint;
 mod operator;
 mod servers;

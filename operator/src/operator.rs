@@ -10,6 +10,7 @@ use entente_controllers::{
     client::{self, ClientError, ClientOptions},
     clock::{Clock, ClockSkew, SystemClock},
     context::{Context, Options},
+    election::Leadership,
     events::Events,
     liveness::Liveness,
     metrics::Metrics,
@@ -17,7 +18,7 @@ use entente_controllers::{
     self_test::{self, Right},
     shutdown::{Shutdown, ShutdownTrigger},
 };
-use entente_drivers::Drivers;
+use entente_drivers::{Drivers, Fence};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinError,
@@ -26,6 +27,7 @@ use tracing::{error, field::display, info};
 
 use crate::{
     args::Args,
+    election,
     servers::{Servers, ServersError, Shown},
 };
 
@@ -67,6 +69,18 @@ pub(crate) enum OperatorError {
     /// The controllers ended without a signal to stop.
     #[error("the controllers ended by themselves, or panicked")]
     Ended,
+    /// Another replica leads, or led.
+    #[error(
+        "another replica has led since this one could not renew the Lease, or the Lease was removed; \
+         begin anew"
+    )]
+    Lost,
+    /// The election panicked.
+    #[error("the election panicked: {source}")]
+    Election {
+        /// The error.
+        source: JoinError,
+    },
     /// Passes under way did not finish in time.
     #[error("passes under way did not finish within {GRACE:?} after the signal to stop")]
     Late,
@@ -87,7 +101,10 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     stop_on_signals(trigger)?;
     let servers = Servers::listen(&args).await;
     let servers = servers.map_err(|source| OperatorError::Servers { source })?;
-    let context = context(&args, &shown).await?;
+    let clocks = Clocks::default();
+    let member = election::join(&args, &shown, &clocks).await;
+    let mut member = member.map_err(|source| OperatorError::Client { source })?;
+    let context = context(&args, &shown, &clocks, member.fence()).await?;
     let (admin, events_endpoint) = servers.addresses();
     let (admin, events_endpoint) = (admin.map(display), events_endpoint.map(display));
     info!(version = VERSION, admin, events_endpoint, "started");
@@ -95,7 +112,9 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     let client = context.client.clone();
     let servers = tokio::spawn(servers.serve(shown, client, shutdown.clone()));
     let events = context.events.clone();
-    let controllers = tokio::spawn(work(context, rights(&args), shutdown.clone()));
+    let leadership = member.leadership();
+    let work = work(context, rights(&args), leadership, shutdown.clone());
+    let controllers = tokio::spawn(work);
     let served = async {
         let ended = servers.await;
         // They end at once at the signal to stop, and may be seen first.
@@ -117,11 +136,39 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     };
     tokio::select! {
         ended = async { tokio::try_join!(served, worked) } => { ended?; }
+        lost = member.lost() => return Err(lost),
         () = late => return Err(OperatorError::Late),
     }
     events.flush(FLUSH).await;
+    // Only now: nothing acts any more.
+    member.leave().await;
     info!("stopped");
     Ok(())
+}
+
+/// The wall clock, and its difference to that of the API server.
+pub(crate) struct Clocks {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) skew: Arc<ClockSkew>,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            skew: Arc::default(),
+        }
+    }
+}
+
+/// Returns what a client of the API server is made from.
+pub(crate) fn client_options(args: &Args) -> ClientOptions {
+    ClientOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        timeout: args.api_timeout,
+        in_flight: args.api_in_flight.into(),
+        version: VERSION.to_owned(),
+    }
 }
 
 async fn context(
@@ -131,32 +178,27 @@ async fn context(
         liveness,
         readiness,
     }: &Shown,
+    Clocks { clock, skew }: &Clocks,
+    fence: &Fence,
 ) -> Result<Context, OperatorError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let skew = Arc::new(ClockSkew::default());
-    let options = ClientOptions {
-        kubeconfig: args.kubeconfig.clone(),
-        timeout: args.api_timeout,
-        in_flight: args.api_in_flight.into(),
-        version: VERSION.to_owned(),
-    };
+    let options = client_options(args);
     let client = client::connect(
         &options,
-        Arc::clone(&clock),
-        Arc::clone(&skew),
+        Arc::clone(clock),
+        Arc::clone(skew),
         Arc::clone(metrics),
     )
     .await
     .map_err(|source| OperatorError::Client { source })?;
     let api_server = client::api_server_addresses(&options).await;
     let api_server = api_server.map_err(|source| OperatorError::Client { source })?;
-    let drivers = Drivers::beside(&api_server);
+    let drivers = Drivers::beside(&api_server, fence);
     Ok(Context {
-        brokers: Arc::new(Brokers::new(drivers.clone(), Arc::clone(&clock))),
+        brokers: Arc::new(Brokers::new(drivers.clone(), Arc::clone(clock))),
         events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(metrics)),
         client,
-        clock,
-        skew,
+        clock: Arc::clone(clock),
+        skew: Arc::clone(skew),
         metrics: Arc::clone(metrics),
         readiness: Arc::clone(readiness),
         liveness: Arc::clone(liveness),
@@ -174,10 +216,15 @@ async fn context(
 fn rights(args: &Args) -> Vec<Right> {
     let of_events = args.events_address.map(|_| self_test::EVENTS_RIGHTS);
     let of_events = of_events.unwrap_or_default();
-    [self_test::RIGHTS, of_events].concat()
+    let of_election = if args.leader_election {
+        self_test::ELECTION_RIGHTS
+    } else {
+        &[]
+    };
+    [self_test::RIGHTS, of_events, of_election].concat()
 }
 
-async fn work(context: Context, rights: Vec<Right>, shutdown: Shutdown) {
+async fn work(context: Context, rights: Vec<Right>, leadership: Leadership, shutdown: Shutdown) {
     let namespace = context.options.namespace.clone();
     self_test::pass(
         &context.client,
@@ -188,7 +235,7 @@ async fn work(context: Context, rights: Vec<Right>, shutdown: Shutdown) {
     )
     .await;
     if !shutdown.is_requested() {
-        entente_controllers::run(context, shutdown).await;
+        entente_controllers::run(context, leadership, shutdown).await;
     }
 }
 

@@ -137,6 +137,12 @@ impl ClockSkew {
         changes
     }
 
+    /// Returns the time by which the local clock is ahead (behind, if negative); zero before the first
+    /// answer.
+    pub fn ahead(&self) -> SignedDuration {
+        SignedDuration::from_millis(self.milliseconds.load(Ordering::Relaxed))
+    }
+
     /// Returns the time by which the local clock is ahead (behind, if negative), if that is more
     /// than is tolerated. `None` also before the first answer.
     pub fn is_skewed(&self) -> Option<SignedDuration> {

@@ -34,6 +34,7 @@ use crate::{
     connection_profiles::ConnectionProfiles,
     context::{Context, Options},
     controller::{self, Reconcile},
+    election::Leadership,
     events::Events,
     fake_api::cluster::FakeCluster,
     metrics::Metrics,
@@ -123,6 +124,7 @@ impl InProcess {
         );
         let objects = Arc::new(Objects::new(&context));
         objects.start(&context, &shutdown).await;
+        objects.report(&context, &shutdown);
         let secrets = Secrets::new(client, context.options.namespace.clone());
         let secrets = Arc::new(secrets);
         let parts = Parts {
@@ -151,7 +153,9 @@ impl InProcess {
         let drivers = Drivers::fake(Arc::clone(&self.world));
         let context = context(client.clone(), client, Arc::clone(&self.clock), drivers);
         self.queues = context.queues.clone();
-        self.running = Some((trigger, tokio::spawn(crate::run(context, shutdown))));
+        let leadership = Leadership::of_the_only_replica();
+        let run = crate::run(context, leadership, shutdown);
+        self.running = Some((trigger, tokio::spawn(run)));
     }
 
     /// Ends the controller in the middle of its work, as a killed process does.

@@ -18,6 +18,7 @@ pub mod contract_events;
 mod controller;
 mod defect;
 mod delivery;
+pub mod election;
 pub mod events;
 #[cfg(test)]
 mod fake_api;
@@ -43,21 +44,28 @@ use std::sync::Arc;
 use crate::{
     broker_catalogs::BrokerCatalogs, catalogue::Catalogue, compensation::Compensations,
     connection_profiles::ConnectionProfiles, context::Context, contract::Contracts,
-    delivery::Delivery, objects::Objects, secrets::Secrets, shutdown::Shutdown,
+    delivery::Delivery, election::Leadership, objects::Objects, secrets::Secrets,
+    shutdown::Shutdown,
 };
 
-/// Runs every controller until the shutdown is requested and all passes have finished.
-pub async fn run(context: Context, shutdown: Shutdown) {
+/// Keeps the caches, and once this replica leads runs every controller, until the shutdown is
+/// requested and all passes have finished.
+pub async fn run(context: Context, leadership: Leadership, shutdown: Shutdown) {
     let skew = clock::report_skew(&context.skew, &context.readiness, &shutdown);
-    tokio::join!(skew, run_controllers(&context, &shutdown));
+    tokio::join!(skew, run_controllers(&context, &leadership, &shutdown));
 }
 
-async fn run_controllers(context: &Context, shutdown: &Shutdown) {
+async fn run_controllers(context: &Context, leadership: &Leadership, shutdown: &Shutdown) {
     let objects = Arc::new(Objects::new(context));
     objects.start(context, shutdown).await;
+    tokio::select! {
+        () = leadership.begun() => {}
+        () = shutdown.requested() => {}
+    }
     if shutdown.is_requested() {
         return;
     }
+    objects.report(context, shutdown);
     let secrets = Arc::new(Secrets::new(
         context.client.clone(),
         context.options.namespace.clone(),

@@ -92,6 +92,7 @@ pub struct Metrics {
     compensations: Family<CompensationLabels, Counter>,
     orphans: Family<ConnectionLabels, Gauge>,
     clock_skew_seconds: Gauge<f64, AtomicU64>,
+    leader: Gauge,
     contract_events: Family<ContractEventLabels, Counter>,
     events_certificate_valid: Gauge,
 }
@@ -120,6 +121,7 @@ impl Metrics {
             compensations: Family::default(),
             orphans: Family::default(),
             clock_skew_seconds: Gauge::default(),
+            leader: Gauge::default(),
             contract_events: Family::default(),
             events_certificate_valid: Gauge::default(),
         };
@@ -152,6 +154,8 @@ impl Metrics {
         registry.register("compensations", text, self.compensations.clone());
         let text = "Instances that were left behind on the broker of a Connection";
         registry.register("orphans", text, self.orphans.clone());
+        let text = "1 while this replica leads, else 0";
+        registry.register("leader", text, self.leader.clone());
         let text = "Events of contract systems, by type and status code of the answer";
         registry.register("contract_events", text, self.contract_events.clone());
         self.register_durations();
@@ -281,6 +285,11 @@ impl Metrics {
         }
     }
 
+    /// Sets whether this replica leads.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
     /// Counts an event of a contract system: its type, or `unread`, and the status code of the answer.
     pub fn contract_event(&self, r#type: &str, code: u16) {
         let r#type = r#type.to_owned();
@@ -315,6 +324,7 @@ mod tests {
         metrics.register_events_endpoint();
         metrics.events_certificate(true);
         metrics.contract_event("started", 201);
+        metrics.leader(true);
         metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
         let queue = metrics.workqueue("delivery");
         queue.depth(7);
@@ -357,6 +367,7 @@ mod tests {
             "entente_clock_skew_seconds -1.5",
             "entente_contract_events_total{type=\"started\",code=\"201\"} 1",
             "entente_events_certificate_valid 1",
+            "entente_leader 1",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

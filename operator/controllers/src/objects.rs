@@ -58,6 +58,23 @@ const COMPONENT: &str = "caches";
 /// Begins a task, each time that it is called.
 type Task = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Every kind with conditions is named here and nowhere else.
+macro_rules! each_with_conditions {
+    ($act:ident) => {
+        $act!(
+            connections,
+            models,
+            services,
+            devices,
+            contracts,
+            amendments,
+            notices,
+            subscriptions,
+            compensations
+        )
+    };
+}
+
 /// The caches.
 pub(crate) struct Objects {
     pub(crate) namespaces: Arc<Cache<Namespace>>,
@@ -110,18 +127,12 @@ impl Objects {
             .collect()
     }
 
-    /// Starts the watches, and returns when every object was listed once.
-    #[allow(
-        clippy::too_many_lines,
-        reason = "the kinds are named once, for what is done with each"
-    )]
+    /// Starts the watches, and returns when every object was listed once, or at the shutdown.
     pub(crate) async fn start(&self, context: &Context, shutdown: &Shutdown) {
         context
             .readiness
             .set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
-        let keep = |what: &str, kind: &str, task: Task| {
-            keep_running(&context.liveness, shutdown, format!("{what} {kind}"), task);
-        };
+        let keep = keep(context, shutdown);
         macro_rules! start {
             ($($cache:ident),+) => {
                 $(
@@ -142,6 +153,25 @@ impl Objects {
                 )+
             };
         }
+        macro_rules! wait {
+            ($($cache:ident),+) => {
+                $(tokio::select! {
+                    () = self.$cache.ready() => {}
+                    () = shutdown.requested() => return,
+                })+
+            };
+        }
+        start!(namespaces);
+        each_with_conditions!(start);
+        wait!(namespaces);
+        each_with_conditions!(wait);
+        context.readiness.set_ready(COMPONENT);
+    }
+
+    /// Starts what writes into the status of objects that no controller can work on. Only the
+    /// replica that leads calls it.
+    pub(crate) fn report(&self, context: &Context, shutdown: &Shutdown) {
+        let keep = keep(context, shutdown);
         macro_rules! tell {
             ($($cache:ident),+) => {
                 $(
@@ -159,36 +189,14 @@ impl Objects {
                 )+
             };
         }
-        macro_rules! wait {
-            ($($cache:ident),+) => {
-                $(tokio::select! {
-                    () = self.$cache.ready() => {}
-                    () = shutdown.requested() => return,
-                })+
-            };
-        }
-        // Every kind with conditions is named here and nowhere else.
-        macro_rules! each {
-            ($act:ident) => {
-                $act!(
-                    connections,
-                    models,
-                    services,
-                    devices,
-                    contracts,
-                    amendments,
-                    notices,
-                    subscriptions,
-                    compensations
-                )
-            };
-        }
-        each!(tell);
-        start!(namespaces);
-        each!(start);
-        wait!(namespaces);
-        each!(wait);
-        context.readiness.set_ready(COMPONENT);
+        each_with_conditions!(tell);
+    }
+}
+
+/// Returns what keeps a task running that serves the cache of a kind.
+fn keep<'a>(context: &'a Context, shutdown: &'a Shutdown) -> impl Fn(&str, &str, Task) + 'a {
+    move |what, kind, task| {
+        keep_running(&context.liveness, shutdown, format!("{what} {kind}"), task);
     }
 }
 

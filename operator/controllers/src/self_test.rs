@@ -14,7 +14,9 @@ use kube::{Api, Client, api::PostParams};
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::{readiness::Readiness, secrets::DIGEST_KEY_SECRET, shutdown::Shutdown};
+use crate::{
+    election::LEASE, readiness::Readiness, secrets::DIGEST_KEY_SECRET, shutdown::Shutdown,
+};
 
 /// The name of the self test in [`Readiness`].
 pub const COMPONENT: &str = "self-test";
@@ -47,6 +49,7 @@ pub struct Right {
 }
 
 const ENTENTE: &str = entente_crds::GROUP;
+const LEASES: &str = "coordination.k8s.io";
 const READ: &[&str] = &["get", "list", "watch"];
 const READ_AND_PATCH: &[&str] = &["get", "list", "watch", "patch"];
 
@@ -166,6 +169,17 @@ pub const EVENTS_RIGHTS: &[Right] = &[
     right(ENTENTE, "contracts", &["create"], Within::Cluster),
     right(ENTENTE, "contractamendments", &["create"], Within::Cluster),
     right(ENTENTE, "contractnotices", &["create"], Within::Cluster),
+];
+
+/// Every right more that the operator needs while several replicas elect one.
+pub const ELECTION_RIGHTS: &[Right] = &[
+    right(LEASES, "leases", &["create"], Within::OwnNamespace),
+    right(
+        LEASES,
+        "leases",
+        &["get", "watch", "update"],
+        Within::OwnObject(LEASE),
+    ),
 ];
 
 /// Waits until nothing is missing, or until the shutdown is requested.

@@ -14,6 +14,7 @@ pub mod condition;
 pub mod contract;
 pub mod contract_event;
 pub mod delivery;
+pub mod election;
 pub mod expiring;
 pub mod identity;
 mod listing;

@@ -1,4 +1,5 @@
-//! The guard around every driver: a panic in it ends one request, and nothing else.
+//! The guard around every driver: a panic in it ends one request, and nothing else; and no request
+//! that may change something is under way while the fence is closed.
 //!
 //! Drivers give the bytes of strangers to the decoders of others (HTTP, TLS, certificates, IPP,
 //! JSON, base64). One that panics there becomes the failure of that remote side, so that the pass
@@ -16,11 +17,60 @@ use futures::FutureExt as _;
 
 use crate::{
     device::{DeviceDriver, DeviceTarget},
+    fence::Fence,
     service::{ServerTarget, ServiceDriver},
 };
 
-/// A driver whose panics are failures.
-pub(crate) struct Guarded<D>(pub(crate) Arc<D>);
+/// A driver whose panics are failures, and which changes nothing while the fence is closed.
+pub(crate) struct Guarded<D> {
+    driver: Arc<D>,
+    fence: Fence,
+}
+
+impl<D> Guarded<D> {
+    /// Returns this driver behind the guard.
+    pub(crate) fn new(driver: Arc<D>, fence: &Fence) -> Self {
+        let fence = fence.clone();
+        Self { driver, fence }
+    }
+
+    /// Waits for the answer to a request that changes nothing.
+    async fn ask<T>(
+        &self,
+        connection: &str,
+        request: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, Failure> {
+        caught(connection, Effect::None, request).await
+    }
+
+    /// Waits for the answer to a request that may change something. It is sent when the fence is
+    /// open. If the fence closes before the answer, the request is broken off, and nobody hears of
+    /// it before the fence is open again: another replica may act meanwhile.
+    async fn change<T>(
+        &self,
+        connection: &str,
+        request: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, Failure> {
+        self.fence.until_open().await;
+        tokio::select! {
+            biased;
+            () = self.fence.until_closed() => {}
+            answer = caught(connection, Effect::Doubtful, request) => return answer,
+        }
+        tracing::warn!(
+            connection,
+            "a request was broken off: this replica may not lead any more"
+        );
+        self.fence.until_open().await;
+        Err(Failure {
+            doubtful: true,
+            ..Failure::new(
+                FailureKind::TimedOut,
+                "the operator broke the request off, because it could not renew its Lease in time",
+            )
+        })
+    }
+}
 
 /// Effect that a request may have had when the driver panicked.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -32,7 +82,7 @@ enum Effect {
 }
 
 /// Waits for an answer; a panic on the way is a failure of this remote side.
-async fn guarded<T>(
+async fn caught<T>(
     connection: &str,
     effect: Effect,
     request: impl Future<Output = Result<T, Failure>> + Send,
@@ -60,12 +110,14 @@ impl<D: DeviceDriver> DeviceDriver for Guarded<D> {
         request: &DeviceReadRequest,
     ) -> Result<DeviceReading, Failure> {
         let connection = &target.profile.name;
-        guarded(connection, Effect::None, self.0.observe(target, request)).await
+        self.ask(connection, self.driver.observe(target, request))
+            .await
     }
 
     async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
         let connection = &target.profile.name;
-        guarded(connection, Effect::Doubtful, self.0.apply(target, write)).await
+        self.change(connection, self.driver.apply(target, write))
+            .await
     }
 }
 
@@ -73,7 +125,7 @@ impl<D: DeviceDriver> DeviceDriver for Guarded<D> {
 impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
     async fn catalog(&self, target: &ServerTarget) -> Result<Catalog, Failure> {
         let connection = &target.profile.name;
-        guarded(connection, Effect::None, self.0.catalog(target)).await
+        self.ask(connection, self.driver.catalog(target)).await
     }
 
     async fn observe(
@@ -82,8 +134,8 @@ impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
         instance: &InstanceKey,
         retrievable: bool,
     ) -> Result<InstanceReading, Failure> {
-        let request = self.0.observe(target, instance, retrievable);
-        guarded(&target.profile.name, Effect::None, request).await
+        let request = self.driver.observe(target, instance, retrievable);
+        self.ask(&target.profile.name, request).await
     }
 
     async fn provision(
@@ -91,8 +143,8 @@ impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
         target: &ServerTarget,
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
-        let request = self.0.provision(target, request);
-        guarded(&target.profile.name, Effect::Doubtful, request).await
+        let request = self.driver.provision(target, request);
+        self.change(&target.profile.name, request).await
     }
 
     async fn update(
@@ -100,8 +152,8 @@ impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
         target: &ServerTarget,
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
-        let request = self.0.update(target, request);
-        guarded(&target.profile.name, Effect::Doubtful, request).await
+        let request = self.driver.update(target, request);
+        self.change(&target.profile.name, request).await
     }
 
     async fn last_operation(
@@ -110,8 +162,8 @@ impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
         instance: &InstanceKey,
         operation: Option<&str>,
     ) -> Result<OperationState, Failure> {
-        let request = self.0.last_operation(target, instance, operation);
-        guarded(&target.profile.name, Effect::None, request).await
+        let request = self.driver.last_operation(target, instance, operation);
+        self.ask(&target.profile.name, request).await
     }
 
     async fn deprovision(
@@ -120,14 +172,14 @@ impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
         instance: &InstanceKey,
         context: &InstanceContext,
     ) -> Result<ServerAnswer, Failure> {
-        let request = self.0.deprovision(target, instance, context);
-        guarded(&target.profile.name, Effect::Doubtful, request).await
+        let request = self.driver.deprovision(target, instance, context);
+        self.change(&target.profile.name, request).await
     }
 }
 
 #[cfg(all(test, feature = "fake"))]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, time::Duration};
 
     use entente_crds::v1alpha1::{ConnectionSpec, Protocol};
     use entente_domain::{
@@ -136,6 +188,7 @@ mod tests {
         secret::Secrets,
     };
     use serde_json::Map;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::{
@@ -232,19 +285,64 @@ mod tests {
             let world = World::new();
             world.script(None, operation, Fault::Panic, 1);
             let drivers = Drivers::fake(world);
-            let asked = match operation {
-                Operation::DeviceObserve | Operation::DeviceApply => {
-                    ask_a_device(&drivers, operation).await
-                }
-                _ => ask_a_broker(&drivers, operation).await,
-            };
-            let failure = asked.expect_err("it panicked");
+            let failure = ask(&drivers, operation).await.expect_err("it panicked");
             assert_eq!(failure.kind, FailureKind::ProtocolError, "{operation:?}");
             assert_eq!(failure.doubtful, operation.writes(), "{operation:?}");
             assert!(
                 failure.message.contains("a defect of its own"),
                 "{failure:?}"
             );
+        }
+    }
+
+    async fn ask(drivers: &Drivers, operation: Operation) -> Result<(), Failure> {
+        match operation {
+            Operation::DeviceObserve | Operation::DeviceApply => {
+                ask_a_device(drivers, operation).await
+            }
+            _ => ask_a_broker(drivers, operation).await,
+        }
+    }
+
+    /// Returns true if an operation is still under way after a minute.
+    async fn waits(asked: &mut (impl Future<Output = Result<(), Failure>> + Unpin)) -> bool {
+        timeout(Duration::from_mins(1), asked).await.is_err()
+    }
+
+    // shows K1
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_something_waits_for_the_fence_and_what_reads_does_not() {
+        for operation in OPERATIONS {
+            let fence = Fence::closed();
+            let world = World::new();
+            let drivers = Drivers::fake_behind(Arc::clone(&world), &fence);
+            let mut asked = Box::pin(ask(&drivers, operation));
+            assert_eq!(waits(&mut asked).await, operation.writes(), "{operation:?}");
+            if operation.writes() {
+                assert_eq!(world.count(operation), 0, "{operation:?}");
+                fence.open_for(Duration::from_mins(2));
+                assert!(!waits(&mut asked).await, "{operation:?}");
+                assert_eq!(world.count(operation), 1, "{operation:?}");
+            }
+        }
+    }
+
+    // shows K1
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_when_the_fence_closes_is_broken_off_and_left_in_doubt() {
+        for operation in OPERATIONS.into_iter().filter(|it| it.writes()) {
+            let fence = Fence::closed();
+            fence.open_for(Duration::from_secs(2));
+            let world = World::new();
+            world.script(None, operation, Fault::Hang, 1);
+            let drivers = Drivers::fake_behind(Arc::clone(&world), &fence);
+            let mut asked = Box::pin(ask(&drivers, operation));
+            assert!(waits(&mut asked).await, "nobody hears of it: {operation:?}");
+            fence.open_for(Duration::from_secs(2));
+            let failure = asked.await.expect_err("it was broken off");
+            assert_eq!(failure.kind, FailureKind::TimedOut, "{operation:?}");
+            assert!(failure.doubtful, "{operation:?}");
+            assert!(failure.message.contains("its Lease"), "{failure:?}");
         }
     }
 }

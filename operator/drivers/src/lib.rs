@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod device;
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod fence;
 mod guarded;
 pub mod ipp;
 pub mod osb;
@@ -30,6 +31,7 @@ use entente_crds::v1alpha1::Protocol;
 
 pub use credentials::{CredentialsError, CredentialsValue};
 pub use device::{DeviceDriver, DeviceTarget};
+pub use fence::Fence;
 pub use profile::{ConnectionProfile, LimitValues, ProfileError, TrustProfile};
 pub use service::{ServerTarget, ServiceDriver};
 
@@ -43,32 +45,39 @@ pub struct Drivers {
 impl Drivers {
     /// Returns the real drivers, over one shared transport. Sends nothing by itself.
     pub fn real() -> Self {
-        Self::beside(&[])
+        Self::beside(&[], &Fence::always_open())
     }
 
     /// Returns the real drivers, which dial these addresses, those of the API server of Kubernetes,
-    /// only for a Connection that lists them one by one.
-    pub fn beside(api_server: &[IpAddr]) -> Self {
+    /// only for a Connection that lists them one by one, and change nothing while the fence is
+    /// closed.
+    pub fn beside(api_server: &[IpAddr], fence: &Fence) -> Self {
         let transport = Arc::new(transport::Transport::beside(api_server));
         let ipp = Arc::new(ipp::IppDriver::new(Arc::clone(&transport)));
-        Self::guarded(ipp, Arc::new(osb::OsbDriver::new(transport)))
+        Self::guarded(ipp, Arc::new(osb::OsbDriver::new(transport)), fence)
     }
 
     /// Drivers that reach nothing but this world in memory.
     #[cfg(feature = "fake")]
     pub fn fake(world: Arc<fake::World>) -> Self {
-        Self::guarded(Arc::clone(&world), world)
+        Self::fake_behind(world, &Fence::always_open())
+    }
+
+    /// Drivers that reach nothing but this world, and change nothing while the fence is closed.
+    #[cfg(feature = "fake")]
+    pub fn fake_behind(world: Arc<fake::World>, fence: &Fence) -> Self {
+        Self::guarded(Arc::clone(&world), world, fence)
     }
 
     /// Returns these drivers, each behind the guard: there is no other way to make them.
-    fn guarded<D, S>(ipp: Arc<D>, osb: Arc<S>) -> Self
+    fn guarded<D, S>(ipp: Arc<D>, osb: Arc<S>, fence: &Fence) -> Self
     where
         D: DeviceDriver + 'static,
         S: ServiceDriver + 'static,
     {
         Self {
-            ipp: Arc::new(guarded::Guarded(ipp)),
-            osb: Arc::new(guarded::Guarded(osb)),
+            ipp: Arc::new(guarded::Guarded::new(ipp, fence)),
+            osb: Arc::new(guarded::Guarded::new(osb, fence)),
         }
     }
 
