@@ -9,4 +9,5 @@ pub mod environment;
 pub mod namespace;
 pub mod operator;
 pub mod peers;
+pub mod road;
 pub mod wait;

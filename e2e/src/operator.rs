@@ -19,6 +19,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::control_plane::{AccessError, ControlPlane, KubectlError};
+use crate::road::Road;
 use process::Process;
 
 /// Variable with the path of another binary than the one that cargo builds.
@@ -39,6 +40,8 @@ pub struct OperatorOptions {
     pub namespace: String,
     /// True if it serves the events endpoint.
     pub events: bool,
+    /// Name of the pod that the process stands for, the same after a restart.
+    pub pod_name: String,
 }
 
 impl Default for OperatorOptions {
@@ -47,6 +50,7 @@ impl Default for OperatorOptions {
             flags: vec!["--accrual-interval=1s".to_owned()],
             namespace: "entente-system".to_owned(),
             events: false,
+            pod_name: "entente-0".to_owned(),
         }
     }
 }
@@ -137,6 +141,9 @@ pub struct Operator {
     namespace: String,
     kubeconfig: PathBuf,
     events: Option<EventsEndpoint>,
+    flags: Vec<String>,
+    /// The road to the API server, which a test can cut; none: a direct one.
+    road: Option<Road>,
 }
 
 impl Operator {
@@ -156,29 +163,66 @@ impl Operator {
             .kubeconfig_for_service_account(&options.namespace, &account)
             .await
             .map_err(|source| OperatorError::Access { source })?;
-        let admin = free_address()?;
-        let log = plane
-            .directory()
-            .join(format!("operator-{}.log", admin.port()));
-        let level = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
-        let mut arguments = vec![
-            format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--namespace={}", options.namespace),
-            format!("--admin-address={admin}"),
-            "--log-format=json".to_owned(),
-            format!("--log-level={level}"),
-        ];
-        arguments.extend(events.iter().flat_map(EventsEndpoint::flags));
-        arguments.extend(options.flags);
-        let process = Process::start(binary()?, arguments, admin, log).await?;
+        let endpoint = events.iter().flat_map(EventsEndpoint::flags);
         let mut operator = Self {
-            process,
+            process: process(plane, &kubeconfig, &options, endpoint.collect()).await?,
             namespace: options.namespace,
             kubeconfig,
             events,
+            flags: options.flags,
+            road: None,
         };
         operator.process.until_ready(READY_WITHIN).await?;
         Ok(operator)
+    }
+
+    /// Starts another replica, with the same account and flags, which reaches the API server by a road
+    /// of its own. It is ready when this returns.
+    pub async fn replica(
+        &self,
+        plane: &ControlPlane,
+        pod_name: &str,
+    ) -> Result<Self, OperatorError> {
+        let (road, kubeconfig) = plane
+            .kubeconfig_by_a_road(&self.kubeconfig)
+            .await
+            .map_err(|source| OperatorError::Access { source })?;
+        let options = OperatorOptions {
+            flags: self.flags.clone(),
+            namespace: self.namespace.clone(),
+            events: false,
+            pod_name: pod_name.to_owned(),
+        };
+        let mut replica = Self {
+            process: process(plane, &kubeconfig, &options, Vec::new()).await?,
+            namespace: options.namespace,
+            kubeconfig,
+            events: None,
+            flags: options.flags,
+            road: Some(road),
+        };
+        replica.process.until_ready(READY_WITHIN).await?;
+        Ok(replica)
+    }
+
+    /// Returns its road to the API server, if it is a [`Operator::replica`].
+    pub fn road(&self) -> Option<&Road> {
+        self.road.as_ref()
+    }
+
+    /// Stops it where it is (SIGSTOP), as a machine does that is suspended.
+    pub fn freeze(&self) -> Result<(), OperatorError> {
+        self.process.signal("STOP", "freeze")
+    }
+
+    /// Lets it run on after [`Operator::freeze`].
+    pub fn thaw(&self) -> Result<(), OperatorError> {
+        self.process.signal("CONT", "thaw")
+    }
+
+    /// Waits until it has ended by itself, and returns how.
+    pub async fn ended(&mut self) -> Result<ExitStatus, OperatorError> {
+        self.process.until_ended(STOP_WITHIN).await
     }
 
     /// Returns the operator's own namespace, where Secrets of Connections are.
@@ -247,6 +291,31 @@ impl Operator {
         }
         self.process.start_again().await
     }
+}
+
+/// Starts a process of the operator.
+async fn process(
+    plane: &ControlPlane,
+    kubeconfig: &Path,
+    options: &OperatorOptions,
+    more: Vec<String>,
+) -> Result<Process, OperatorError> {
+    let admin = free_address()?;
+    let log = plane
+        .directory()
+        .join(format!("operator-{}.log", admin.port()));
+    let level = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
+    let mut arguments = vec![
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--namespace={}", options.namespace),
+        format!("--pod-name={}", options.pod_name),
+        format!("--admin-address={admin}"),
+        "--log-format=json".to_owned(),
+        format!("--log-level={level}"),
+    ];
+    arguments.extend(more);
+    arguments.extend(options.flags.iter().cloned());
+    Process::start(binary()?, arguments, admin, log).await
 }
 
 /// Returns the path of the operator's binary, built by cargo into the same target directory as this

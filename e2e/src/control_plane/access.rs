@@ -17,6 +17,7 @@ use kube::{Client, Config, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::{ControlPlane, StartError, read_kubeconfig};
+use crate::road::Road;
 
 /// Validity of a service account's token, in seconds: longer than any test or bench.
 const TOKEN_SECONDS: i64 = 4 * 3600;
@@ -107,6 +108,36 @@ impl ControlPlane {
         let token = answer.status.map(|status| status.token).unwrap_or_default();
         let user = format!("system:serviceaccount:{namespace}:{name}");
         self.write_kubeconfig(&user, Some(namespace), |_| json!({ "token": token }))
+    }
+
+    /// Writes a copy of a kubeconfig file of ours that leads to the API server by a road that can be
+    /// cut.
+    pub async fn kubeconfig_by_a_road(&self, of: &Path) -> Result<(Road, PathBuf), AccessError> {
+        let text = std::fs::read_to_string(of).map_err(|source| AccessError::Write {
+            path: of.to_owned(),
+            source,
+        })?;
+        let no_context = || AccessError::NoContext {
+            path: of.to_owned(),
+        };
+        let mut content: Value = serde_json::from_str(&text).map_err(|_| no_context())?;
+        let server = &mut content["clusters"][0]["cluster"]["server"];
+        let address = server.as_str().and_then(|url| url.strip_prefix("https://"));
+        let address = address.and_then(|address| address.trim_end_matches('/').parse().ok());
+        let failed = |source| AccessError::Write {
+            path: of.to_owned(),
+            source,
+        };
+        let road = Road::to(address.ok_or_else(no_context)?).await;
+        let road = road.map_err(failed)?;
+        *server = json!(format!("https://{}", road.address()));
+        let name = format!("road.{}.kubeconfig", self.next_number());
+        let path = self.directory.join(name);
+        write_private(&path, &content.to_string()).map_err(|source| AccessError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        Ok((road, path))
     }
 
     /// Writes a kubeconfig file that acts as `user` in `groups` by impersonation, for kubectl and

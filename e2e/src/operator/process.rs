@@ -155,19 +155,39 @@ impl Process {
             action: "stop",
             source,
         };
+        self.signal("TERM", "stop")?;
+        let status = self.until_gone(within).await?;
+        status.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: &str, action: &'static str) -> Result<(), OperatorError> {
+        let failed = |source| OperatorError::Process { action, source };
         let id = self
             .id()
             .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         // The shell's own `kill`: the standard library sends no signal but KILL.
         let status = Command::new("sh")
-            .args(["-c", r#"kill -s TERM "$0""#, &id.to_string()])
+            .args(["-c", r#"kill -s "$0" "$1""#, signal, &id.to_string()])
             .status()
             .map_err(failed)?;
-        if !status.success() {
-            return Err(failed(io::ErrorKind::NotFound.into()));
+        if status.success() {
+            Ok(())
+        } else {
+            Err(failed(io::ErrorKind::NotFound.into()))
         }
-        let status = self.until_gone(within).await?;
-        status.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+    }
+
+    /// Waits until it has ended by itself.
+    pub(super) async fn until_ended(
+        &mut self,
+        within: Duration,
+    ) -> Result<ExitStatus, OperatorError> {
+        let gone = || OperatorError::Process {
+            action: "wait for",
+            source: io::ErrorKind::NotFound.into(),
+        };
+        self.until_gone(within).await?.ok_or_else(gone)
     }
 
     async fn until_gone(&mut self, within: Duration) -> Result<Option<ExitStatus>, OperatorError> {

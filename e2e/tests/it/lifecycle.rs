@@ -7,6 +7,7 @@ mod noticed;
 mod process;
 mod provider;
 mod renewal;
+mod replicas;
 mod restored;
 mod unreadable;
 mod withdrawal;
