@@ -116,7 +116,10 @@ async fn delivered_although(mishap: Mishap) {
     let slow = Fault::new(slow).on("Set-Printer-Attributes");
     fixture.fleet.set_fault(slow).await.unwrap();
     let names: Vec<&str> = (0..DEVICES).map(|place| fixture.name(place)).collect();
-    let entry = namespace.entry("backup", "data-backup", &names, "15m");
+    let mut entry = namespace.entry("backup", "data-backup", &names, "15m");
+    entry.parameters = [("weekdays", "wed,sun"), ("mode", "Differential")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
     let contract = namespace.contract("replicas", starting_in(AHEAD), vec![entry]);
     namespace.apply(&contract).await.unwrap();
     let first = wait_for("the first write", SOON, async || {
