@@ -4,12 +4,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "entente.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{/* The labels by which the operator's Pod is selected; they can never change. */}}
+{{/*
+The labels by which the operator's Pods are selected. They can never change: what selects Pods is
+immutable, so commonLabels and podLabels are not in it.
+*/}}
 {{- define "entente.selector" -}}
 app.kubernetes.io/name: entente
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* The user as which the operator speaks to the API server. */}}
@@ -22,4 +28,22 @@ system:serviceaccount:{{ .Release.Namespace }}:entente
 {{- $users := prepend .Values.admissionPolicy.alsoAllowUsers (include "entente.user" .) -}}
 {{- range $users }}{{ if contains "'" . }}{{ fail "admissionPolicy.alsoAllowUsers: a user name cannot contain a quote" }}{{ end }}{{ end -}}
 ['{{ join "', '" $users }}']
+{{- end }}
+
+{{/*
+What the Pod and its container run as where the values say nothing, as after an upgrade with
+--reuse-values from a chart that did not have these values. values.yaml says the same.
+*/}}
+{{- define "entente.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+{{- define "entente.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
 {{- end }}

@@ -4,7 +4,9 @@
 mod cluster;
 mod events;
 mod installed;
+mod pods;
 mod records;
+mod reports;
 mod rights;
 
 use std::collections::BTreeSet;
@@ -80,6 +82,20 @@ async fn rendered(settings: &[&str]) -> Vec<Value> {
     yaml::read_all(&printed(&helm(None, &arguments).await)).expect("helm renders YAML")
 }
 
+/// Returns the error of Helm for settings that the chart refuses.
+async fn refusal(settings: &str) -> String {
+    let chart = chart();
+    let arguments = ["template", "--set", settings].map(OsStr::new);
+    let output = helm(None, &[&arguments[..], &[chart.as_os_str()]].concat()).await;
+    assert!(!output.status.success(), "{settings} was taken");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn named<'o>(objects: &'o [Value], kind: &str, name: &str) -> Option<&'o Value> {
+    let mut found = of_kind(objects, kind).into_iter();
+    found.find(|object| object["metadata"]["name"] == name)
+}
+
 fn of_kind<'o>(objects: &'o [Value], kind: &str) -> Vec<&'o Value> {
     objects
         .iter()
@@ -121,28 +137,55 @@ async fn a_value_that_is_unknown_or_of_another_type_is_refused() {
         ),
         ("operator.concurrency=-1", "/operator/concurrency"),
         ("operator.apiInFlight=70000", "/operator/apiInFlight"),
+        ("operator.leaseDuration=15", "/operator/leaseDuration"),
+        ("replicas=-1", "/replicas"),
+        ("podDisruptionBudget.minAvailable=1", "/podDisruptionBudget"),
+        (
+            "podSecurityContext.runAsuser=1",
+            "additional properties 'runAsuser'",
+        ),
+        (
+            "securityContext.runAsUser=root",
+            "/securityContext/runAsUser",
+        ),
+        ("extraVolumes[0].name=only", "/extraVolumes/0"),
+        ("extraVolumeMounts[0].path=/etc", "/extraVolumeMounts/0"),
+        (
+            "topologySpreadConstraints[0].topologyKey=zone",
+            "/topologySpreadConstraints/0",
+        ),
+        (
+            "metrics.serviceMonitor.interval=fast",
+            "/metrics/serviceMonitor/interval",
+        ),
+        (
+            "catalogueViewers[0].kind=Group,catalogueViewers[0].name=a,catalogueViewers[0].namespace=b",
+            "/catalogueViewers/0",
+        ),
+        (
+            "catalogueViewers[0].kind=ServiceAccount,catalogueViewers[0].name=a",
+            "/catalogueViewers/0",
+        ),
+        ("enabled=false", "/enabled"),
     ];
     for (setting, named) in refused {
-        let chart = chart();
-        let arguments = [
-            OsStr::new("template"),
-            chart.as_os_str(),
-            OsStr::new("--set"),
-            OsStr::new(setting),
-        ];
-        let output = helm(None, &arguments).await;
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{setting} was taken");
+        let said = refusal(setting).await;
         assert!(said.contains(named), "{setting}: {said}");
     }
 }
 
+/// Values that are one object of Kubernetes each.
+const WHOLE: [&str; 4] = [
+    "resources.requests",
+    "resources.limits",
+    "podSecurityContext",
+    "securityContext",
+];
+
 /// The path of every value in `values.yaml` that is not a mapping with fields of its own.
 fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::Object(fields)
-            if !fields.is_empty() && path != "resources.requests" && path != "resources.limits" =>
-        {
+        Value::Object(fields) if !fields.is_empty() && !WHOLE.contains(&path) => {
             for (key, below) in fields {
                 let path = if path.is_empty() {
                     key.clone()
@@ -209,7 +252,13 @@ async fn the_flags_of_the_operator_come_from_values() {
         "--withdraw-deadline=24h",
     ];
     assert_eq!(container(&objects)["args"], json!(expected));
-    assert_eq!(container(&objects)["env"][0]["name"], "POD_NAMESPACE");
+    let env = container(&objects)["env"].as_array().expect("a list");
+    let of_the_pod = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let expected = [
+        of_the_pod("POD_NAMESPACE", "metadata.namespace"),
+        of_the_pod("POD_NAME", "metadata.name"),
+    ];
+    assert_eq!(env[..], expected);
     assert_eq!(
         container(&objects)["image"],
         "ghcr.io/entente-dev/entente:0.1.0"
@@ -223,6 +272,7 @@ async fn the_flags_of_the_operator_come_from_values() {
         "operator.accrualInterval=5m",
         "operator.concurrency=64",
         "operator.apiInFlight=8",
+        "operator.leaseDuration=30s",
         &digest,
     ];
     let objects = rendered(&settings).await;
@@ -234,6 +284,7 @@ async fn the_flags_of_the_operator_come_from_values() {
         "--accrual-interval=5m",
         "--concurrency=64",
         "--api-in-flight=8",
+        "--lease-duration=30s",
     ];
     assert_eq!(container(&objects)["args"], json!(expected));
     let image = container(&objects)["image"].as_str().expect("an image");
@@ -264,6 +315,18 @@ async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
     let roles = |objects: &[Value]| of_kind(objects, "ClusterRole").len();
     assert_eq!(roles(&rendered(&[]).await), 4);
     assert_eq!(roles(&rendered(&["aggregateRoles=false"]).await), 1);
+    let bindings = |objects: &[Value]| of_kind(objects, "ClusterRoleBinding").len();
+    assert_eq!(bindings(&rendered(&[]).await), 1);
+    let everybody = "catalogueViewers[0].kind=Group,catalogueViewers[0].name=system:authenticated";
+    let bound = rendered(&[everybody, "aggregateRoles=false"]).await;
+    let name = "entente-catalogue-view";
+    assert!(
+        named(&bound, "ClusterRole", name).is_some(),
+        "what is bound is there"
+    );
+    let subject = json!({"kind": "Group", "name": "system:authenticated", "apiGroup": "rbac.authorization.k8s.io"});
+    let binding = named(&bound, "ClusterRoleBinding", name).expect("a binding");
+    assert_eq!(binding["subjects"], json!([subject]));
 }
 
 #[tokio::test]

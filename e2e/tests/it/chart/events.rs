@@ -1,17 +1,10 @@
 //! The objects and rights that the chart renders for the events endpoint.
 
-use std::ffi::OsStr;
-
 use serde_json::{Value, json};
 
-use super::{chart, container, helm, of_kind, rendered};
+use super::{container, named, of_kind, refusal, rendered};
 
 const ON: [&str; 2] = ["events.enabled=true", "events.tls.secretName=events-tls"];
-
-fn named<'o>(objects: &'o [Value], kind: &str, name: &str) -> Option<&'o Value> {
-    let mut found = of_kind(objects, kind).into_iter();
-    found.find(|object| object["metadata"]["name"] == name)
-}
 
 // shows K4
 #[tokio::test]
@@ -64,15 +57,6 @@ async fn the_certificate_is_the_secret_that_is_named_and_follows_it() {
     assert_eq!(pod["volumes"], json!([volume]));
     let service = named(&objects, "Service", "entente-events").expect("a Service");
     assert_eq!(service["spec"]["ports"][0]["targetPort"], "events");
-}
-
-/// Returns the error of Helm for settings that the chart refuses.
-async fn refusal(settings: &str) -> String {
-    let chart = chart();
-    let arguments = ["template", "--set", settings].map(OsStr::new);
-    let output = helm(None, &[&arguments[..], &[chart.as_os_str()]].concat()).await;
-    assert!(!output.status.success(), "{settings} was taken");
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[tokio::test]
