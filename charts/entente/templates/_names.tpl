@@ -18,6 +18,37 @@ app.kubernetes.io/name: entente
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/*
+The name of an object that is in no namespace. A release for the whole cluster has fixed names, so
+that Helm refuses a second one; one for named namespaces has its own namespace in them, of which
+there is one for each release. No fixed name has a colon. Arguments: context, name.
+*/}}
+{{- define "entente.clusterName" -}}
+{{ .name }}{{ if .context.Values.watchNamespaces }}:{{ .context.Release.Namespace }}{{ end }}
+{{- end }}
+
+{{/* The same for an admission policy, whose name is that of a domain. */}}
+{{- define "entente.policyName" -}}
+{{ .name }}{{ if .context.Values.watchNamespaces }}.{{ .context.Release.Namespace }}{{ end }}.entente.dev
+{{- end }}
+
+{{/*
+Those of some namespaces that are there, as a list in JSON: a missing one must not make a release
+fail. Who renders without a cluster, as tools of GitOps do, gets all of them, every time the same.
+Arguments: context, namespaces.
+*/}}
+{{- define "entente.present" -}}
+{{- $context := .context -}}
+{{- $connected := lookup "v1" "Namespace" "" "kube-system" -}}
+{{- $present := list -}}
+{{- range .namespaces -}}
+{{- if or (not $connected) (eq . $context.Release.Namespace) (lookup "v1" "Namespace" "" .) -}}
+{{- $present = append $present . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $present -}}
+{{- end }}
+
 {{/* The user as which the operator speaks to the API server. */}}
 {{- define "entente.user" -}}
 system:serviceaccount:{{ .Release.Namespace }}:entente

@@ -58,8 +58,13 @@ impl<'p> Person<'p> {
     }
 
     pub(super) async fn operator(plane: &'p ControlPlane) -> Self {
+        Self::operator_in(plane, NAMESPACE).await
+    }
+
+    /// Returns the operator of the release in a namespace.
+    pub(super) async fn operator_in(plane: &'p ControlPlane, namespace: &str) -> Self {
         let kubeconfig = plane
-            .kubeconfig_for_service_account(NAMESPACE, "entente")
+            .kubeconfig_for_service_account(namespace, "entente")
             .await
             .expect("the chart made the service account");
         Self { plane, kubeconfig }

@@ -1,0 +1,78 @@
+{{/* The rights of the operator on what is in no namespace. */}}
+{{- define "entente.clusterRules" -}}
+- apiGroups: [entente.dev]
+  resources: [connections, devicemodels, smartservices]
+  verbs: [get, list, watch]
+- apiGroups: [entente.dev]
+  resources: [connections/status, devicemodels/status, smartservices/status]
+  verbs: [update, patch]
+# Finalizers of what is in use. Users' specs are never written.
+- apiGroups: [entente.dev]
+  resources: [connections, devicemodels, smartservices]
+  verbs: [patch]
+# Connections allow namespaces by their labels.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch]
+# Whether it has all these rights is checked at start.
+- apiGroups: [authorization.k8s.io]
+  resources: [selfsubjectaccessreviews]
+  verbs: [create]
+# Whether the definitions are installed is checked at start.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [get]
+{{- end }}
+
+{{/* The rights of the operator in each namespace that it serves. */}}
+{{- define "entente.namespacedRules" -}}
+- apiGroups: [entente.dev]
+  resources:
+    - devices
+    - contracts
+    - contractamendments
+    - contractnotices
+    - servicesubscriptions
+    - compensations
+  verbs: [get, list, watch]
+- apiGroups: [entente.dev]
+  resources:
+    - devices/status
+    - contracts/status
+    - contractamendments/status
+    - contractnotices/status
+    - servicesubscriptions/status
+    - compensations/status
+  verbs: [update, patch]
+# Finalizers of what is withdrawn. Users' specs are never written.
+- apiGroups: [entente.dev]
+  resources: [contracts]
+  verbs: [patch]
+# A subscription blocks the deletion of its contract; some clusters ask for a right to that.
+- apiGroups: [entente.dev]
+  resources: [contracts/finalizers]
+  verbs: [update]
+# What the operator owns.
+- apiGroups: [entente.dev]
+  resources: [servicesubscriptions]
+  verbs: [create, patch, delete]
+# A record is made once and never changed.
+- apiGroups: [entente.dev]
+  resources: [compensations]
+  verbs: [create]
+{{ include "entente.announcing" . }}
+{{- end }}
+
+{{/* The right to publish Kubernetes events. */}}
+{{- define "entente.announcing" -}}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* What the operator makes in a namespace when an event asks for it. */}}
+{{- define "entente.eventsRules" -}}
+- apiGroups: [entente.dev]
+  resources: [contracts, contractamendments, contractnotices]
+  verbs: [create]
+{{- end }}
