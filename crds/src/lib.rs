@@ -14,6 +14,8 @@
     reason = "`selectable` and `printcolumn` are meant to be repeated"
 )]
 
+/// For the program `crdgen`: the operator never compares.
+pub mod additive;
 /// For tests: the operator never reads them.
 #[cfg(any(test, feature = "admission-cases"))]
 pub mod admission_cases;
