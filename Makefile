@@ -72,6 +72,10 @@ generate: ## Write manifests, the chart's CRDs, examples and the reference page
 	@$(CARGO) run --locked --quiet -p entente-crds --bin crdgen
 	@$(CARGO) fmt
 
+.PHONY: manifests
+manifests: tools ## Write deploy/ from the chart: install.yaml and what the overlays add
+	@$(PHASE) 'manifests' scripts/manifests
+
 .PHONY: tools
 tools: ## Build control plane, kubectl, helm and kstatus into target/tools
 	@$(PHASE) 'tools' e2e/install-tools
@@ -82,7 +86,7 @@ peers: ## Install what tests talk to: IPP servers (apt-get), a broker (pip), jud
 
 ##@ Prove
 .PHONY: check
-check: tools ## Format, lints, walls, comments, generated files, licences, chart; no tests
+check: tools ## Format, lints, walls, comments, generated files, licences, chart, manifests; no tests
 	@$(PHASE) 'format' $(CARGO) fmt --check
 	@$(PHASE) 'walls' scripts/walls
 	@$(PHASE) 'comments' scripts/comments
@@ -93,6 +97,7 @@ check: tools ## Format, lints, walls, comments, generated files, licences, chart
 	@$(PHASE) 'go vet, control plane' $(GO_VET) e2e/controlplane ./...
 	@$(PHASE) 'go vet, tools' $(GO_VET) e2e/tools ./...
 	@$(PHASE) 'chart' $(HELM) lint --strict charts/entente
+	@$(PHASE) 'manifests' scripts/manifests --check
 
 .PHONY: test
 test: tools peers ## Every test of the workspace, on a real control plane and real peers

@@ -4,6 +4,7 @@
 mod cluster;
 mod events;
 mod installed;
+mod manifests;
 mod namespaces;
 mod pods;
 mod records;
