@@ -38,6 +38,8 @@ pub struct OperatorOptions {
     pub flags: Vec<String>,
     /// The operator's own namespace, into which the chart is rendered.
     pub namespace: String,
+    /// Values with which the chart is rendered, as of `helm --set`.
+    pub chart_values: Vec<String>,
     /// True if it serves the events endpoint.
     pub events: bool,
     /// Name of the pod that the process stands for, the same after a restart.
@@ -49,6 +51,7 @@ impl Default for OperatorOptions {
         Self {
             flags: vec!["--accrual-interval=1s".to_owned()],
             namespace: "entente-system".to_owned(),
+            chart_values: Vec::new(),
             events: false,
             pod_name: "entente-0".to_owned(),
         }
@@ -157,7 +160,7 @@ impl Operator {
             .then(|| EventsEndpoint::prepare(plane.directory()))
             .transpose()?;
         let values = events.as_ref().map(|_| EventsEndpoint::chart_values());
-        let values = values.unwrap_or_default();
+        let values = [options.chart_values.clone(), values.unwrap_or_default()].concat();
         let account = chart::install(plane, &options.namespace, &values).await?;
         let kubeconfig = plane
             .kubeconfig_for_service_account(&options.namespace, &account)
@@ -190,8 +193,8 @@ impl Operator {
         let options = OperatorOptions {
             flags: self.flags.clone(),
             namespace: self.namespace.clone(),
-            events: false,
             pod_name: pod_name.to_owned(),
+            ..OperatorOptions::default()
         };
         let mut replica = Self {
             process: process(plane, &kubeconfig, &options, Vec::new()).await?,
@@ -222,7 +225,12 @@ impl Operator {
 
     /// Waits until it has ended by itself, and returns how.
     pub async fn ended(&mut self) -> Result<ExitStatus, OperatorError> {
-        self.process.until_ended(STOP_WITHIN).await
+        self.ended_within(STOP_WITHIN).await
+    }
+
+    /// Works as [`Operator::ended`], for so long at most.
+    pub async fn ended_within(&mut self, within: Duration) -> Result<ExitStatus, OperatorError> {
+        self.process.until_ended(within).await
     }
 
     /// Returns the operator's own namespace, where Secrets of Connections are.

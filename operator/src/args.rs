@@ -19,6 +19,16 @@ pub(crate) struct Args {
     #[arg(long, env = "POD_NAMESPACE", default_value = "entente-system")]
     pub(crate) namespace: String,
 
+    /// The namespaces that are served, separated by commas; without it all of them
+    #[arg(long, env = "ENTENTE_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',',
+          value_parser = namespace)]
+    pub(crate) watch_namespaces: Vec<String>,
+
+    /// Label selector of the Connections, DeviceModels and SmartServices that are served, such as
+    /// "team=print"; without it all of them
+    #[arg(long, env = "ENTENTE_SELECTOR", default_value = "")]
+    pub(crate) selector: String,
+
     /// Name of this pod, shown in events and in the Lease; no other process may have it at once
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub(crate) pod_name: Option<String>,
@@ -129,6 +139,21 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("\"{text}\" must be more than zero"))
 }
 
+/// Reads the name of a namespace (RFC 1123 label).
+fn namespace(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_name = (1..=63).contains(&text.len())
+        && text.chars().all(|c| is_plain(c) || c == '-')
+        && text.starts_with(is_plain)
+        && text.ends_with(is_plain);
+    is_name.then(|| text.to_owned()).ok_or_else(|| {
+        format!(
+            "\"{text}\" must be the name of a namespace: 1 to 63 lower-case letters, digits and \
+             hyphens, with a letter or digit at both ends"
+        )
+    })
+}
+
 /// Shortest and longest duration of the Lease, in seconds: a busy API server must not cost the
 /// leader, and another one has to come in time.
 const LEASE_SECONDS: std::ops::RangeInclusive<u64> = 3..=600;
@@ -177,6 +202,8 @@ mod tests {
             "--events-tls-dir=/tls",
             "--events-address=8443",
             "--leader-election=maybe",
+            "--watch-namespaces=Acme",
+            "--watch-namespaces=acme,,globex",
             "--lease-duration=2s",
             "--lease-duration=11m",
             "--lease-duration=3500ms",
@@ -202,6 +229,20 @@ mod tests {
             error.contains("\"loud\": must be one of trace, debug, info, warn, error, off"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn namespaces_and_a_selector_are_read_as_the_chart_writes_them() {
+        let flags = [
+            "entente-operator",
+            "--watch-namespaces=acme,globex-2",
+            "--selector=team=print,stage in (test,prod)",
+        ];
+        let args = Args::try_parse_from(flags).unwrap();
+        assert_eq!(args.watch_namespaces, ["acme", "globex-2"]);
+        assert_eq!(args.selector, "team=print,stage in (test,prod)");
+        let nothing = Args::try_parse_from(["entente-operator"]).unwrap();
+        assert!(nothing.watch_namespaces.is_empty() && nothing.selector.is_empty());
     }
 
     #[test]

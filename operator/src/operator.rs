@@ -15,7 +15,7 @@ use entente_controllers::{
     liveness::Liveness,
     metrics::Metrics,
     readiness::Readiness,
-    self_test::{self, Right},
+    self_test::{self, Installation, Right},
     shutdown::{Shutdown, ShutdownTrigger},
 };
 use entente_drivers::{Drivers, Fence};
@@ -98,13 +98,14 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
         readiness: Arc::new(Readiness::waiting_for(&[self_test::COMPONENT])),
     };
     let (trigger, shutdown) = Shutdown::channel();
-    stop_on_signals(trigger)?;
+    let trigger = Arc::new(trigger);
+    stop_on_signals(Arc::clone(&trigger))?;
     let servers = Servers::listen(&args).await;
     let servers = servers.map_err(|source| OperatorError::Servers { source })?;
     let clocks = Clocks::default();
     let member = election::join(&args, &shown, &clocks).await;
     let mut member = member.map_err(|source| OperatorError::Client { source })?;
-    let context = context(&args, &shown, &clocks, member.fence()).await?;
+    let mut context = context(&args, &shown, &clocks, member.fence()).await?;
     let (admin, events_endpoint) = servers.addresses();
     let (admin, events_endpoint) = (admin.map(display), events_endpoint.map(display));
     info!(version = VERSION, admin, events_endpoint, "started");
@@ -113,8 +114,10 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     let servers = tokio::spawn(servers.serve(shown, client, shutdown.clone()));
     let events = context.events.clone();
     let leadership = member.leadership();
-    let work = work(context, rights(&args), leadership, shutdown.clone());
-    let controllers = tokio::spawn(work);
+    let stop = shutdown.clone();
+    let controllers = tokio::spawn(async move {
+        work(&mut context, &args, leadership, (&trigger, &stop)).await;
+    });
     let served = async {
         let ended = servers.await;
         // They end at once at the signal to stop, and may be seen first.
@@ -205,6 +208,8 @@ async fn context(
         drivers,
         options: Options {
             namespace: args.namespace.clone(),
+            served: Vec::new(),
+            selector: args.selector.clone(),
             withdraw_deadline: args.withdraw_deadline,
             accrual_interval: args.accrual_interval,
             concurrency: args.concurrency.into(),
@@ -224,22 +229,42 @@ fn rights(args: &Args) -> Vec<Right> {
     [self_test::RIGHTS, of_events, of_election].concat()
 }
 
-async fn work(context: Context, rights: Vec<Right>, leadership: Leadership, shutdown: Shutdown) {
-    let namespace = context.options.namespace.clone();
-    self_test::pass(
-        &context.client,
-        &namespace,
-        &rights,
-        &context.readiness,
-        &shutdown,
-    )
-    .await;
-    if !shutdown.is_requested() {
-        entente_controllers::run(context, leadership, shutdown).await;
+async fn work(
+    context: &mut Context,
+    args: &Args,
+    leadership: Leadership,
+    (trigger, shutdown): (&ShutdownTrigger, &Shutdown),
+) {
+    let rights = rights(args);
+    let installation = Installation {
+        namespace: &args.namespace,
+        watched: &args.watch_namespaces,
+    };
+    let client = context.client.clone();
+    let readiness = Arc::clone(&context.readiness);
+    let served = self_test::pass(&client, installation, &rights, &readiness, shutdown).await;
+    if shutdown.is_requested() {
+        return;
     }
+    context.options.served.clone_from(&served);
+    let another = async {
+        let found =
+            self_test::another_to_serve(&client, installation, &served, &rights, shutdown).await;
+        // What is read of a namespace has to be complete before anything is decided on it, as it is
+        // at a start.
+        if let Some(namespace) = found {
+            info!(
+                namespace,
+                "a watched namespace can be served: beginning anew"
+            );
+            trigger.trigger();
+        }
+    };
+    let run = entente_controllers::run(context.clone(), leadership, shutdown.clone());
+    tokio::join!(another, run);
 }
 
-fn stop_on_signals(trigger: ShutdownTrigger) -> Result<(), OperatorError> {
+fn stop_on_signals(trigger: Arc<ShutdownTrigger>) -> Result<(), OperatorError> {
     let listen = |kind| signal(kind).map_err(|source| OperatorError::Signals { source });
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;

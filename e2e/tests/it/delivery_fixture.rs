@@ -49,7 +49,8 @@ impl<'a> DeliveryFixture<'a> {
         DeliveryFixture::on(namespace.unwrap(), devices).await
     }
 
-    async fn on(namespace: TestNamespace<'a>, devices: usize) -> DeliveryFixture<'a> {
+    /// Sets it up in a namespace that exists.
+    pub(crate) async fn on(namespace: TestNamespace<'a>, devices: usize) -> DeliveryFixture<'a> {
         let fleet = namespace.fleet(devices).await.unwrap();
         let broker = namespace.broker().await.unwrap();
         let fixture = DeliveryFixture {

@@ -3,6 +3,7 @@
 
 mod amended;
 mod crash;
+mod namespaces;
 mod noticed;
 mod process;
 mod provider;

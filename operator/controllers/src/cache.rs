@@ -7,7 +7,7 @@
 //! as it is there ([`Cache::put_written`]).
 //!
 //! It never decides what a change means and never writes to the API server. Fed by
-//! [`Cache::run`], one task per kind; read by every controller.
+//! [`Cache::run`], one task per kind and part; read by every controller.
 
 mod feed;
 mod index;
@@ -19,6 +19,7 @@ mod undecoded;
 mod unmanaged;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
@@ -32,6 +33,7 @@ use tokio::{
 };
 
 use crate::metrics::Metrics;
+pub use feed::Part;
 pub(crate) use sharing::Sharing;
 use state::State;
 pub use undecoded::Unreadable;
@@ -150,8 +152,12 @@ pub struct Cache<K> {
     kind: String,
     metrics: Arc<Metrics>,
     state: RwLock<State<K>>,
-    ready: watch::Sender<bool>,
-    broken: watch::Sender<Option<String>>,
+    /// The parts by which it is kept current.
+    parts: Vec<Part>,
+    /// The namespaces of the parts that were listed once.
+    listed: watch::Sender<BTreeSet<String>>,
+    /// The problem of the watch of each part that fails, by its namespace.
+    broken: watch::Sender<BTreeMap<String, String>>,
     shape: Box<dyn Fn(&mut K) + Send + Sync>,
 }
 
@@ -162,15 +168,30 @@ impl<K: Cached> Cache<K> {
             kind: K::kind(&()).into_owned(),
             metrics,
             state: RwLock::new(State::default()),
-            ready: watch::Sender::new(false),
-            broken: watch::Sender::new(None),
+            parts: vec![Part::default()],
+            listed: watch::Sender::default(),
+            broken: watch::Sender::default(),
             shape: Box::new(|_| {}),
         }
     }
 
-    /// Returns the problem of the watch, as long as it has failed twice and more in a row: once is
-    /// common, since the API server ends watches whose version it does not hold any more.
-    pub(crate) fn broken(&self) -> watch::Receiver<Option<String>> {
+    /// Holds the objects of these parts only, of which no two have one namespace. Call it before the
+    /// cache runs.
+    #[must_use]
+    pub fn of_parts(mut self, parts: Vec<Part>) -> Self {
+        self.parts = parts;
+        self
+    }
+
+    /// Returns its parts, each of which has to be [run](Self::run).
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Returns the problem of each watch, by its namespace, as long as it has failed twice and more in
+    /// a row: once is common, since the API server ends watches whose version it does not hold any
+    /// more.
+    pub(crate) fn broken(&self) -> watch::Receiver<BTreeMap<String, String>> {
         self.broken.subscribe()
     }
 
@@ -313,12 +334,13 @@ impl<K: Cached> Cache<K> {
     /// Waits until every object was listed once.
     pub async fn ready(&self) {
         // The sender lives in self, so waiting can not fail.
-        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+        let mut listed = self.listed.subscribe();
+        let _ = listed.wait_for(|it| it.len() == self.parts.len()).await;
     }
 
     /// True if every object was listed once.
     pub fn is_ready(&self) -> bool {
-        *self.ready.borrow()
+        self.listed.borrow().len() == self.parts.len()
     }
 
     /// Returns the kind, as in `kind:` of a manifest.

@@ -21,6 +21,10 @@ use crate::{
 pub struct Options {
     /// The operator's own namespace: Secrets and ConfigMaps of Connections are read there.
     pub namespace: String,
+    /// The namespaces that are served; none: all.
+    pub served: Vec<String>,
+    /// Label selector of the Connections, DeviceModels and SmartServices that are served; empty: all.
+    pub selector: String,
     /// Time after which a withdrawal is given up and its instance becomes an orphan.
     pub withdraw_deadline: Duration,
     /// Shortest time between two writes of a status whose compensation accrues.
@@ -34,6 +38,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             namespace: "entente-system".to_owned(),
+            served: Vec::new(),
+            selector: String::new(),
             withdraw_deadline: Duration::from_hours(24),
             accrual_interval: Duration::from_hours(1),
             concurrency: 128,

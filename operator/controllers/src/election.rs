@@ -38,17 +38,24 @@ const COMPONENT: &str = "election";
 
 /// Whether this replica leads, as the controllers see it.
 #[derive(Clone, Debug)]
-pub struct Leadership(watch::Receiver<bool>);
+pub struct Leadership {
+    begun: watch::Receiver<bool>,
+    wanted: watch::Sender<bool>,
+}
 
 impl Leadership {
     /// Returns the leadership of the only replica.
     pub fn of_the_only_replica() -> Self {
-        Self(watch::channel(true).1)
+        Self {
+            begun: watch::channel(true).1,
+            wanted: watch::Sender::new(true),
+        }
     }
 
-    /// Waits until this replica has begun to lead.
+    /// Says that this replica is ready to lead, and waits until it has begun to.
     pub async fn begun(&self) {
-        if self.0.clone().wait_for(|begun| *begun).await.is_err() {
+        self.wanted.send_replace(true);
+        if self.begun.clone().wait_for(|begun| *begun).await.is_err() {
             // The election is over, so this replica never leads.
             std::future::pending::<()>().await;
         }
@@ -102,6 +109,8 @@ pub struct Election {
     options: ElectionOptions,
     fence: Fence,
     leadership: watch::Sender<bool>,
+    /// True once this replica is ready to lead: one that is not must not keep another from it.
+    wanted: watch::Receiver<bool>,
     began: Instant,
     /// Transitions of the term that was begun last, and its beginning.
     acquired: Option<(i32, Timestamp)>,
@@ -115,7 +124,8 @@ impl Election {
     /// Returns an election, the leadership that it announces and the fence that it opens. Sends
     /// nothing before it is [run](Self::run).
     pub fn new(options: ElectionOptions) -> (Self, Leadership, Fence) {
-        let (leadership, seen) = watch::channel(false);
+        let (leadership, begun) = watch::channel(false);
+        let (wanted, is_wanted) = watch::channel(false);
         let fence = Fence::closed();
         let lease = LeaseApi::new(&options.client, &options.namespace);
         let election = Self {
@@ -125,17 +135,22 @@ impl Election {
             options,
             fence: fence.clone(),
             leadership,
+            wanted: is_wanted,
             began: Instant::now(),
             acquired: None,
             said: None,
             failures: 0,
         };
-        (election, Leadership(seen), fence)
+        (election, Leadership { begun, wanted }, fence)
     }
 
-    /// Takes part until another replica has led, or until `stop`, which has to come after everything
-    /// that acts has ended: the Lease is given back then.
+    /// Takes part, once this replica is ready to lead, until another one has led, or until `stop`, which
+    /// has to come after everything that acts has ended: the Lease is given back then.
     pub async fn run(mut self, stop: Shutdown) -> Ended {
+        tokio::select! {
+            _ = self.wanted.wait_for(|wanted| *wanted) => {}
+            () = stop.requested() => {}
+        }
         loop {
             if stop.is_requested() {
                 self.give_back().await;

@@ -2,7 +2,10 @@
 //!
 //! Built once by [`crate::run`]; every pass reads from here and never lists.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use entente_crds::{
     bounded::Text,
@@ -21,7 +24,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
 use crate::{
-    cache::{Cache, Cached, Sharing, Unreadable},
+    cache::{Cache, Cached, Part, Sharing, Unreadable},
     context::Context,
     internal_errors,
     liveness::keep_running,
@@ -92,23 +95,19 @@ pub(crate) struct Objects {
 impl Objects {
     pub(crate) fn new(context: &Context) -> Self {
         let metrics = || Arc::clone(&context.metrics);
+        let catalogue = || vec![of_catalogue(context)];
+        let served = || of_served(context);
         Self {
             namespaces: Arc::new(Cache::new(metrics())),
-            connections: Arc::new(Cache::new(metrics())),
-            models: Arc::new(Cache::new(metrics())),
-            services: Arc::new(Cache::new(metrics()).with_index(BY_CONNECTION, |service| {
-                let server: &Option<_> = &SmartService::spec_of(service).server;
-                server
-                    .iter()
-                    .map(|server| server.connection_ref.name.clone())
-                    .collect()
-            })),
-            devices: Arc::new(devices(context)),
-            contracts: Arc::new(contracts(context)),
-            amendments: Arc::new(amendments(context)),
-            notices: Arc::new(notices(context)),
-            subscriptions: Arc::new(subscriptions(context)),
-            compensations: Arc::new(compensations(context)),
+            connections: Arc::new(Cache::new(metrics()).of_parts(catalogue())),
+            models: Arc::new(Cache::new(metrics()).of_parts(catalogue())),
+            services: Arc::new(services(context).of_parts(catalogue())),
+            devices: Arc::new(devices(context).of_parts(served())),
+            contracts: Arc::new(contracts(context).of_parts(served())),
+            amendments: Arc::new(amendments(context).of_parts(served())),
+            notices: Arc::new(notices(context).of_parts(served())),
+            subscriptions: Arc::new(subscriptions(context).of_parts(served())),
+            compensations: Arc::new(compensations(context).of_parts(served())),
         }
     }
 
@@ -136,11 +135,15 @@ impl Objects {
         macro_rules! start {
             ($($cache:ident),+) => {
                 $(
-                    let (cache, client, end) =
-                        (Arc::clone(&self.$cache), context.client.clone(), shutdown.clone());
-                    keep("the watch of", self.$cache.kind(), Box::new(move || {
-                        Box::pin(Arc::clone(&cache).run(client.clone(), end.clone()))
-                    }));
+                    for part in self.$cache.parts() {
+                        let (cache, client) = (Arc::clone(&self.$cache), context.client.clone());
+                        let (part, end) = (part.clone(), shutdown.clone());
+                        let what = format!("the watch of {}", part.namespace);
+                        keep(what.trim_end(), self.$cache.kind(), Box::new(move || {
+                            let cache = Arc::clone(&cache);
+                            Box::pin(cache.run(client.clone(), part.clone(), end.clone()))
+                        }));
+                    }
                     let (cache, readiness, end) = (
                         Arc::clone(&self.$cache),
                         Arc::clone(&context.readiness),
@@ -209,14 +212,25 @@ async fn follow_watch<K: Cached>(
     let component = format!("watch of {}", cache.kind());
     let mut broken = cache.broken();
     loop {
-        let problem = broken.borrow_and_update().clone();
-        let lines = problem.map(|problem| Text::<253>::from(problem).to_string());
-        readiness.set_missing(&component, lines.into_iter().collect());
+        let lines = problems(&broken.borrow_and_update());
+        readiness.set_missing(&component, lines);
         tokio::select! {
             changed = broken.changed() => if changed.is_err() { return },
             () = shutdown.requested() => return,
         }
     }
+}
+
+/// Returns a line for each namespace whose watch fails.
+fn problems(broken: &BTreeMap<String, String>) -> Vec<String> {
+    let line = |(namespace, problem): (&String, &String)| {
+        let problem = Text::<253>::from(problem.clone());
+        match &**namespace {
+            "" => problem.to_string(),
+            namespace => format!("in namespace {namespace}: {problem}"),
+        }
+    };
+    broken.iter().map(line).collect()
 }
 
 /// Names the spec's type for closures of indexes.
@@ -253,6 +267,40 @@ pub(crate) fn entry_label(name: &str) -> Option<String> {
     let mut labels = name.split('.');
     let entry = labels.next().zip(labels.next());
     entry.map(|(contract, service)| format!("{contract}.{service}"))
+}
+
+/// Returns the part of the kinds of the catalogue that is served.
+fn of_catalogue(context: &Context) -> Part {
+    Part {
+        labels: context.options.selector.clone(),
+        ..Part::default()
+    }
+}
+
+/// Returns the parts of the kinds in namespaces that are served.
+fn of_served(context: &Context) -> Vec<Part> {
+    let served = context.options.served.iter();
+    let parts: Vec<Part> = served
+        .map(|namespace| Part {
+            namespace: namespace.clone(),
+            ..Part::default()
+        })
+        .collect();
+    if parts.is_empty() {
+        vec![Part::default()]
+    } else {
+        parts
+    }
+}
+
+fn services(context: &Context) -> Cache<SmartService> {
+    Cache::new(Arc::clone(&context.metrics)).with_index(BY_CONNECTION, |service| {
+        let server: &Option<_> = &SmartService::spec_of(service).server;
+        server
+            .iter()
+            .map(|server| server.connection_ref.name.clone())
+            .collect()
+    })
 }
 
 fn contracts(context: &Context) -> Cache<Contract> {

@@ -23,16 +23,29 @@ pub const COMPONENT: &str = "self-test";
 
 /// Interval between two checks for missing parts.
 const AGAIN: Duration = Duration::from_secs(3);
+/// Interval between two looks at watched namespaces that are not served.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Scope of a right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Within {
-    /// In every namespace, or on a kind of the cluster.
+    /// On a kind of the cluster.
     Cluster,
+    /// In each namespace that is served.
+    Served,
     /// In the namespace of the operator.
     OwnNamespace,
     /// On one object in the namespace of the operator.
     OwnObject(&'static str),
+}
+
+/// Where the operator is, and which namespaces it is to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Installation<'a> {
+    /// The operator's own namespace.
+    pub namespace: &'a str,
+    /// The namespaces that it is to serve; none: all.
+    pub watched: &'a [String],
 }
 
 /// Verbs that are needed on a resource.
@@ -81,64 +94,54 @@ pub const RIGHTS: &[Right] = &[
         &["update"],
         Within::Cluster,
     ),
-    right(ENTENTE, "devices", READ, Within::Cluster),
-    right(ENTENTE, "devices/status", &["update"], Within::Cluster),
-    right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
-    right(ENTENTE, "contracts/status", &["update"], Within::Cluster),
-    right(ENTENTE, "contractamendments", READ, Within::Cluster),
+    right(ENTENTE, "devices", READ, Within::Served),
+    right(ENTENTE, "devices/status", &["update"], Within::Served),
+    right(ENTENTE, "contracts", READ_AND_PATCH, Within::Served),
+    right(ENTENTE, "contracts/status", &["update"], Within::Served),
+    right(ENTENTE, "contractamendments", READ, Within::Served),
     right(
         ENTENTE,
         "contractamendments/status",
         &["update"],
-        Within::Cluster,
+        Within::Served,
     ),
-    right(ENTENTE, "contractnotices", READ, Within::Cluster),
+    right(ENTENTE, "contractnotices", READ, Within::Served),
     right(
         ENTENTE,
         "contractnotices/status",
         &["update"],
-        Within::Cluster,
+        Within::Served,
     ),
     // A subscription blocks the deletion of its contract; some clusters require a right to that
     // (admission plugin OwnerReferencesPermissionEnforcement).
-    right(
-        ENTENTE,
-        "contracts/finalizers",
-        &["update"],
-        Within::Cluster,
-    ),
+    right(ENTENTE, "contracts/finalizers", &["update"], Within::Served),
     // The operator's own objects.
     right(
         ENTENTE,
         "servicesubscriptions",
         &["get", "list", "watch", "create", "patch", "delete"],
-        Within::Cluster,
+        Within::Served,
     ),
     right(
         ENTENTE,
         "servicesubscriptions/status",
         &["update"],
-        Within::Cluster,
+        Within::Served,
     ),
     right(
         ENTENTE,
         "compensations",
         &["get", "list", "watch", "create"],
-        Within::Cluster,
+        Within::Served,
     ),
-    right(
-        ENTENTE,
-        "compensations/status",
-        &["update"],
-        Within::Cluster,
-    ),
+    right(ENTENTE, "compensations/status", &["update"], Within::Served),
     // A Connection allows namespaces by their labels.
     right("", "namespaces", READ, Within::Cluster),
     right(
         "events.k8s.io",
         "events",
         &["create", "patch"],
-        Within::Cluster,
+        Within::Served,
     ),
     // Credentials and certificates are read by name at use, never listed.
     right("", "secrets", &["get"], Within::OwnNamespace),
@@ -166,9 +169,9 @@ pub const EVENTS_RIGHTS: &[Right] = &[
         &["create"],
         Within::Cluster,
     ),
-    right(ENTENTE, "contracts", &["create"], Within::Cluster),
-    right(ENTENTE, "contractamendments", &["create"], Within::Cluster),
-    right(ENTENTE, "contractnotices", &["create"], Within::Cluster),
+    right(ENTENTE, "contracts", &["create"], Within::Served),
+    right(ENTENTE, "contractamendments", &["create"], Within::Served),
+    right(ENTENTE, "contractnotices", &["create"], Within::Served),
 ];
 
 /// Every right more that the operator needs while several replicas elect one.
@@ -182,29 +185,32 @@ pub const ELECTION_RIGHTS: &[Right] = &[
     ),
 ];
 
-/// Waits until nothing is missing, or until the shutdown is requested.
+/// Waits until nothing is missing, or until the shutdown is requested. Returns the namespaces that are
+/// served (none: all): those watched in which the operator has its rights. One that does not exist,
+/// or gives no rights, does not hold up the others.
 pub async fn pass(
     client: &Client,
-    namespace: &str,
+    installation: Installation<'_>,
     rights: &[Right],
     readiness: &Readiness,
     shutdown: &Shutdown,
-) {
+) -> Vec<String> {
     let mut before = Vec::new();
     while !shutdown.is_requested() {
         let looked = tokio::select! {
-            looked = missing(client, namespace, rights) => looked,
-            () = shutdown.requested() => return,
+            looked = look(client, installation, rights) => looked,
+            () = shutdown.requested() => break,
         };
         let missing = match looked {
-            Ok(missing) => missing,
+            Ok(Ok(served)) => {
+                readiness.set_ready(COMPONENT);
+                info!("permissions and custom resource definitions are verified");
+                return served;
+            }
+            Ok(Err(missing)) => missing,
             Err(error) => vec![format!("the API server does not answer: {error}")],
         };
         readiness.set_missing(COMPONENT, missing.clone());
-        if missing.is_empty() {
-            info!("permissions and custom resource definitions are verified");
-            return;
-        }
         if missing != before {
             warn!(?missing, "waiting for what is missing");
             before = missing;
@@ -214,24 +220,115 @@ pub async fn pass(
             () = shutdown.requested() => {}
         }
     }
+    Vec::new()
 }
 
-/// Returns everything that is missing, one sentence each; kinds first.
+/// Returns the namespaces that are served, or what is missing.
+async fn look(
+    client: &Client,
+    installation: Installation<'_>,
+    rights: &[Right],
+) -> Result<Result<Vec<String>, Vec<String>>, kube::Error> {
+    let missing = missing(client, installation, rights).await?;
+    if !missing.is_empty() {
+        return Ok(Err(missing));
+    }
+    let (served, refused) = servable(client, installation.watched, rights).await?;
+    if served.is_empty() && !refused.is_empty() {
+        return Ok(Err(refused));
+    }
+    if !refused.is_empty() {
+        warn!(
+            ?refused,
+            ?served,
+            "some watched namespaces are not served yet"
+        );
+    }
+    Ok(Ok(served))
+}
+
+/// Waits until a watched namespace that is not served gives the operator its rights, or until the
+/// shutdown is requested. Returns that namespace. With nothing to wait for it waits for the
+/// shutdown.
+pub async fn another_to_serve(
+    client: &Client,
+    installation: Installation<'_>,
+    served: &[String],
+    rights: &[Right],
+    shutdown: &Shutdown,
+) -> Option<String> {
+    let mut waiting = installation.watched.to_vec();
+    waiting.retain(|namespace| !served.contains(namespace));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK), if !waiting.is_empty() => {}
+            () = shutdown.requested() => return None,
+        }
+        let found = servable(client, &waiting, rights).await;
+        if let Some(namespace) = found.ok().and_then(|(found, _)| found.into_iter().next()) {
+            return Some(namespace);
+        }
+    }
+}
+
+/// Returns everything that is missing apart from what each watched namespace has to give, one
+/// sentence each; kinds first.
 pub async fn missing(
     client: &Client,
-    namespace: &str,
+    installation: Installation<'_>,
     rights: &[Right],
 ) -> Result<Vec<String>, kube::Error> {
     let mut missing = missing_kinds(client).await?;
+    let everywhere = installation.watched.is_empty();
+    let rights = rights.iter();
+    let rights = rights.filter(|right| everywhere || right.within != Within::Served);
+    missing.extend(refused(client, installation.namespace, rights).await?);
+    Ok(missing)
+}
+
+/// Returns the namespaces in which the operator has its rights, and the first right that it lacks in
+/// each of the others.
+async fn servable(
+    client: &Client,
+    watched: &[String],
+    rights: &[Right],
+) -> Result<(Vec<String>, Vec<String>), kube::Error> {
+    let (mut served, mut lacking) = (Vec::new(), Vec::new());
+    for namespace in watched {
+        let rights = rights.iter().filter(|right| right.within == Within::Served);
+        let here = rights.map(|right| Right {
+            within: Within::OwnNamespace,
+            ..*right
+        });
+        let here: Vec<Right> = here.collect();
+        match refused(client, namespace, here.iter())
+            .await?
+            .into_iter()
+            .next()
+        {
+            Some(sentence) => lacking.push(sentence),
+            None => served.push(namespace.clone()),
+        }
+    }
+    Ok((served, lacking))
+}
+
+/// Returns a sentence for each right that is not granted.
+async fn refused(
+    client: &Client,
+    namespace: &str,
+    rights: impl Iterator<Item = &Right>,
+) -> Result<Vec<String>, kube::Error> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let mut refused = Vec::new();
     for right in rights {
         for verb in right.verbs {
             if !is_allowed(&reviews, namespace, *right, verb).await? {
-                missing.push(sentence(namespace, *right, verb));
+                refused.push(sentence(namespace, *right, verb));
             }
         }
     }
-    Ok(missing)
+    Ok(refused)
 }
 
 fn sentence(namespace: &str, right: Right, verb: &str) -> String {
@@ -241,12 +338,12 @@ fn sentence(namespace: &str, right: Right, verb: &str) -> String {
         right.group
     };
     let place = match right.within {
-        Within::Cluster => "the cluster".to_owned(),
+        Within::Cluster | Within::Served => "the cluster".to_owned(),
         Within::OwnNamespace | Within::OwnObject(_) => format!("namespace {namespace}"),
     };
     let which = match right.within {
         Within::OwnObject(name) => format!(" {name}"),
-        Within::Cluster | Within::OwnNamespace => String::new(),
+        Within::Cluster | Within::Served | Within::OwnNamespace => String::new(),
     };
     format!(
         "may not {verb} {}{which} of group {group} in {place}",
@@ -271,10 +368,13 @@ async fn is_allowed(
                 resource: Some(resource.to_owned()),
                 subresource,
                 verb: Some(verb.to_owned()),
-                namespace: (right.within != Within::Cluster).then(|| namespace.to_owned()),
+                namespace: match right.within {
+                    Within::Cluster | Within::Served => None,
+                    Within::OwnNamespace | Within::OwnObject(_) => Some(namespace.to_owned()),
+                },
                 name: match right.within {
                     Within::OwnObject(name) => Some(name.to_owned()),
-                    Within::Cluster | Within::OwnNamespace => None,
+                    Within::Cluster | Within::Served | Within::OwnNamespace => None,
                 },
                 ..ResourceAttributes::default()
             }),

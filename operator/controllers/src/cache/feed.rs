@@ -54,16 +54,31 @@ impl Failures {
     }
 }
 
+/// The objects that one watch of a kind brings.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Part {
+    /// The namespace; empty: all, and of kinds of the cluster.
+    pub namespace: String,
+    /// A label selector; empty: whatever its labels.
+    pub labels: String,
+}
+
 impl<K: Cached> Cache<K> {
-    /// Keeps the cache current until the shutdown is requested. Call it once.
-    pub async fn run(self: Arc<Self>, client: Client, shutdown: Shutdown) {
+    /// Keeps one of its parts current until the shutdown is requested. Call it once for each.
+    pub async fn run(self: Arc<Self>, client: Client, part: Part, shutdown: Shutdown) {
         let follow_for_ever = async {
             loop {
-                let api: Api<Undecoded<K>> = Api::all(client.clone());
-                let config = watcher::Config::default()
+                let api: Api<Undecoded<K>> = match &*part.namespace {
+                    "" => Api::all(client.clone()),
+                    namespace => Api::namespaced(client.clone(), namespace),
+                };
+                let mut config = watcher::Config::default()
                     .timeout(WATCH_SECONDS)
                     .page_size(PAGE);
-                self.follow(watcher(api, config)).await;
+                if !part.labels.is_empty() {
+                    config = config.labels(&part.labels);
+                }
+                self.follow(watcher(api, config), &part.namespace).await;
                 warn!(
                     kind = self.kind,
                     "the API server went back in time; all is listed again"
@@ -80,7 +95,11 @@ impl<K: Cached> Cache<K> {
     /// Handles events until the stream ends, or until they show that the API server was restored to
     /// an earlier state. A watch alone would stay blind then: it would wait for versions above
     /// those already seen.
-    async fn follow(&self, events: impl Stream<Item = watcher::Result<Event<Undecoded<K>>>>) {
+    async fn follow(
+        &self,
+        events: impl Stream<Item = watcher::Result<Event<Undecoded<K>>>>,
+        namespace: &str,
+    ) {
         let mut events = pin!(events);
         let mut failing: Option<String> = None;
         let mut failures = Failures::default();
@@ -99,12 +118,12 @@ impl<K: Cached> Cache<K> {
                     if !matches!(event, Event::Init | Event::InitApply(_)) {
                         failures = Failures::default();
                         self.broken
-                            .send_if_modified(|broken| broken.take().is_some());
+                            .send_if_modified(|broken| broken.remove(namespace).is_some());
                         if failing.take().is_some() {
                             info!(kind = self.kind, "the watch works again");
                         }
                     }
-                    self.take(event);
+                    self.take(event, namespace);
                 }
                 Err(error) => {
                     let problem = error.to_string();
@@ -121,7 +140,9 @@ impl<K: Cached> Cache<K> {
                     }
                     let rest = failures.failed();
                     if failures.count > 1 {
-                        self.broken.send_replace(Some(problem.clone()));
+                        self.broken.send_modify(|broken| {
+                            broken.insert(namespace.to_owned(), problem.clone());
+                        });
                     }
                     failing = Some(problem);
                     sleep(rest).await;
@@ -130,9 +151,9 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    fn take(&self, event: Event<Undecoded<K>>) {
+    fn take(&self, event: Event<Undecoded<K>>, namespace: &str) {
         match event {
-            Event::Init => self.write().relist_begins(),
+            Event::Init => self.write().relist_begins(namespace),
             Event::InitApply(object) => self.take_object(&object, true),
             Event::Apply(object) => self.take_object(&object, false),
             Event::Delete(object) => {
@@ -140,8 +161,9 @@ impl<K: Cached> Cache<K> {
                 self.write().deleted(&Key::of(&object), &uid, object.meta());
             }
             Event::InitDone => {
-                self.write().relist_ends();
-                self.ready.send_replace(true);
+                self.write().relist_ends(namespace);
+                self.listed
+                    .send_if_modified(|listed| listed.insert(namespace.to_owned()));
             }
         }
     }

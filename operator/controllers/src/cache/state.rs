@@ -12,6 +12,9 @@
 //! - The watch is in order. So an own write made during a relist and not listed is removed when the
 //!   watch brings something newer without having brought it.
 //! - An object whose removal was seen (by UID) does not come back by a late answer of an own write.
+//!
+//! Where only some namespaces are served, each has a watch of its own: a relist and the order of a
+//! watch say something about the objects of that namespace, and nothing about others.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -41,6 +44,15 @@ struct Entry<K> {
     written: Option<Instant>,
 }
 
+/// The relists of one watch.
+#[derive(Default)]
+struct Relists {
+    /// Number of those that have begun.
+    begun: u64,
+    /// Own writes that the one just finished did not bring, by resourceVersion.
+    unlisted: BTreeMap<u64, Arc<Key>>,
+}
+
 pub(super) struct State<K> {
     objects: HashMap<Arc<Key>, Entry<K>>,
     namespaces: BTreeMap<String, BTreeSet<Arc<Key>>>,
@@ -51,9 +63,8 @@ pub(super) struct State<K> {
     unreadable_subscribers: Vec<mpsc::UnboundedSender<UnreadableChange>>,
     tombstones: HashMap<String, Instant>,
     oldest_tombstones: VecDeque<(Instant, String)>,
-    relist: u64,
-    /// Own writes that the relist just finished did not bring, by resourceVersion.
-    unlisted: BTreeMap<u64, Arc<Key>>,
+    /// The relists of each watch: by namespace, or under an empty name if one watch brings all.
+    relists: BTreeMap<String, Relists>,
     /// Callers that wait for the echo of an own write; dropped when it has come.
     waiting: HashMap<Arc<Key>, Vec<oneshot::Sender<()>>>,
     /// Objects of which we are writing a status, and the versions that watch or list brought
@@ -72,8 +83,7 @@ impl<K> Default for State<K> {
             unreadable_subscribers: Vec::new(),
             tombstones: HashMap::new(),
             oldest_tombstones: VecDeque::new(),
-            relist: 0,
-            unlisted: BTreeMap::new(),
+            relists: BTreeMap::new(),
             waiting: HashMap::new(),
             writing: HashMap::new(),
         }
@@ -172,11 +182,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     /// from the watch.
     pub(super) fn is_known(&mut self, meta: &ObjectMeta, listed: bool) -> bool {
         let new = version(meta);
-        if !listed {
-            self.drop_unlisted_before(new);
-        }
         let key = Key::of_meta(meta);
-        let relist = self.relist;
+        if !listed {
+            self.drop_unlisted_before(&key, new);
+        }
+        let relist = self.relist_of(&key);
         let Some(entry) = self.objects.get_mut(&key) else {
             return false;
         };
@@ -244,9 +254,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     /// Notes an object from the watch or a relist that cannot be read. The version before stays.
     pub(super) fn unreadable_seen(&mut self, unreadable: Unreadable) {
         let key = unreadable.key.clone();
+        let relist = self.relist_of(&key);
         if let Some(entry) = self.objects.get_mut(&key) {
             if entry.object.meta().uid == unreadable.metadata.uid {
-                entry.relist = self.relist;
+                entry.relist = relist;
                 entry.written = None;
                 self.waiting.remove(&key);
             } else {
@@ -254,7 +265,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             }
         }
         let object = Arc::new(unreadable);
-        let seen = (Arc::clone(&object), self.relist);
+        let seen = (Arc::clone(&object), relist);
         self.unreadable.insert(key, seen);
         self.tell_unreadable(&UnreadableChange {
             object,
@@ -276,41 +287,49 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
     /// Removes an object after the watch's message.
     pub(super) fn deleted(&mut self, key: &Key, uid: &str, meta: &ObjectMeta) {
-        self.drop_unlisted_before(version(meta));
+        self.drop_unlisted_before(key, version(meta));
         self.no_longer_unreadable(key);
         self.put_deleted(key, uid);
     }
 
-    /// Begins a relist.
-    pub(super) fn relist_begins(&mut self) {
-        self.relist += 1;
-        self.unlisted.clear();
+    /// Begins a relist of a namespace; an empty name: of everything.
+    pub(super) fn relist_begins(&mut self, namespace: &str) {
+        let relists = self.relists.entry(namespace.to_owned()).or_default();
+        relists.begun += 1;
+        relists.unlisted.clear();
     }
 
-    /// Ends a relist that brought every existing object.
-    pub(super) fn relist_ends(&mut self) {
-        let relist = self.relist;
+    /// Ends a relist that brought every existing object of a namespace; an empty name: of everything.
+    pub(super) fn relist_ends(&mut self, namespace: &str) {
+        let relist = self.relists.get(namespace).map_or(0, |it| it.begun);
+        let is_of = |key: &Key| namespace.is_empty() || key.namespace == namespace;
         let unreadable = self.unreadable.iter();
-        let unlisted = unreadable.filter(|(_, (_, seen))| *seen != relist);
+        let unlisted = unreadable.filter(|(key, (_, seen))| is_of(key) && *seen != relist);
         let unlisted: Vec<Key> = unlisted.map(|(key, _)| key.clone()).collect();
         for key in unlisted {
             self.no_longer_unreadable(&key);
         }
-        let stale = self
-            .objects
-            .iter()
-            .filter(|(_, entry)| entry.relist < relist);
+        let objects = self.objects.iter();
+        let stale = objects.filter(|(key, entry)| is_of(key) && entry.relist < relist);
         let stale: Vec<Arc<Key>> = stale.map(|(key, _)| Arc::clone(key)).collect();
         for key in stale {
             self.remove(&key);
         }
-        let unlisted = self
-            .objects
-            .iter()
-            .filter(|(_, entry)| entry.written.is_some());
-        self.unlisted = unlisted
+        let objects = self.objects.iter();
+        let unlisted = objects.filter(|(key, entry)| is_of(key) && entry.written.is_some());
+        let unlisted = unlisted
             .map(|(key, entry)| (version(entry.object.meta()), Arc::clone(key)))
             .collect();
+        if let Some(relists) = self.relists.get_mut(namespace) {
+            relists.unlisted = unlisted;
+        }
+    }
+
+    /// Returns the number of the last relist of the watch that brings an object.
+    fn relist_of(&self, key: &Key) -> u64 {
+        let of_all = || self.relists.get("");
+        let relists = self.relists.get(&key.namespace).or_else(of_all);
+        relists.map_or(0, |it| it.begun)
     }
 
     /// Stores the object in the answer to a write of our own.
@@ -357,12 +376,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         }
     }
 
-    /// Removes own writes older than `newer` that the watch, which is past them, did not bring.
-    fn drop_unlisted_before(&mut self, newer: u64) {
-        while let Some(oldest) = self.unlisted.first_entry()
-            && *oldest.key() < newer
-        {
-            let (written, key) = oldest.remove_entry();
+    /// Removes own writes older than `newer` that the watch of an object, which is past them, did not
+    /// bring.
+    fn drop_unlisted_before(&mut self, of: &Key, newer: u64) {
+        while let Some((written, key)) = self.first_unlisted_before(of, newer) {
             let stored = self.objects.get(&key);
             let gone = stored.is_some_and(|entry| {
                 entry.written.is_some() && version(entry.object.meta()) == written
@@ -371,6 +388,17 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 self.remove(&key);
             }
         }
+    }
+
+    fn first_unlisted_before(&mut self, of: &Key, newer: u64) -> Option<(u64, Arc<Key>)> {
+        let watch = if self.relists.contains_key(&of.namespace) {
+            &of.namespace
+        } else {
+            ""
+        };
+        let relists = self.relists.get_mut(watch)?;
+        let oldest = relists.unlisted.first_entry()?;
+        (*oldest.key() < newer).then(|| oldest.remove_entry())
     }
 }
 
@@ -382,7 +410,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let shared = known.map_or_else(|| Arc::new(key.clone()), |(known, _)| Arc::clone(known));
         let entry = Entry {
             object: Arc::clone(&object),
-            relist: self.relist,
+            relist: self.relist_of(&shared),
             written: (!confirmed).then(Instant::now),
         };
         if confirmed {

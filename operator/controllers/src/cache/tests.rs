@@ -12,7 +12,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Cache, Change, Key};
+use super::{Cache, Change, Key, Part};
 use crate::{
     fake_api::{FakeApi, config_map, failure},
     metrics::Metrics,
@@ -87,7 +87,7 @@ fn running() -> (Arc<Cache<ConfigMap>>, Changes, FakeApi, ShutdownTrigger) {
     let cache = Arc::new(cache());
     let changes = cache.subscribe();
     let (trigger, shutdown) = Shutdown::channel();
-    tokio::spawn(Arc::clone(&cache).run(client, shutdown));
+    tokio::spawn(Arc::clone(&cache).run(client, Part::default(), shutdown));
     (cache, changes, api, trigger)
 }
 
@@ -227,17 +227,17 @@ async fn a_server_that_fails_is_counted_and_asked_again_with_rests() {
         assert!(!cache.is_ready());
         let asked = api.next().await;
         let said = broken.borrow().clone();
-        assert_eq!(said.is_some(), failures > 1, "{failures}: {said:?}");
+        assert_eq!(!said.is_empty(), failures > 1, "{failures}: {said:?}");
         asked.refuse(500, "InternalError", "etcd is away");
     }
     let asked = api.next().await;
-    let said = broken.borrow().clone().unwrap_or_default();
+    let said = broken.borrow().get("").cloned().unwrap_or_default();
     assert!(said.contains("etcd is away"), "{said}");
     // 0.5 + 1 + 2 + 4 + 8 + 10 + 10 + 10 s.
     assert_eq!(began.elapsed().as_secs(), 45);
     asked.list(10, "", &[]);
     cache.ready().await;
-    assert_eq!(*broken.borrow(), None, "it works again");
+    assert!(broken.borrow().is_empty(), "it works again");
     assert!(
         cache
             .metrics
@@ -296,12 +296,72 @@ async fn a_server_that_was_restored_from_a_backup_is_listed_again() {
 async fn it_stops_when_asked_to() {
     let (client, _api): (Client, FakeApi) = FakeApi::new();
     let (trigger, shutdown) = Shutdown::channel();
-    let task = tokio::spawn(Arc::new(cache()).run(client, shutdown));
+    let task = tokio::spawn(Arc::new(cache()).run(client, Part::default(), shutdown));
     trigger.trigger();
     tokio::time::timeout(Duration::from_secs(5), task)
         .await
         .unwrap()
         .unwrap();
+}
+
+fn object_in(namespace: &str, name: &str, version: u64, value: &str) -> Value {
+    let mut object = config_map(name, &format!("{namespace}-{name}"), version, value);
+    object["metadata"]["namespace"] = json!(namespace);
+    object
+}
+
+/// What a relist and the order of a watch say of one namespace is nothing about another.
+#[tokio::test(start_paused = true)]
+async fn two_namespaces_with_a_watch_each_do_not_disturb_each_other() {
+    let (client, mut api) = FakeApi::new();
+    let parts = ["acme", "globex"].map(|namespace| Part {
+        namespace: namespace.to_owned(),
+        labels: "team=print".to_owned(),
+    });
+    let cache = Arc::new(cache().of_parts(parts.to_vec()));
+    let (_trigger, shutdown) = Shutdown::channel();
+    let mut watches = Vec::new();
+    for part in parts {
+        let run = Arc::clone(&cache).run(client.clone(), part.clone(), shutdown.clone());
+        tokio::spawn(run);
+        let asked = api.next().await;
+        let path = format!("/api/v1/namespaces/{}/configmaps?", part.namespace);
+        assert!(asked.target.starts_with(&path), "{}", asked.target);
+        assert!(
+            asked.target.contains("labelSelector=team%3Dprint"),
+            "{}",
+            asked.target
+        );
+        assert!(!cache.is_ready());
+        asked.list(9, "", &[object_in(&part.namespace, "a", 5, "five")]);
+        watches.push(api.next().await.watch());
+    }
+    cache.ready().await;
+    let shown = |namespace: &str| {
+        cache
+            .get(&Key::new(namespace, "a"))
+            .map(|it| value(&it).to_owned())
+    };
+
+    // An own write in one, which its watch has not brought: the other watch is past it already.
+    let written: ConfigMap = serde_json::from_value(object_in("acme", "new", 12, "own")).unwrap();
+    cache.put_written(written);
+    let mut changes = cache.subscribe();
+    watches[1].send("MODIFIED", &object_in("globex", "a", 20, "twenty"));
+    while shown("globex").as_deref() != Some("twenty") {
+        next(&mut changes).await;
+    }
+    assert!(cache.get(&Key::new("acme", "new")).is_some());
+
+    // One is listed anew, without its object: that of the other stays.
+    watches[0].send("ERROR", &gone());
+    let asked = api.next().await;
+    assert!(asked.target.contains("/acme/"), "{}", asked.target);
+    asked.list(30, "", &[]);
+    while shown("acme").is_some() {
+        next(&mut changes).await;
+    }
+    assert_eq!(shown("globex").as_deref(), Some("twenty"));
 }
 
 #[tokio::test]
@@ -359,8 +419,8 @@ async fn indexes_follow_every_change() {
     );
     cache.put_deleted(&key("b"), "u2");
     assert!(names("x").is_empty());
-    cache.write().relist_begins();
-    cache.write().relist_ends();
+    cache.write().relist_begins("");
+    cache.write().relist_ends("");
     assert!(names("y").is_empty() && cache.is_empty());
 }
 

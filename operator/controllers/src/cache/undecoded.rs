@@ -8,7 +8,7 @@
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
+use kube::{Resource, core::NamespaceResourceScope};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
@@ -158,7 +158,8 @@ impl<K> fmt::Debug for Undecoded<K> {
 
 impl<K: Resource<DynamicType = ()>> Resource for Undecoded<K> {
     type DynamicType = ();
-    type Scope = K::Scope;
+    // Every path without a namespace is that of all of them, and of kinds of the cluster.
+    type Scope = NamespaceResourceScope;
 
     fn kind((): &()) -> Cow<'_, str> {
         K::kind(&())

@@ -65,6 +65,8 @@ impl Replica {
             readiness: Arc::clone(&readiness),
         });
         let (stop, stopped) = Shutdown::channel();
+        let ready = leadership.clone();
+        tokio::spawn(async move { ready.begun().await });
         Self {
             fence,
             leadership,
@@ -200,6 +202,29 @@ async fn an_api_server_that_fails_for_minutes_ends_no_replica_that_nobody_has_re
     // Whichever was first: nobody is replaced without need.
     assert_eq!(first.leads(), !first.task.is_finished());
     assert!(!second.task.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_is_not_ready_does_not_take_the_lease() {
+    let (cluster, clock) = world();
+    let (election, leadership, fence) = Election::new(ElectionOptions {
+        client: cluster.client(),
+        namespace: NAMESPACE.to_owned(),
+        identity: "first".to_owned(),
+        terms: TERMS,
+        clock,
+        skew: Arc::default(),
+        metrics: Arc::new(Metrics::new("1")),
+        readiness: Arc::default(),
+    });
+    let (_trigger, stop) = Shutdown::channel();
+    tokio::spawn(election.run(stop));
+    sleep(Duration::from_mins(2)).await;
+    assert!(!fence.is_open());
+    assert_eq!(cluster.count(&Method::GET, "/leases"), 0);
+    timeout(Duration::from_secs(5), leadership.begun())
+        .await
+        .expect("it leads once it is ready");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,11 +4,16 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{COMPONENT, RIGHTS, missing, pass};
+use super::{COMPONENT, Installation, RIGHTS, another_to_serve, missing, pass};
 use crate::{
     fake_api::{Asked, FakeApi},
     readiness::Readiness,
     shutdown::Shutdown,
+};
+
+const EVERYWHERE: Installation<'static> = Installation {
+    namespace: "entente-system",
+    watched: &[],
 };
 
 /// Kinds and rights of a cluster.
@@ -90,7 +95,7 @@ async fn found(cluster: &Cluster) -> Vec<String> {
         }
     };
     tokio::select! {
-        missing = missing(&client, "entente-system", RIGHTS) => missing.unwrap(),
+        missing = missing(&client, EVERYWHERE, RIGHTS) => missing.unwrap(),
         () = serve => Vec::new(),
     }
 }
@@ -186,7 +191,7 @@ async fn it_waits_says_what_is_missing_and_goes_on_when_it_comes() {
     let told = Arc::clone(&readiness);
     let asking = client.clone();
     let run = tokio::spawn(async move {
-        pass(&asking, "entente-system", RIGHTS, &told, &shutdown).await;
+        pass(&asking, EVERYWHERE, RIGHTS, &told, &shutdown).await;
     });
     // A server that is not up yet.
     api.next()
@@ -233,9 +238,68 @@ async fn it_ends_when_asked_to() {
         trigger.trigger();
         asked
     };
-    let begun = pass(&client, "entente-system", RIGHTS, &readiness, &shutdown);
+    let begun = pass(&client, EVERYWHERE, RIGHTS, &readiness, &shutdown);
     let both = async { tokio::join!(begun, stop) };
     tokio::time::timeout(Duration::from_secs(5), both)
         .await
         .expect("an end");
+}
+
+// shows K4
+#[tokio::test(start_paused = true)]
+async fn a_watched_namespace_without_rights_holds_up_no_other_and_is_served_once_it_gives_them() {
+    let (client, mut api) = FakeApi::new();
+    let watched = ["acme", "globex"].map(str::to_owned);
+    let installation = Installation {
+        watched: &watched,
+        ..EVERYWHERE
+    };
+    let (_trigger, shutdown) = Shutdown::channel();
+    let readiness = Readiness::waiting_for(&[COMPONENT]);
+    let mut cluster = Cluster::complete();
+    for right in ["list contracts in acme", "list contracts in globex"] {
+        cluster.refused.insert(right.to_owned());
+    }
+    // With namespaces named, nothing is asked for in all of them.
+    let everywhere = "list contracts";
+    cluster.refused.insert(everywhere.to_owned());
+    let served = {
+        let mut passing = Box::pin(pass(&client, installation, RIGHTS, &readiness, &shutdown));
+        loop {
+            tokio::select! {
+                served = &mut passing => break served,
+                asked = api.next() => cluster.answer(asked),
+            }
+            let missing = readiness.missing();
+            if missing.len() == 2 {
+                let of = |namespace| {
+                    format!(
+                        "self-test: may not list contracts of group entente.dev in namespace {namespace}"
+                    )
+                };
+                assert_eq!(missing, [of("acme"), of("globex")]);
+                cluster.refused.remove("list contracts in acme");
+            }
+        }
+    };
+    assert_eq!(served, ["acme"]);
+    assert!(readiness.is_ready());
+
+    let more = another_to_serve(&client, installation, &served, RIGHTS, &shutdown);
+    let mut more = Box::pin(more);
+    let mut asked_of_globex = 0;
+    let found = loop {
+        tokio::select! {
+            found = &mut more => break found,
+            asked = api.next() => {
+                assert_eq!(asked.body["spec"]["resourceAttributes"]["namespace"], "globex");
+                asked_of_globex += 1;
+                if asked_of_globex == 100 {
+                    cluster.refused.clear();
+                }
+                cluster.answer(asked);
+            }
+        }
+    };
+    assert_eq!(found.as_deref(), Some("globex"));
 }

@@ -73,8 +73,8 @@ async fn what_was_deleted_does_not_come_back_by_a_late_answer() {
 async fn a_deletion_seen_only_by_a_relist_also_stops_late_answers() {
     let cache = cache();
     cache.write().applied(object("a", "u1", 5, "a"), false);
-    cache.write().relist_begins();
-    cache.write().relist_ends();
+    cache.write().relist_begins("");
+    cache.write().relist_ends("");
     cache.put_written(object("a", "u1", 6, "late"));
     assert_eq!(shown(&cache, "a"), None);
 }
@@ -85,11 +85,11 @@ async fn own_writes_during_a_relist_are_not_lost_to_the_older_list() {
     cache.write().applied(object("a", "u1", 5, "a"), false);
     let mut changes = cache.subscribe();
     told(&mut changes);
-    cache.write().relist_begins();
+    cache.write().relist_begins("");
     cache.put_written(object("a", "u1", 25, "written"));
     cache.put_written(object("b", "u2", 26, "created"));
     cache.write().applied(object("a", "u1", 5, "a"), true);
-    cache.write().relist_ends();
+    cache.write().relist_ends("");
     assert_eq!(told(&mut changes), ["a a -> written", "b - -> created"]);
     // The watch continues from the list and confirms both.
     cache
@@ -106,9 +106,9 @@ async fn own_writes_during_a_relist_are_not_lost_to_the_older_list() {
 async fn an_own_write_that_was_deleted_again_before_the_list_goes_when_the_watch_has_passed_it() {
     let cache = cache();
     let mut changes = cache.subscribe();
-    cache.write().relist_begins();
+    cache.write().relist_begins("");
     cache.put_written(object("a", "u1", 25, "created"));
-    cache.write().relist_ends();
+    cache.write().relist_ends("");
     assert_eq!(shown(&cache, "a").as_deref(), Some("created"));
     cache.write().applied(object("c", "u3", 27, "c"), false);
     assert_eq!(
