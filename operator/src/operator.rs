@@ -164,7 +164,7 @@ impl Default for Clocks {
     }
 }
 
-/// Returns what a client of the API server is made from.
+/// Returns the options of a client of the API server.
 pub(crate) fn client_options(args: &Args) -> ClientOptions {
     ClientOptions {
         kubeconfig: args.kubeconfig.clone(),

@@ -1,4 +1,4 @@
--- The operator looks at the device now; status.lastHandledReconcileAt has the value when it has.
+-- The operator looks at it now; status.lastHandledReconcileAt has the value when it has.
 local os = require("os")
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}

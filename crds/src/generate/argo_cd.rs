@@ -31,8 +31,8 @@ const RESUME: Action = Action {
 
 fn actions(kind: &str) -> &'static [Action] {
     match kind {
-        "Contract" => &[SUSPEND, RESUME],
-        "Device" => &[RECONCILE, SUSPEND, RESUME],
+        "Contract" | "Device" => &[RECONCILE, SUSPEND, RESUME],
+        "Connection" => &[RECONCILE],
         _ => &[],
     }
 }

@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, InstanceBroker, LocalReference, Selector};
-use crate::bounded::Text;
+use super::{Condition, InstanceBroker, LocalReference, MAX_RECONCILE_AT, Selector};
+use crate::bounded::{Text, Token};
 use crate::duration::Duration;
 use crate::schema;
 
@@ -402,6 +402,10 @@ pub struct ConnectionStatus {
     #[schemars(length(max = 256), inner(length(max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub forgotten: Vec<String>,
+    /// Value of the annotation entente.dev/reconcile-at with which it was checked last: a broker was
+    /// asked, unless it has asked for a wait that is not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
 }
 
 /// An instance on a broker that was left behind.

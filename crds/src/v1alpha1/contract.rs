@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, Selector,
-    ServiceLevel, SubscriptionCounts,
+    Cause, Condition, DeletionPolicy, Fee, MAX_RECONCILE_AT, NameReference, Remedy,
+    SecretParameter, Selector, ServiceLevel, SubscriptionCounts,
 };
-use crate::bounded::Text;
+use crate::bounded::{Text, Token};
 use crate::duration::Duration;
 use crate::schema;
 
@@ -428,6 +428,9 @@ pub struct ContractStatus {
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub history: Vec<Transition>,
+    /// Value of the annotation entente.dev/reconcile-at with which the contract was decided last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
 }
 
 /// A change that an amendment brings.

@@ -20,6 +20,7 @@ use entente_domain::{
         ObservedConnection, ObservedServer, Users, report_connection, report_model, report_service,
     },
     condition::find,
+    reconcile_wish::reconcile_wish,
     remote::{Catalog, Failure},
 };
 use entente_drivers::{ServiceDriver as _, profile::ConnectionProfile, service::ServerTarget};
@@ -185,6 +186,8 @@ impl Catalogue {
         let mut observed = ObservedConnection {
             users,
             instances: usage::of_instances(&self.objects, name),
+            wish: reconcile_wish(&*connection),
+            is_held_back: asked_to_wait.is_some(),
             ..ObservedConnection::default()
         };
         let profile = self.profiles.probe_profile(&connection, now).await;

@@ -36,7 +36,7 @@ pub use lease::LEASE;
 /// Name of the election in [`Readiness`].
 const COMPONENT: &str = "election";
 
-/// Whether this replica leads, as the controllers see it.
+/// Leadership of this replica, as the controllers see it.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     begun: watch::Receiver<bool>,
@@ -85,15 +85,15 @@ pub struct ElectionOptions {
     /// The wall clock, with its difference to that of the API server, in whose time the Lease is
     /// written.
     pub clock: Arc<dyn Clock>,
-    /// That difference.
+    /// Difference of that clock.
     pub skew: Arc<ClockSkew>,
-    /// Where it says that it leads.
+    /// Metrics, which say that it leads.
     pub metrics: Arc<Metrics>,
-    /// Where it says that the Lease cannot be read or written.
+    /// Readiness, which says that the Lease cannot be read or written.
     pub readiness: Arc<Readiness>,
 }
 
-/// What the log says when it changes.
+/// News for the log.
 #[derive(Eq, PartialEq)]
 enum News {
     Leads,
@@ -114,7 +114,7 @@ pub struct Election {
     began: Instant,
     /// Transitions of the term that was begun last, and its beginning.
     acquired: Option<(i32, Timestamp)>,
-    /// What was said last.
+    /// News that the log said last.
     said: Option<News>,
     /// Failures of requests in a row.
     failures: u32,

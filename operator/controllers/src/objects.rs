@@ -196,7 +196,7 @@ impl Objects {
     }
 }
 
-/// Returns what keeps a task running that serves the cache of a kind.
+/// Returns a function that keeps a task running, which serves the cache of a kind.
 fn keep<'a>(context: &'a Context, shutdown: &'a Shutdown) -> impl Fn(&str, &str, Task) + 'a {
     move |what, kind, task| {
         keep_running(&context.liveness, shutdown, format!("{what} {kind}"), task);

@@ -39,7 +39,7 @@ pub enum Within {
     OwnObject(&'static str),
 }
 
-/// Where the operator is, and which namespaces it is to serve.
+/// Place of the operator, and the namespaces that it is to serve.
 #[derive(Clone, Copy, Debug)]
 pub struct Installation<'a> {
     /// The operator's own namespace.

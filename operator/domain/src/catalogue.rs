@@ -11,8 +11,12 @@ mod users;
 use std::collections::BTreeSet;
 
 use entente_crds::{
+    bounded::Token,
     condition::{ConditionType, Reason},
-    v1alpha1::{Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax, Protocol},
+    v1alpha1::{
+        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax, MAX_RECONCILE_AT,
+        Protocol,
+    },
 };
 use jiff::Timestamp;
 
@@ -48,6 +52,10 @@ pub struct ObservedConnection {
     pub probe: Option<Result<(), Failure>>,
     /// True if new words alone are not reported yet: a broker may put others into each answer.
     pub keeps_words: bool,
+    /// The wish with which it was probed, or would have been: the value of entente.dev/reconcile-at.
+    pub wish: Option<Token<MAX_RECONCILE_AT>>,
+    /// True if the broker was not asked, because it has asked for a wait that is not over.
+    pub is_held_back: bool,
     /// Entries of the broker's catalog that cannot be used, as the last probe found them.
     pub odd: Vec<String>,
     /// Devices and subscriptions that use it.
@@ -91,6 +99,11 @@ pub fn report_connection(
         orphan_count: orphan_count(connection, &list),
         orphans: list.orphans,
         forgotten: list.forgotten,
+        last_handled_reconcile_at: if observed.is_held_back {
+            previous.last_handled_reconcile_at
+        } else {
+            observed.wish.clone()
+        },
     }
 }
 

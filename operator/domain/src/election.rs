@@ -1,4 +1,4 @@
-//! Which of several replicas of the operator leads, by one Lease object of Kubernetes
+//! The election of the one replica of the operator that leads, by a Lease object of Kubernetes
 //! (coordination.k8s.io/v1).
 //!
 //! Decides what a candidate does next with the Lease, and until when it leads. Its time is a length
@@ -59,9 +59,9 @@ pub struct Record {
     pub holder: Option<String>,
     /// Time for which it is held.
     pub duration: Duration,
-    /// How often it has changed its holder.
+    /// Number of changes of its holder.
     pub transitions: i32,
-    /// What the holder wrote as the time of its renewal: compared with itself only.
+    /// Time of its renewal as the holder wrote it: compared with itself only.
     pub renewed: String,
 }
 
@@ -74,7 +74,7 @@ pub struct Lease {
     pub record: Record,
 }
 
-/// What a candidate does next.
+/// Next act of a candidate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
     /// Read the Lease.
@@ -184,7 +184,7 @@ impl Candidate {
         }
     }
 
-    /// Returns what to do now.
+    /// Returns the next act.
     pub fn next(&self, now: Duration) -> Step {
         if let Role::Ended = self.role {
             return Step::End;
@@ -244,7 +244,7 @@ impl Candidate {
         }
     }
 
-    /// Tells it what was read at `now`, or what a watch brought; `None`: there is no Lease. It may be
+    /// Takes the Lease that was read at `now`, or that a watch brought; `None`: there is no Lease. It may be
     /// older than what it knows: the API server refuses what follows from that.
     pub fn read(&mut self, lease: Option<Lease>, now: Duration) {
         self.role = match std::mem::replace(&mut self.role, Role::Ended) {
@@ -297,7 +297,7 @@ impl Candidate {
         }
     }
 
-    /// Tells it that a write, sent at `sent`, was confirmed with this Lease.
+    /// Notes that a write, sent at `sent`, was confirmed with this Lease.
     pub fn held(&mut self, lease: Lease, sent: Duration) {
         if self.role != Role::Ended {
             self.role = Role::Leads(Term {
@@ -308,12 +308,12 @@ impl Candidate {
         }
     }
 
-    /// Tells it that the API server refused a write because the Lease has changed.
+    /// Notes that the API server refused a write because the Lease has changed.
     pub fn refused(&mut self) {
         self.look_again();
     }
 
-    /// Tells it that a request failed at `now`: it may have been carried out.
+    /// Notes that a request failed at `now`: it may have been carried out.
     pub fn failed(&mut self, now: Duration) {
         self.not_before = now + self.terms().retry();
         self.look_again();

@@ -24,6 +24,7 @@ pub mod parameter;
 pub mod promise;
 pub mod protocol;
 pub mod reasons;
+pub mod reconcile_wish;
 pub mod remote;
 pub mod secret;
 pub mod time;

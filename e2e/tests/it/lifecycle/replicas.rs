@@ -21,7 +21,7 @@ use crate::delivery_fixture::{
 const LEASE: Duration = Duration::from_secs(6);
 const DEVICES: usize = 4;
 
-/// What happens to the replica that leads.
+/// Mishap of the replica that leads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mishap {
     /// It is killed, as a node is that loses power.

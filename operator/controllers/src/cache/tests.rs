@@ -310,7 +310,7 @@ fn object_in(namespace: &str, name: &str, version: u64, value: &str) -> Value {
     object
 }
 
-/// What a relist and the order of a watch say of one namespace is nothing about another.
+/// A relist of one namespace, and the order of its watch, say nothing about another.
 #[tokio::test(start_paused = true)]
 async fn two_namespaces_with_a_watch_each_do_not_disturb_each_other() {
     let (client, mut api) = FakeApi::new();

@@ -7,7 +7,7 @@ mod triggers;
 use std::{sync::Arc, time::Duration};
 
 use entente_crds::{
-    FINALIZER_WITHDRAW, example,
+    ANNOTATION_RECONCILE_AT, FINALIZER_WITHDRAW, example,
     v1alpha1::{Contract, ServiceSubscription},
 };
 use http::Method;
@@ -135,6 +135,24 @@ async fn a_contract_that_is_applied_again_and_a_new_controller_write_nothing() {
         "{:?}",
         process.cluster.writes()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_to_reconcile_is_repeated_in_the_status_once_the_contract_was_decided_with_it() {
+    let process = established().await;
+    for wish in ["2027-04-01T00:00:00Z", "again"] {
+        process
+            .cluster
+            .edit(NAMESPACE, CONTRACT, |contract: &mut Contract| {
+                let wish = (ANNOTATION_RECONCILE_AT.to_owned(), wish.to_owned());
+                contract.metadata.annotations = Some([wish].into());
+            });
+        let handled = |process: &InProcess| {
+            let status = contract(process).status.unwrap_or_default();
+            status.last_handled_reconcile_at.as_deref() == Some(wish)
+        };
+        process.until("the wish is acted on", handled).await;
+    }
 }
 
 // shows B2 B7

@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct LeaseApi(Api<Lease>);
 
-/// What a write says. Times are those of the API server.
+/// Content of a write. Times are those of the API server.
 #[derive(Clone, Copy)]
 pub(super) struct Holding<'a> {
     /// `None`: it is given back.
@@ -104,7 +104,7 @@ fn object(version: Option<&str>, holding: Holding<'_>) -> Lease {
     }
 }
 
-/// Returns what counts of a Lease. Somebody else's is read with care: no length of time of it is
+/// Returns the parts of a Lease that count. Somebody else's is read with care: no length of time of it is
 /// more than a day, so that no mistake stops the operator for good.
 fn read(lease: &Lease) -> election::Lease {
     let spec = lease.spec.clone().unwrap_or_default();

@@ -28,6 +28,7 @@ use super::transitions::tell_dates;
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 use crate::promise::has_missed;
+use crate::reconcile_wish::reconcile_wish;
 
 /// The most subscriptions that notReady names (its schema).
 const MAX_NOT_READY: usize = 10;
@@ -57,11 +58,7 @@ pub fn report(
     let own = own(contract, subscriptions);
     let states = subscription_states(contract, resolved, &own, &world.unreadable, now);
     let states = without_succeeded(states, resolved, now);
-    let term = if resolved.accepted.is_ok() {
-        resolved.term.clone()
-    } else {
-        previous.term
-    };
+    let term = told_term(resolved, previous.term);
     let records = || {
         let records = compensations.iter().map(|found| &**found);
         records.filter(|record| is_of_term(record, contract, term.as_ref()))
@@ -106,11 +103,24 @@ pub fn report(
             .or_else(|| established(&assessment, &own)),
         promises_from: accepted_promises_from(contract, resolved),
         history: previous.history,
+        last_handled_reconcile_at: match outcome.failure {
+            Some(_) => previous.last_handled_reconcile_at,
+            None => reconcile_wish(contract),
+        },
         term,
         ..ContractStatus::default()
     };
     tell_dates(&mut said, contract, resolved, now);
     said
+}
+
+/// Returns the term of an accepted contract, or the one that was written before an edit that is
+/// refused.
+fn told_term(resolved: &ResolvedContract, previous: Option<ResolvedTerm>) -> Option<ResolvedTerm> {
+    match resolved.accepted {
+        Ok(()) => resolved.term.clone(),
+        Err(_) => previous,
+    }
 }
 
 /// Returns the changes that lie ahead: those of an accepted contract, or those that were written before

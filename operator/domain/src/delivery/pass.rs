@@ -25,7 +25,6 @@ use crate::delivery::{
     SavedItem, SubscriptionReport, Verified, leaving,
     model::backoffs::BackoffKey,
     plan::plan,
-    plan::sync::reconcile_wish,
     report::Report,
     report::device::report_device,
     report::exclusive,
@@ -35,6 +34,7 @@ use crate::delivery::{
     verify::verify,
 };
 use crate::names::SubscriptionName;
+use crate::reconcile_wish::reconcile_wish;
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;

@@ -1,6 +1,9 @@
 //! Tests of probes of Connections, with every state of their Secrets, brokers and the API server.
 
-use entente_crds::v1alpha1::{LocalReference, ServerInstance, Tls, Trust};
+use entente_crds::{
+    ANNOTATION_RECONCILE_AT,
+    v1alpha1::{LocalReference, ServerInstance, Tls, Trust},
+};
 use entente_drivers::fake::Fault;
 use jiff::SignedDuration;
 use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
@@ -115,6 +118,39 @@ async fn a_broker_that_asks_for_a_wait_is_not_probed_before_its_end_whatever_cha
     let took = process.clock.now().duration_since(since);
     assert!(took >= SignedDuration::from_secs(7 * 60 - 1), "{took:?}");
     assert_eq!(process.world.count(Operation::Catalog), probes + 1);
+}
+
+// shows D1
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_it_gets_a_probe_and_waits_if_the_broker_has_asked_for_that() {
+    let process = started().await;
+    let ask = |wish: &str| {
+        edit_broker(&process, |broker| {
+            let wish = (ANNOTATION_RECONCILE_AT.to_owned(), wish.to_owned());
+            broker.metadata.annotations = Some([wish].into());
+        });
+    };
+    let handled = |process: &InProcess| {
+        let broker: Connection = process.cluster.get("", BROKER).expect("a Connection");
+        let status = broker.status.unwrap_or_default();
+        status.last_handled_reconcile_at.map(|it| it.to_string())
+    };
+    let probes = process.world.count(Operation::Catalog);
+    ask("first");
+    let is_first = |process: &InProcess| handled(process).as_deref() == Some("first");
+    process.until("the wish is acted on", is_first).await;
+    assert_eq!(process.world.count(Operation::Catalog), probes + 1);
+
+    process
+        .world
+        .script(None, Operation::Catalog, busy_for(30), 1);
+    ask("second");
+    process.until("it is busy", is_busy).await;
+    ask("third");
+    process.let_pass(Duration::from_mins(20)).await;
+    assert_eq!(handled(&process).as_deref(), Some("second"));
+    let is_third = |process: &InProcess| handled(process).as_deref() == Some("third");
+    process.until("it is asked after the wait", is_third).await;
 }
 
 // shows K5

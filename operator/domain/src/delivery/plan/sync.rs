@@ -3,22 +3,13 @@
 //!
 //! Called by plan, which reads it then, and by `report_device`, which returns that time.
 
-use entente_crds::{
-    ANNOTATION_RECONCILE_AT,
-    bounded::Token,
-    v1alpha1::{Device, DeviceStatus, MAX_RECONCILE_AT},
-};
+use entente_crds::v1alpha1::{Device, DeviceStatus};
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
 
-use crate::delivery::{DeviceSnapshot, digest};
-
-/// Returns a person's request for a full read-back (annotation entente.dev/reconcile-at), cut as
-/// the status repeats it when it was acted on. The annotation may have any text.
-pub(in crate::delivery) fn reconcile_wish(device: &Device) -> Option<Token<MAX_RECONCILE_AT>> {
-    let wish = device.annotations().get(ANNOTATION_RECONCILE_AT)?;
-    Some(wish.as_str().into())
-}
+use crate::{
+    delivery::{DeviceSnapshot, digest},
+    reconcile_wish::reconcile_wish,
+};
 
 /// True if a person asked for a full read-back and it was not acted on yet.
 pub fn is_reconcile_requested(device: &Device) -> bool {

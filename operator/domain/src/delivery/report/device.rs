@@ -17,12 +17,13 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, Observations, ResolvedDevice, ResolvedSubscription,
     SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
-    plan::sync::{is_reconcile_requested, next_sync, reconcile_wish, sync_period},
+    plan::sync::{is_reconcile_requested, next_sync, sync_period},
     report::exclusive,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
 use crate::names::SubscriptionName;
+use crate::reconcile_wish::reconcile_wish;
 use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary, Work, find, is_true, sentence},

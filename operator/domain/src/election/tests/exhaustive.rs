@@ -81,7 +81,7 @@ impl Process {
         self.candidate.leads_until() > Some(NOW)
     }
 
-    /// Tells the candidate that a request failed. It may send the next one at once, which is one
+    /// Fails a request of the candidate, which may send the next one at once, which is one
     /// more order of events.
     fn failed(&mut self) {
         self.candidate.failed(NOW);
@@ -118,12 +118,12 @@ struct World {
     next: u32,
     /// Ticks so far, modulo those after which a slow clock has lost one.
     ticks: u8,
-    /// What may still go wrong: kills, and acts of a person.
+    /// Mishaps that may still happen: kills, and acts of a person.
     kills: u8,
     acts: u8,
 }
 
-/// How the clocks of the two run.
+/// Speeds of the two clocks.
 #[derive(Clone, Copy, Debug)]
 struct Clocks {
     /// The process whose clock stands still for one tick of so many.
@@ -395,7 +395,7 @@ fn tell(process: &mut Process, answer: &Answer, sent: Duration) {
     }
 }
 
-/// Returns what stands for a world in the set of those that are known: worlds take much memory.
+/// Returns a number that stands for a world in the set of those that are known: worlds take much memory.
 fn digest(world: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
     world.hash(&mut hasher);
