@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -66,9 +66,18 @@ fn ok_unless(faults: &[String]) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n") + "\n").into_response()
 }
 
-async fn scrape(State(shown): State<Shown>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], shown.metrics.encode()).into_response()
+/// Answers in OpenMetrics to those who ask for it, as Prometheus does, else in its older text format.
+async fn scrape(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    let (kind, text) = if accepted.any(|value| value.contains("application/openmetrics-text")) {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        (kind, shown.metrics.encode())
+    } else {
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        (kind, shown.metrics.encode_for_prometheus())
+    };
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 #[cfg(test)]
@@ -84,8 +93,13 @@ mod tests {
     };
 
     async fn get(address: SocketAddr, path: &str) -> String {
+        get_with(address, path, "").await
+    }
+
+    async fn get_with(address: SocketAddr, path: &str, header: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\n{header}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -118,7 +132,13 @@ mod tests {
             answer.contains("entente_build_info{version=\"1.2.3\"} 1"),
             "{answer}"
         );
+        assert!(answer.contains("text/plain; version=0.0.4"), "{answer}");
+        assert!(!answer.contains("# EOF"), "{answer}");
+        // As Prometheus asks.
+        let asks = "accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n";
+        let answer = get_with(address, "/metrics", asks).await;
         assert!(answer.contains("application/openmetrics-text"), "{answer}");
+        assert!(answer.trim_end().ends_with("# EOF"), "{answer}");
         liveness.failed("watch", "the watch of Device panicked".to_owned());
         let answer = get(address, "/livez").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");

@@ -197,7 +197,11 @@ async fn context(
     let api_server = api_server.map_err(|source| OperatorError::Client { source })?;
     let drivers = Drivers::beside(&api_server, fence);
     Ok(Context {
-        brokers: Arc::new(Brokers::new(drivers.clone(), Arc::clone(clock))),
+        brokers: Arc::new(Brokers::new(
+            drivers.clone(),
+            Arc::clone(clock),
+            Arc::clone(metrics),
+        )),
         events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(metrics)),
         client,
         clock: Arc::clone(clock),

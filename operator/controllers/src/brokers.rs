@@ -2,9 +2,12 @@
 //! that it asked for.
 //!
 //! Decides nothing by itself: [`BrokerWaits`] says which request must wait. It stands in front of the
-//! driver, so that devices, probes and orphans are held back alike.
+//! driver, so that devices, probes and orphans are held back alike, and what is sent is counted once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use entente_domain::{
@@ -16,21 +19,26 @@ use entente_domain::{
 };
 use entente_drivers::{Drivers, ServiceDriver, service::ServerTarget};
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    metrics::{Metrics, RemoteOperation},
+};
 
 /// The driver of service servers, with the waits that they asked for.
 pub struct Brokers {
     drivers: Drivers,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     waits: Mutex<BrokerWaits>,
 }
 
 impl Brokers {
     /// Returns the service servers that these drivers reach, by the time of this clock.
-    pub fn new(drivers: Drivers, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(drivers: Drivers, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self {
             drivers,
             clock,
+            metrics,
             waits: Mutex::default(),
         }
     }
@@ -39,7 +47,7 @@ impl Brokers {
     async fn unless_held_back<T>(
         &self,
         target: &ServerTarget,
-        about: About,
+        (about, operation): (About, RemoteOperation),
         request: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, Failure> {
         let (name, url) = (&target.profile.name, &target.url);
@@ -47,7 +55,11 @@ impl Brokers {
         if let Some(failure) = held {
             return Err(failure);
         }
+        let begun = Instant::now();
         let answer = request.await;
+        let kind = answer.as_ref().err().map(|failure| failure.kind);
+        self.metrics
+            .remote_request(name, operation, kind, begun.elapsed());
         if let Err(failure) = &answer {
             let now = self.clock.now();
             self.waits().record(name, url, &about, failure, now);
@@ -67,7 +79,8 @@ impl Brokers {
 #[async_trait]
 impl ServiceDriver for Brokers {
     async fn catalog(&self, target: &ServerTarget) -> Result<Catalog, Failure> {
-        self.unless_held_back(target, About::Catalog, self.driver().catalog(target))
+        let about = (About::Catalog, RemoteOperation::Catalog);
+        self.unless_held_back(target, about, self.driver().catalog(target))
             .await
     }
 
@@ -82,7 +95,8 @@ impl ServiceDriver for Brokers {
             // Nothing is sent.
             return request.await;
         }
-        self.unless_held_back(target, of(instance), request).await
+        let about = (of(instance), RemoteOperation::Fetch);
+        self.unless_held_back(target, about, request).await
     }
 
     async fn provision(
@@ -90,7 +104,7 @@ impl ServiceDriver for Brokers {
         target: &ServerTarget,
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
-        let about = of(request.instance);
+        let about = (of(request.instance), RemoteOperation::Provision);
         let request = self.driver().provision(target, request);
         self.unless_held_back(target, about, request).await
     }
@@ -100,7 +114,7 @@ impl ServiceDriver for Brokers {
         target: &ServerTarget,
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
-        let about = of(request.instance);
+        let about = (of(request.instance), RemoteOperation::Update);
         let request = self.driver().update(target, request);
         self.unless_held_back(target, about, request).await
     }
@@ -111,8 +125,9 @@ impl ServiceDriver for Brokers {
         instance: &InstanceKey,
         operation: Option<&str>,
     ) -> Result<OperationState, Failure> {
+        let about = (of(instance), RemoteOperation::Poll);
         let request = self.driver().last_operation(target, instance, operation);
-        self.unless_held_back(target, of(instance), request).await
+        self.unless_held_back(target, about, request).await
     }
 
     async fn deprovision(
@@ -121,8 +136,9 @@ impl ServiceDriver for Brokers {
         instance: &InstanceKey,
         context: &InstanceContext,
     ) -> Result<ServerAnswer, Failure> {
+        let about = (of(instance), RemoteOperation::Deprovision);
         let request = self.driver().deprovision(target, instance, context);
-        self.unless_held_back(target, of(instance), request).await
+        self.unless_held_back(target, about, request).await
     }
 }
 

@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use entente_domain::inventory::{Part, Tally};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use tokio::{
@@ -32,7 +33,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use crate::metrics::Metrics;
+use crate::metrics::{Inventoried, Metrics};
 pub use feed::Part;
 pub(crate) use sharing::Sharing;
 use state::State;
@@ -223,6 +224,13 @@ impl<K: Cached> Cache<K> {
         self
     }
 
+    /// Counts the objects for the gauges that describe them. Call it before the cache runs.
+    #[must_use]
+    pub fn counted_by(self, parts: fn(&K) -> Vec<Part>) -> Self {
+        self.write().count_by(parts);
+        self
+    }
+
     /// Returns the object, if it exists.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         self.read().get(key)
@@ -356,6 +364,28 @@ impl<K: Cached> Cache<K> {
 
     fn write(&self) -> RwLockWriteGuard<'_, State<K>> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Cached> Inventoried for Cache<K> {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn is_listed(&self) -> bool {
+        self.is_ready()
+    }
+
+    fn tally(&self) -> Tally {
+        self.read().tally()
+    }
+
+    fn unreadable_count(&self) -> usize {
+        self.read().unreadable_count()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.get(&Key::new("", name)).is_some()
     }
 }
 

@@ -263,15 +263,7 @@ impl Catalogue {
     }
 
     async fn probe(&self, name: &str, target: &ServerTarget) -> Result<Arc<Catalog>, Failure> {
-        let begun = std::time::Instant::now();
         let result = self.context.brokers.catalog(target).await;
-        let code = result
-            .as_ref()
-            .err()
-            .map_or_else(|| "Ok".to_owned(), |f| format!("{:?}", f.kind));
-        self.context
-            .metrics
-            .remote_request("server", &code, begun.elapsed());
         let catalog = Arc::new(result?);
         self.catalogs.keep(name, &catalog, self.context.clock.now());
         Ok(catalog)

@@ -57,7 +57,11 @@ pub(crate) fn context(
 ) -> Context {
     let metrics = Arc::new(Metrics::new("0"));
     Context {
-        brokers: Arc::new(Brokers::new(drivers.clone(), clock.clone())),
+        brokers: Arc::new(Brokers::new(
+            drivers.clone(),
+            clock.clone(),
+            Arc::clone(&metrics),
+        )),
         client,
         clock,
         skew: Arc::new(ClockSkew::default()),

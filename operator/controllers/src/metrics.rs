@@ -1,13 +1,25 @@
-//! The metrics of the operator, in the OpenMetrics text format.
+//! The metrics of the operator, in the OpenMetrics text format and in that of Prometheus.
 //!
-//! One [`Metrics`] per process. Labels come from closed lists (controllers, kinds, roles, results),
+//! One [`Metrics`] per process. Labels come from closed lists (controllers, kinds, reasons, results),
 //! never from names of objects, so that the number of series does not grow with the fleet; but for
-//! Connections that have orphans, which are few. Written to by everything; read by `/metrics`.
+//! names of Connections, which are few, and whose series end with them. A counter of a closed list
+//! begins at zero, since the first count of one that begins at one is seen by nobody. Written to by
+//! everything; read by `/metrics`.
 
+mod exposition;
+mod inventory;
+mod remote;
+#[cfg(test)]
+mod tests;
 mod workqueue;
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::{Arc, Weak, atomic::AtomicU64},
+    time::Duration,
+};
 
+use entente_crds::v1alpha1::PromiseState;
+use entente_domain::{inventory::state_of, remote::FailureKind};
 use jiff::SignedDuration;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -21,8 +33,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use inventory::Inventory;
+use remote::RemoteRequests;
 use workqueue::Workqueues;
 
+pub(crate) use inventory::Inventoried;
+pub use remote::RemoteOperation;
 pub use workqueue::Workqueue;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -37,19 +53,13 @@ struct ControllerLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RemoteLabels {
-    role: String,
-    code: String,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RoleLabels {
-    role: String,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct KindLabels {
     kind: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct StateLabels {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -82,13 +92,14 @@ pub struct Metrics {
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_seconds: Family<ControllerLabels, Histogram>,
     workqueues: Workqueues,
-    remote_requests: Family<RemoteLabels, Counter>,
-    remote_request_seconds: Family<RoleLabels, Histogram>,
+    inventory: Arc<Inventory>,
+    remote: RemoteRequests,
     api_requests: Family<ApiLabels, Counter>,
     watch_errors: Family<KindLabels, Counter>,
     objects_undecodable: Family<KindLabels, Counter>,
     events_failed: Counter,
     setup_lateness_seconds: Histogram,
+    promises_judged: Family<StateLabels, Counter>,
     compensations: Family<CompensationLabels, Counter>,
     orphans: Family<ConnectionLabels, Gauge>,
     clock_skew_seconds: Gauge<f64, AtomicU64>,
@@ -110,14 +121,15 @@ impl Metrics {
             reconciles: Family::default(),
             reconcile_seconds: Family::new_with_constructor(request_seconds),
             workqueues: Workqueues::default(),
-            remote_requests: Family::default(),
-            remote_request_seconds: Family::new_with_constructor(request_seconds),
+            inventory: Arc::default(),
+            remote: RemoteRequests::default(),
             api_requests: Family::default(),
             watch_errors: Family::default(),
             objects_undecodable: Family::default(),
             events_failed: Counter::default(),
             // From 1 s to 12 days: how late a set-up may be found to be.
             setup_lateness_seconds: Histogram::new(exponential_buckets(1.0, 4.0, 11)),
+            promises_judged: Family::default(),
             compensations: Family::default(),
             orphans: Family::default(),
             clock_skew_seconds: Gauge::default(),
@@ -126,6 +138,16 @@ impl Metrics {
             events_certificate_valid: Gauge::default(),
         };
         metrics.register(version);
+        for state in [
+            PromiseState::Kept,
+            PromiseState::Missed,
+            PromiseState::Closed,
+        ] {
+            metrics.promises(state, 0);
+        }
+        for result in ["created", "calculated", "voided"] {
+            metrics.compensations("FeeCredit", result, 0);
+        }
         metrics
     }
 
@@ -136,8 +158,7 @@ impl Metrics {
         let text = "Passes of a controller over one key, by result";
         registry.register("reconcile", text, self.reconciles.clone());
         self.workqueues.register(registry);
-        let text = "Requests to devices and service servers, by role and result";
-        registry.register("remote_requests", text, self.remote_requests.clone());
+        self.remote.register(registry);
         let text = "Requests to the Kubernetes API, by method and status code";
         registry.register("api_requests", text, self.api_requests.clone());
         let text = "Errors of a watch on the Kubernetes API";
@@ -150,6 +171,8 @@ impl Metrics {
         );
         let text = "Kubernetes events that could not be written";
         registry.register("events_failed", text, self.events_failed.clone());
+        let text = "Promises that were judged, by state";
+        registry.register("promises_judged", text, self.promises_judged.clone());
         let text = "Compensations, by type of remedy and result";
         registry.register("compensations", text, self.compensations.clone());
         let text = "Instances that were left behind on the broker of a Connection";
@@ -159,6 +182,8 @@ impl Metrics {
         let text = "Events of contract systems, by type and status code of the answer";
         registry.register("contract_events", text, self.contract_events.clone());
         self.register_durations();
+        let inventory = Box::new(Arc::clone(&self.inventory));
+        self.registry.register_collector(inventory);
     }
 
     /// Adds the metrics of the events endpoint, which is not always served.
@@ -176,9 +201,6 @@ impl Metrics {
         let registry = &mut self.registry;
         let (unit, seconds) = (Unit::Seconds, self.reconcile_seconds.clone());
         registry.register_with_unit("reconcile_duration", "How long a pass took", unit, seconds);
-        let text = "How long a request to a device or a service server took";
-        let (unit, seconds) = (Unit::Seconds, self.remote_request_seconds.clone());
-        registry.register_with_unit("remote_request_duration", text, unit, seconds);
         let text = "How long after its promised instant a service was proven";
         let (unit, seconds) = (Unit::Seconds, self.setup_lateness_seconds.clone());
         registry.register_with_unit("setup_lateness", text, unit, seconds);
@@ -202,24 +224,50 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
     }
 
-    /// Returns the series of the queue of a controller.
+    /// Returns the series of the queue of a controller, and begins those of its passes.
     pub fn workqueue(&self, controller: &str) -> Workqueue {
+        for result in ["succeeded", "failed", "panicked", "timed_out"] {
+            let labels = ReconcileLabels {
+                controller: controller.to_owned(),
+                result: result.to_owned(),
+            };
+            self.reconciles.get_or_create(&labels).inc_by(0);
+        }
         self.workqueues.of(controller)
     }
 
-    /// Counts a request to a device or a server, and its duration. `role` is the kind of remote
-    /// side (`device` or `server`), `code` is `Ok` or the kind of the failure.
-    pub fn remote_request(&self, role: &str, code: &str, took: Duration) {
-        let labels = RemoteLabels {
-            role: role.to_owned(),
-            code: code.to_owned(),
-        };
-        self.remote_requests.get_or_create(&labels).inc();
-        self.remote_request_seconds
-            .get_or_create(&RoleLabels {
-                role: role.to_owned(),
-            })
-            .observe(took.as_secs_f64());
+    /// Describes the objects of a cache from now on, and begins the counters of its kind.
+    pub(crate) fn describe(&self, cache: Weak<dyn Inventoried>) {
+        if let Some(cache) = cache.upgrade() {
+            let labels = KindLabels {
+                kind: cache.kind().to_owned(),
+            };
+            self.watch_errors.get_or_create(&labels).inc_by(0);
+            self.objects_undecodable.get_or_create(&labels).inc_by(0);
+        }
+        self.inventory.add(cache);
+    }
+
+    /// Counts a request to the remote side of a Connection, with its failure and its duration.
+    pub fn remote_request(
+        &self,
+        connection: &str,
+        operation: RemoteOperation,
+        failure: Option<FailureKind>,
+        took: Duration,
+    ) {
+        self.remote.count(connection, operation, failure, took);
+    }
+
+    /// Counts a promise that was judged.
+    pub fn promise_judged(&self, state: PromiseState) {
+        self.promises(state, 1);
+    }
+
+    fn promises(&self, state: PromiseState, number: u64) {
+        let state = state_of(state);
+        let labels = StateLabels { state };
+        self.promises_judged.get_or_create(&labels).inc_by(number);
     }
 
     /// Counts a request to the Kubernetes API: answered, or failed with the given word.
@@ -266,11 +314,15 @@ impl Metrics {
 
     /// Counts a compensation with its result (`created`, `calculated`, `delivered`, …).
     pub fn compensation(&self, r#type: &str, result: &str) {
+        self.compensations(r#type, result, 1);
+    }
+
+    fn compensations(&self, r#type: &str, result: &str, number: u64) {
         let labels = CompensationLabels {
             r#type: r#type.to_owned(),
             result: result.to_owned(),
         };
-        self.compensations.get_or_create(&labels).inc();
+        self.compensations.get_or_create(&labels).inc_by(number);
     }
 
     /// Sets the number of instances that were left behind on the broker of a Connection. `None`: it
@@ -304,76 +356,16 @@ impl Metrics {
 
     /// Returns all metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
+        let exists = |name: &str| self.inventory.may_exist("Connection", name);
+        self.remote.retain(exists);
         let mut text = String::new();
         // Writing into a String does not fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::Metrics;
-
-    #[test]
-    fn what_is_counted_appears_under_the_documented_names() {
-        let mut metrics = Metrics::new("1.2.3");
-        assert!(!metrics.encode().contains("events_certificate"));
-        metrics.register_events_endpoint();
-        metrics.events_certificate(true);
-        metrics.contract_event("started", 201);
-        metrics.leader(true);
-        metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
-        let queue = metrics.workqueue("delivery");
-        queue.depth(7);
-        queue.added(3);
-        queue.began_after(Duration::from_millis(5));
-        queue.worked(Duration::from_millis(5));
-        queue.retried();
-        queue.unfinished(Duration::from_millis(1500));
-        metrics.remote_request("device", "Ok", Duration::from_millis(20));
-        metrics.api_request("PUT", "409");
-        metrics.watch_failed("Device");
-        metrics.object_undecodable("Device");
-        metrics.clock_skew(jiff::SignedDuration::from_millis(-1500));
-        metrics.event_failed();
-        metrics.setup_late_by(Duration::from_secs(90));
-        metrics.compensation("FeeCredit", "created");
-        metrics.orphans("northwind", Some(2));
-        metrics.orphans("gone", Some(1));
-        metrics.orphans("gone", None);
-        let text = metrics.encode();
-        for line in [
-            "entente_build_info{version=\"1.2.3\"} 1",
-            "entente_reconcile_total{controller=\"delivery\",result=\"succeeded\"} 1",
-            "entente_reconcile_duration_seconds_count{controller=\"delivery\"} 1",
-            "entente_workqueue_depth{controller=\"delivery\"} 7",
-            "entente_workqueue_adds_total{controller=\"delivery\"} 3",
-            "entente_workqueue_queue_duration_seconds_count{controller=\"delivery\"} 1",
-            "entente_workqueue_work_duration_seconds_count{controller=\"delivery\"} 1",
-            "entente_workqueue_retries_total{controller=\"delivery\"} 1",
-            "entente_workqueue_unfinished_work_seconds{controller=\"delivery\"} 1.5",
-            "entente_remote_requests_total{role=\"device\",code=\"Ok\"} 1",
-            "entente_remote_request_duration_seconds_count{role=\"device\"} 1",
-            "entente_api_requests_total{method=\"PUT\",code=\"409\"} 1",
-            "entente_watch_errors_total{kind=\"Device\"} 1",
-            "entente_objects_undecodable_total{kind=\"Device\"} 1",
-            "entente_events_failed_total 1",
-            "entente_setup_lateness_seconds_count 1",
-            "entente_compensations_total{type=\"FeeCredit\",result=\"created\"} 1",
-            "entente_orphans{connection=\"northwind\"} 2",
-            "entente_clock_skew_seconds -1.5",
-            "entente_contract_events_total{type=\"started\",code=\"201\"} 1",
-            "entente_events_certificate_valid 1",
-            "entente_leader 1",
-        ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "no line {line} in:\n{text}"
-            );
-        }
-        assert!(!text.contains("connection=\"gone\""), "{text}");
+    /// Returns all metrics in the text format of Prometheus, for those who do not ask for OpenMetrics.
+    pub fn encode_for_prometheus(&self) -> String {
+        exposition::prometheus_text(&self.encode())
     }
 }

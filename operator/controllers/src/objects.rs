@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use entente_crds::{
@@ -17,6 +17,7 @@ use entente_crds::{
 use entente_domain::{
     contract::predecessor_of,
     delivery::{endpoint_index, handles_of, known_identities},
+    inventory,
     unreadable::{Referent, UnreadableObjects},
 };
 use futures::future::BoxFuture;
@@ -30,6 +31,7 @@ use crate::{
     liveness::keep_running,
     readiness::Readiness,
     shutdown::Shutdown,
+    status::Conditioned,
     unreadable,
 };
 
@@ -99,8 +101,8 @@ impl Objects {
         let served = || of_served(context);
         Self {
             namespaces: Arc::new(Cache::new(metrics())),
-            connections: Arc::new(Cache::new(metrics()).of_parts(catalogue())),
-            models: Arc::new(Cache::new(metrics()).of_parts(catalogue())),
+            connections: Arc::new(connections(context).of_parts(catalogue())),
+            models: Arc::new(models(context).of_parts(catalogue())),
             services: Arc::new(services(context).of_parts(catalogue())),
             devices: Arc::new(devices(context).of_parts(served())),
             contracts: Arc::new(contracts(context).of_parts(served())),
@@ -131,6 +133,15 @@ impl Objects {
         context
             .readiness
             .set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
+        macro_rules! describe {
+            ($($cache:ident),+) => {
+                $(
+                    let cache: Weak<Cache<_>> = Arc::downgrade(&self.$cache);
+                    context.metrics.describe(cache);
+                )+
+            };
+        }
+        each_with_conditions!(describe);
         let keep = keep(context, shutdown);
         macro_rules! start {
             ($($cache:ident),+) => {
@@ -233,19 +244,6 @@ fn problems(broken: &BTreeMap<String, String>) -> Vec<String> {
     broken.iter().map(line).collect()
 }
 
-/// Names the spec's type for closures of indexes.
-trait SpecOf {
-    type Spec;
-    fn spec_of(&self) -> &Self::Spec;
-}
-
-impl SpecOf for SmartService {
-    type Spec = entente_crds::v1alpha1::SmartServiceSpec;
-    fn spec_of(&self) -> &Self::Spec {
-        &self.spec
-    }
-}
-
 /// Returns "namespace/name", the key in indexes of namespaced objects.
 pub(crate) fn path(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
@@ -293,18 +291,33 @@ fn of_served(context: &Context) -> Vec<Part> {
     }
 }
 
+fn connections(context: &Context) -> Cache<Connection> {
+    Cache::new(Arc::clone(&context.metrics)).counted_by(inventory::of_connection)
+}
+
+fn models(context: &Context) -> Cache<DeviceModel> {
+    Cache::new(Arc::clone(&context.metrics)).counted_by(conditions_of)
+}
+
+/// Returns the parts of an object in the gauges if only its conditions are counted.
+fn conditions_of<K: Conditioned>(object: &K) -> Vec<inventory::Part> {
+    inventory::of_conditions::<K>(K::said(object))
+}
+
 fn services(context: &Context) -> Cache<SmartService> {
-    Cache::new(Arc::clone(&context.metrics)).with_index(BY_CONNECTION, |service| {
-        let server: &Option<_> = &SmartService::spec_of(service).server;
-        server
-            .iter()
-            .map(|server| server.connection_ref.name.clone())
-            .collect()
-    })
+    Cache::new(Arc::clone(&context.metrics))
+        .counted_by(conditions_of)
+        .with_index(BY_CONNECTION, |service: &SmartService| {
+            let server = service.spec.server.iter();
+            server
+                .map(|server| server.connection_ref.name.clone())
+                .collect()
+        })
 }
 
 fn contracts(context: &Context) -> Cache<Contract> {
     Cache::new(Arc::clone(&context.metrics))
+        .counted_by(conditions_of)
         .with_index(BY_SERVICE, |contract: &Contract| {
             let entries = contract.spec.services.iter();
             entries
@@ -320,6 +333,7 @@ fn contracts(context: &Context) -> Cache<Contract> {
 
 fn devices(context: &Context) -> Cache<Device> {
     Cache::new(Arc::clone(&context.metrics))
+        .counted_by(conditions_of)
         .with_index(BY_MODEL, |device: &Device| {
             vec![device.spec.model_ref.name.clone()]
         })
@@ -340,6 +354,7 @@ fn devices(context: &Context) -> Cache<Device> {
 
 fn amendments(context: &Context) -> Cache<ContractAmendment> {
     Cache::new(Arc::clone(&context.metrics))
+        .counted_by(conditions_of)
         // For people.
         .stored_as(|amendment: &mut ContractAmendment| amendment.metadata.labels = None)
         .with_index(BY_CONTRACT, |amendment| {
@@ -357,6 +372,7 @@ fn amendments(context: &Context) -> Cache<ContractAmendment> {
 
 fn notices(context: &Context) -> Cache<ContractNotice> {
     Cache::new(Arc::clone(&context.metrics))
+        .counted_by(conditions_of)
         // For people.
         .stored_as(|notice: &mut ContractNotice| notice.metadata.labels = None)
         .with_index(BY_CONTRACT, |notice| {
@@ -370,6 +386,7 @@ fn notices(context: &Context) -> Cache<ContractNotice> {
 fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
     let revisions = Sharing::new();
     Cache::new(Arc::clone(&context.metrics))
+        .counted_by(inventory::of_subscription)
         .with_index(BY_DEVICE, |subscription: &ServiceSubscription| {
             vec![path(
                 &subscription.namespace().unwrap_or_default(),
@@ -410,6 +427,7 @@ fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
 
 fn compensations(context: &Context) -> Cache<Compensation> {
     Cache::new(Arc::clone(&context.metrics))
+        .counted_by(inventory::of_compensation)
         .with_index(BY_CONTRACT, |compensation: &Compensation| {
             vec![path(
                 &compensation.namespace().unwrap_or_default(),

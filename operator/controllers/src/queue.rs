@@ -238,8 +238,8 @@ impl<K: QueueKey> Queue<K> {
             let left = Duration::try_from(instant.duration_since(wall)).unwrap_or_default();
             now + left.min(WALL_CLOCK_READ)
         });
-        if let Some(work) = state.unfinished(now) {
-            self.series.unfinished(work);
+        if let Some((sum, longest)) = state.unfinished(now) {
+            self.series.unfinished(sum, longest);
         }
         let wake = [by_wall, state.next_after(), look, state.next_count()];
         let wake = wake.into_iter().flatten().min();

@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod election;
 pub mod expiring;
 pub mod identity;
+pub mod inventory;
 mod listing;
 pub mod money;
 pub mod names;

@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use entente_domain::inventory::{Part, Tally};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use tokio::{
@@ -57,6 +58,9 @@ pub(super) struct State<K> {
     objects: HashMap<Arc<Key>, Entry<K>>,
     namespaces: BTreeMap<String, BTreeSet<Arc<Key>>>,
     indexes: Vec<Index<K>>,
+    /// The parts of an object in the gauges, and the sums of all.
+    parts: Option<fn(&K) -> Vec<Part>>,
+    tally: Tally,
     subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
     /// Objects whose newest version cannot be read, and the relist that saw it last.
     unreadable: BTreeMap<Key, (Arc<Unreadable>, u64)>,
@@ -78,6 +82,8 @@ impl<K> Default for State<K> {
             objects: HashMap::new(),
             namespaces: BTreeMap::new(),
             indexes: Vec::new(),
+            parts: None,
+            tally: Tally::default(),
             subscribers: Vec::new(),
             unreadable: BTreeMap::new(),
             unreadable_subscribers: Vec::new(),
@@ -172,6 +178,19 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             index.change(key, None, Some(&entry.object));
         }
         self.indexes.push(index);
+    }
+
+    /// Counts objects from now on, by their parts in the gauges.
+    pub(super) fn count_by(&mut self, parts: fn(&K) -> Vec<Part>) {
+        self.parts = Some(parts);
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    pub(super) fn unreadable_count(&self) -> usize {
+        self.unreadable.len()
     }
 }
 
@@ -423,6 +442,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         for index in &mut self.indexes {
             index.change(&shared, old.as_deref(), Some(&object));
         }
+        self.count(old.as_deref(), Some(&object));
         if let Some(old) = &old {
             if old.meta().uid != object.meta().uid {
                 self.bury(old.meta().uid.as_deref().unwrap_or_default());
@@ -447,6 +467,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         for index in &mut self.indexes {
             index.change(&shared, Some(&entry.object), None);
         }
+        self.count(Some(&entry.object), None);
         if let Some(keys) = self.namespaces.get_mut(&key.namespace) {
             keys.remove(key);
             if keys.is_empty() {
@@ -460,6 +481,14 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             new: None,
             by_others: false,
         });
+    }
+
+    fn count(&mut self, old: Option<&K>, new: Option<&K>) {
+        if let Some(parts) = self.parts {
+            let before = old.map(parts).unwrap_or_default();
+            self.tally
+                .change(&before, new.map(parts).unwrap_or_default());
+        }
     }
 
     fn bury(&mut self, uid: &str) {

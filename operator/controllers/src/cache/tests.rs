@@ -1,6 +1,7 @@
 //! Tests of a cache: its objects, its changes, and the answers of own writes.
 
 mod own_writes;
+mod tally;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -17,7 +17,7 @@ use entente_crds::v1alpha1::{Connection, Orphan, ServiceSubscription};
 use entente_domain::{
     catalogue::{BrokerInstances, Removals, may_deprovision, report_orphans},
     delivery::{RemovalAnswer, RemovalRequest},
-    remote::{Catalog, Failure, InstanceContext, InstanceKey},
+    remote::{Catalog, InstanceContext, InstanceKey},
 };
 use entente_drivers::{ServiceDriver, service::ServerTarget};
 use jiff::Timestamp;
@@ -181,28 +181,19 @@ impl Catalogue {
         request: RemovalRequest,
     ) -> RemovalAnswer {
         let driver: &dyn ServiceDriver = &*self.context.brokers;
-        let begun = Instant::now();
-        let count = |failure: Option<&Failure>| {
-            let code = failure.map_or_else(|| "Ok".to_owned(), |it| format!("{:?}", it.kind));
-            let metrics = &self.context.metrics;
-            metrics.remote_request("server", &code, begun.elapsed());
-        };
         match request {
             RemovalRequest::Poll { operation } => {
                 let operation = operation.as_deref();
                 let result = driver.last_operation(target, instance, operation).await;
-                count(result.as_ref().err());
                 RemovalAnswer::Operation(result)
             }
             RemovalRequest::Deprovision => {
                 let context = context_of(orphan);
                 let result = driver.deprovision(target, instance, &context).await;
-                count(result.as_ref().err());
                 RemovalAnswer::Server(result)
             }
             RemovalRequest::Fetch { retrievable } => {
                 let result = driver.observe(target, instance, retrievable).await;
-                count(result.as_ref().err());
                 RemovalAnswer::Instance(result)
             }
         }

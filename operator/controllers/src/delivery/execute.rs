@@ -19,7 +19,7 @@ use entente_drivers::{
     service::{ServerTarget, send},
 };
 
-use crate::cache::Key;
+use crate::{cache::Key, metrics::RemoteOperation};
 
 use super::{Delivery, observe::profile, report, rivals::claimant_of};
 
@@ -89,12 +89,12 @@ impl Execution<'_> {
         let answer = match action {
             Action::WriteDevice { write, .. } => {
                 let result = driver.apply(&target, write).await;
-                self.count("device", result.as_ref().err(), begun);
+                self.count(connection, RemoteOperation::Write, &result, begun);
                 Answer::DeviceWritten(result)
             }
             Action::ReadDevice { request, .. } => {
                 let result = driver.observe(&target, request).await;
-                self.count("device", result.as_ref().err(), begun);
+                self.count(connection, RemoteOperation::Read, &result, begun);
                 let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
                 let identity = identity.and_then(Identity::of);
                 Answer::DeviceRead {
@@ -136,9 +136,7 @@ impl Execution<'_> {
 
     async fn catalog(&self, connection: &str) -> Result<Answer, Failure> {
         let target = self.target(connection).await?;
-        let begun = Instant::now();
         let result = self.service().catalog(&target).await;
-        self.count("server", result.as_ref().err(), begun);
         let result = result.map(Arc::from);
         if let Ok(catalog) = &result {
             let now = self.delivery.context.clock.now();
@@ -159,7 +157,6 @@ impl Execution<'_> {
         let connection =
             connection.ok_or_else(|| unusable("it has no service server".to_owned()))?;
         let target = self.target(connection).await?;
-        let begun = Instant::now();
         let answer = send(self.service(), &target, action).await;
         let answer =
             answer.ok_or_else(|| unusable("nothing is asked of the service server".to_owned()))?;
@@ -169,7 +166,6 @@ impl Execution<'_> {
             Answer::Operation(result) => result.as_ref().err(),
             _ => return Ok(answer),
         };
-        self.count("server", failure, begun);
         if failure.is_some_and(|failure| failure.kind == FailureKind::CatalogOutdated) {
             // Every other device reads it again, too.
             self.delivery.catalogs.expire(connection);
@@ -207,12 +203,16 @@ impl Execution<'_> {
         profile.map_err(|(_, message)| unusable(message))
     }
 
-    fn count(&self, role: &'static str, failure: Option<&Failure>, begun: Instant) {
-        let code = failure.map_or_else(|| "Ok".to_owned(), |failure| format!("{:?}", failure.kind));
-        self.delivery
-            .context
-            .metrics
-            .remote_request(role, &code, begun.elapsed());
+    fn count<T>(
+        &self,
+        connection: &str,
+        operation: RemoteOperation,
+        result: &Result<T, Failure>,
+        begun: Instant,
+    ) {
+        let failure = result.as_ref().err().map(|failure| failure.kind);
+        let metrics = &self.delivery.context.metrics;
+        metrics.remote_request(connection, operation, failure, begun.elapsed());
     }
 }
 

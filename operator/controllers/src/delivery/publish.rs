@@ -85,6 +85,10 @@ fn promises(delivery: &Delivery, old: &[Promise], after: &ServiceSubscription) {
                 .metrics
                 .setup_late_by(std::time::Duration::from_secs_f64(late));
         }
+        let was_open = known.is_none_or(|known| known.state == PromiseState::Open);
+        if promise.state != PromiseState::Open && was_open {
+            delivery.context.metrics.promise_judged(promise.state);
+        }
         let was_missed = known.is_some_and(|known| known.state == PromiseState::Missed);
         if promise.state == PromiseState::Missed && !was_missed {
             delivery.context.events.publish(

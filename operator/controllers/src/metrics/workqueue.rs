@@ -1,8 +1,8 @@
 //! The series of a queue, under the names that every Kubernetes controller has for them.
 //!
 //! As in client-go (`workqueue_depth`, `_adds_total`, `_queue_duration_seconds`,
-//! `_work_duration_seconds`, `_retries_total`, `_unfinished_work_seconds`), so that dashboards and
-//! alerts made for those fit. Written by `queue`.
+//! `_work_duration_seconds`, `_retries_total`, `_unfinished_work_seconds`,
+//! `_longest_running_processor_seconds`), so that dashboards and alerts made for those fit. Written by `queue`.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -22,6 +22,7 @@ pub(super) struct Workqueues {
     work_seconds: Family<ControllerLabels, Histogram>,
     retries: Family<ControllerLabels, Counter>,
     unfinished_seconds: Family<ControllerLabels, Gauge<f64, AtomicU64>>,
+    longest_seconds: Family<ControllerLabels, Gauge<f64, AtomicU64>>,
 }
 
 /// The series of one queue.
@@ -33,6 +34,7 @@ pub struct Workqueue {
     work_seconds: Histogram,
     retries: Counter,
     unfinished_seconds: Gauge<f64, AtomicU64>,
+    longest_seconds: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Workqueues {
@@ -44,6 +46,7 @@ impl Default for Workqueues {
             work_seconds: Family::new_with_constructor(request_seconds),
             retries: Family::default(),
             unfinished_seconds: Family::default(),
+            longest_seconds: Family::default(),
         }
     }
 }
@@ -65,6 +68,9 @@ impl Workqueues {
         let text = "How long the passes that run have run, added up";
         let series = self.unfinished_seconds.clone();
         registry.register_with_unit("workqueue_unfinished_work", text, Unit::Seconds, series);
+        let text = "How long the pass that runs longest has run";
+        let (name, series) = ("workqueue_longest_running_processor", &self.longest_seconds);
+        registry.register_with_unit(name, text, Unit::Seconds, series.clone());
     }
 
     pub(super) fn of(&self, controller: &str) -> Workqueue {
@@ -78,6 +84,7 @@ impl Workqueues {
             work_seconds: self.work_seconds.get_or_create_owned(&labels),
             retries: self.retries.get_or_create_owned(&labels),
             unfinished_seconds: self.unfinished_seconds.get_or_create_owned(&labels),
+            longest_seconds: self.longest_seconds.get_or_create_owned(&labels),
         }
     }
 }
@@ -108,8 +115,9 @@ impl Workqueue {
         self.retries.inc();
     }
 
-    /// Sets the sum of the durations of passes that run.
-    pub fn unfinished(&self, work: Duration) {
-        self.unfinished_seconds.set(work.as_secs_f64());
+    /// Sets the sum of the durations of passes that run, and the longest of them.
+    pub fn unfinished(&self, sum: Duration, longest: Duration) {
+        self.unfinished_seconds.set(sum.as_secs_f64());
+        self.longest_seconds.set(longest.as_secs_f64());
     }
 }

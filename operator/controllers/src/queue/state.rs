@@ -284,14 +284,16 @@ impl<K: QueueKey> State<K> {
         failures
     }
 
-    /// Returns the sum of the durations of passes that run; `None` if it was returned just now.
-    pub(super) fn unfinished(&mut self, now: Instant) -> Option<Duration> {
+    /// Returns the sum of the durations of passes that run, and the longest of them; `None` if they
+    /// were returned just now.
+    pub(super) fn unfinished(&mut self, now: Instant) -> Option<(Duration, Duration)> {
         if self.counted.is_some_and(|counted| now < counted + COUNT) && !self.running.is_empty() {
             return None;
         }
         self.counted = (!self.running.is_empty()).then_some(now);
-        let passes = self.running.values();
-        Some(passes.map(|pass| pass.progress.age(now)).sum())
+        let ages = self.running.values().map(|pass| pass.progress.age(now));
+        let longest = ages.clone().max().unwrap_or_default();
+        Some((ages.sum(), longest))
     }
 
     /// Returns the instant of the next sum of durations.

@@ -193,6 +193,7 @@ async fn the_standard_series_of_a_queue_say_what_happened() {
         "queue_duration_seconds_count{controller=\"test\"} 2",
         "work_duration_seconds_sum{controller=\"test\"} 7.0",
         "unfinished_work_seconds{controller=\"test\"} 6.0",
+        "longest_running_processor_seconds{controller=\"test\"} 6.0",
     ] {
         let line = format!("entente_workqueue_{line}");
         assert!(
