@@ -62,6 +62,15 @@ bench: tools ## Compare with a dumb client on this machine; writes docs/benchmar
 	@$(PHASE) 'build' $(CARGO) build --locked --release -p entente-operator -p entente-bench -p entente-simulators
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench --devices $(DEVICES)
 
+.PHONY: picture
+picture: tools peers ## Draw docs/images/dashboard.svg from what the dashboard's queries give in a test
+	@$(PHASE) 'build' $(CARGO) build --locked -p entente-operator
+	@ENTENTE_DASHBOARD_RESULTS=$(CURDIR)/target/dashboard.json \
+	  $(CARGO) test --locked -p entente-e2e --test it every_query_of_the_dashboard
+	@python3 -m venv target/picture
+	@target/picture/bin/pip install --quiet --disable-pip-version-check -r contrib/grafana/requirements.txt
+	@target/picture/bin/python contrib/grafana/draw target/dashboard.json docs/images/dashboard.svg
+
 ##@ Build
 .PHONY: build
 build: ## Build the operator for use (release)
@@ -81,7 +90,7 @@ tools: ## Build control plane, kubectl, helm and kstatus into target/tools
 	@$(PHASE) 'tools' e2e/install-tools
 
 .PHONY: peers
-peers: ## Install what tests talk to: IPP servers (apt-get), a broker (pip), judges of the API (pip, npm)
+peers: ## Install what tests talk to: IPP servers, Prometheus (apt-get), a broker (pip), judges of the API (pip, npm)
 	@$(PHASE) 'peers' e2e/peers/install
 
 ##@ Prove

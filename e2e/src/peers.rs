@@ -1,5 +1,5 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
-//! separate code bases and one Open Service Broker.
+//! separate code bases, one Open Service Broker, and Prometheus.
 //!
 //! Decides how each program is started on loopback, in directories of its own, and when it is
 //! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
@@ -14,6 +14,7 @@ mod cups;
 mod ippeveprinter;
 mod launch;
 mod lprint;
+mod prometheus;
 
 pub mod ipp_client;
 
@@ -22,6 +23,7 @@ pub use cups::CupsServer;
 pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};
 pub use launch::Footprint;
 pub use lprint::LprintServer;
+pub use prometheus::{PrometheusServer, promtool};
 
 use std::io;
 use std::process::ExitStatus;

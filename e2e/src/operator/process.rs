@@ -45,6 +45,11 @@ impl OperatorView {
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
+    /// Returns the address of its admin endpoints.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Asks an admin endpoint; an answer with an error status is an error.
     pub async fn get(&self, path: &'static str) -> Result<String, OperatorError> {
         let failed = |source| OperatorError::Admin { path, source };
@@ -59,7 +64,8 @@ impl OperatorView {
             .timeout(ADMIN_TIMEOUT)
             .build()?;
         let url = format!("http://{}{path}", self.admin);
-        client.get(url).send().await
+        let metrics = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
+        client.get(url).header("accept", metrics).send().await
     }
 
     /// Returns `Ok` if it is ready, else the answer of /readyz.

@@ -70,7 +70,7 @@ pub(crate) fn printed(output: &Output) -> String {
 }
 
 /// Returns the objects that the chart renders with these settings.
-async fn rendered(settings: &[&str]) -> Vec<Value> {
+pub(crate) async fn rendered(settings: &[&str]) -> Vec<Value> {
     let chart = chart();
     let mut arguments = vec![
         OsStr::new("template"),

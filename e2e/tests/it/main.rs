@@ -19,6 +19,7 @@ mod example_services;
 mod helm;
 mod kstatus;
 mod lifecycle;
+mod monitoring;
 mod peers;
 mod security;
 mod zoo;
