@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, env = "ENTENTE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub(crate) log_format: LogFormat,
 
-    /// Level of the log, or directives such as "info,entente_controllers=debug"
+    /// Level of our own lines in the log, or directives such as "info,kube=debug"
     #[arg(
         long,
         env = "ENTENTE_LOG_LEVEL",
@@ -74,6 +74,10 @@ pub(crate) struct Args {
         value_parser = log_directives
     )]
     pub(crate) log_level: String,
+
+    /// File with a level in place of that, read again when it changes; for a mounted ConfigMap
+    #[arg(long, env = "ENTENTE_LOG_LEVEL_FILE", value_name = "FILE")]
+    pub(crate) log_level_file: Option<PathBuf>,
 
     /// Devices that are worked on at once. A device that has not answered for half a second does not
     /// count, so those that hang (4096 at most) do not hold up the others
@@ -104,7 +108,7 @@ const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
 
 /// Reads a level, or directives of which each ends in one. A word alone that is no level would be
 /// the name of a part of the program, and the log silent.
-fn log_directives(text: &str) -> Result<String, String> {
+pub(crate) fn log_directives(text: &str) -> Result<String, String> {
     for directive in text.split(',') {
         let level = directive
             .rsplit_once('=')

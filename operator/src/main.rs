@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
-use crate::args::Args;
+use crate::{args::Args, operator::OperatorError, telemetry::LogLevel};
 
 /// Gives free memory back, which the system's allocator keeps in pieces between what the caches
 /// hold. Settings: `.cargo/config.toml`.
@@ -26,18 +26,18 @@ fn main() -> ExitCode {
     // when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
-    if let Err(error) = telemetry::start(&args.log_level, args.log_format) {
+    let level = telemetry::start(&args.log_level, args.log_format).unwrap_or_else(|error| {
         let message = format!("--log-level: {error}");
         Args::command()
             .error(ErrorKind::ValueValidation, message)
-            .exit();
-    }
+            .exit()
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = operator::exit_code(runtime.block_on(operator::run(args)));
+            let code = operator::exit_code(runtime.block_on(run(args, level)));
             // Work that has not ended by now, such as the lookup of a name, is not waited for.
             runtime.shutdown_background();
             code
@@ -46,5 +46,16 @@ fn main() -> ExitCode {
             tracing::error!(%problem, "no runtime");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs the operator, and follows the level of its log meanwhile.
+async fn run(args: Args, level: LogLevel) -> Result<(), OperatorError> {
+    let Some(file) = args.log_level_file.clone() else {
+        return operator::run(args).await;
+    };
+    tokio::select! {
+        ended = operator::run(args) => ended,
+        never = level.follow(&file) => match never {},
     }
 }

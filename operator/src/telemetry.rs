@@ -1,32 +1,125 @@
-//! The log: its destination and its format.
+//! The log: its destination, its format, and its level, which may change while the process runs.
+//!
+//! A level that is a plain word is that of our own lines: of libraries, which write far more, nothing
+//! below `info` is shown unless directives ask for it. Decides nothing about what is logged.
 
 use std::{
     any::Any,
-    io::{IsTerminal as _, stderr},
+    convert::Infallible,
+    fs,
+    io::{self, IsTerminal as _, stderr},
     panic,
+    path::Path,
+    time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing::{info, warn};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::ParseError,
+    layer::SubscriberExt as _,
+    reload::{self, Handle},
+    util::SubscriberInitExt as _,
+};
 
-use crate::args::LogFormat;
+use crate::args::{LogFormat, log_directives};
+
+/// Time between two looks at the file with the level.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The targets of our own lines.
+const OURS: [&str; 5] = [
+    "entente_audit",
+    "entente_controllers",
+    "entente_domain",
+    "entente_drivers",
+    "entente_operator",
+];
+
+/// The level of the log of this process.
+pub(crate) struct LogLevel {
+    /// Level of the flag, which applies while no file says another.
+    flag: String,
+    /// Level that applies now.
+    current: String,
+    filter: Handle<EnvFilter, Registry>,
+}
 
 /// Sends the log of this process to standard error. Call it once.
-pub(crate) fn start(level: &str, format: LogFormat) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(level)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+pub(crate) fn start(level: &str, format: LogFormat) -> Result<LogLevel, ParseError> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(directives(level))?);
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text => log.init(),
+        LogFormat::Json => registry.with(log.json().flatten_event(true)).init(),
+        LogFormat::Text => registry.with(log).init(),
     }
     panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string);
         let message = constant(info.payload());
         tracing::error!(location, message, "a panic: this is a defect of Entente");
     }));
-    Ok(())
+    Ok(LogLevel {
+        flag: level.to_owned(),
+        current: level.to_owned(),
+        filter: handle,
+    })
+}
+
+impl LogLevel {
+    /// Follows a file that has a level, as the flag has one: when its text changes, the level does.
+    /// While there is no file, or it is empty, the level is that of the flag; while its text is no
+    /// level, it stays as it is.
+    pub(crate) async fn follow(mut self, file: &Path) -> Infallible {
+        let mut refused = None;
+        loop {
+            let read = fs::read_to_string(file);
+            if let Err(problem) = self.apply(read)
+                && refused.as_ref() != Some(&problem)
+            {
+                let (file, level) = (file.display(), &self.current);
+                warn!(%file, problem, level, "the level of the log stays as it is");
+                refused = Some(problem);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Applies the text of the file.
+    fn apply(&mut self, read: io::Result<String>) -> Result<(), String> {
+        let wanted = match read {
+            Ok(text) if !text.trim().is_empty() => log_directives(text.trim())?,
+            Ok(_) => self.flag.clone(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.flag.clone(),
+            Err(error) => return Err(error.to_string()),
+        };
+        if wanted == self.current {
+            return Ok(());
+        }
+        let filter = EnvFilter::try_new(directives(&wanted)).map_err(|error| error.to_string())?;
+        let reloaded = self.filter.reload(filter);
+        reloaded.map_err(|error| error.to_string())?;
+        info!(
+            before = self.current,
+            level = wanted,
+            "the level of the log has changed"
+        );
+        self.current = wanted;
+        Ok(())
+    }
+}
+
+/// Returns the directives of a level. A plain word that asks for more than `info` is for our own lines.
+fn directives(level: &str) -> String {
+    let is_plain = !level.contains([',', '=']);
+    let asks_for_more = ["debug", "trace"].contains(&level.trim().to_ascii_lowercase().as_str());
+    if !is_plain || !asks_for_more {
+        return level.to_owned();
+    }
+    let ours = OURS.map(|target| format!("{target}={level}"));
+    format!("info,{}", ours.join(","))
 }
 
 /// Returns the message of a panic if it stands in the program. One that was made may quote what was
@@ -37,7 +130,63 @@ fn constant(payload: &(dyn Any + Send)) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use tracing::{Level, enabled, subscriber::with_default};
+
     use super::*;
+
+    /// Returns a level as the flag gives it, and what it lets through.
+    fn level(flag: &str) -> (LogLevel, impl tracing::Subscriber + Send + Sync) {
+        let (filter, handle) = reload::Layer::new(EnvFilter::new(directives(flag)));
+        let level = LogLevel {
+            flag: flag.to_owned(),
+            current: flag.to_owned(),
+            filter: handle,
+        };
+        (level, tracing_subscriber::registry().with(filter))
+    }
+
+    #[test]
+    fn a_plain_level_is_for_our_own_lines_and_directives_are_taken_as_they_are() {
+        for (flag, ours, of_libraries) in [
+            ("warn", false, false),
+            ("info", false, false),
+            ("debug", true, false),
+            ("Debug", true, false),
+            ("trace", true, false),
+            ("debug,kube=debug", true, true),
+            ("info,kube=debug", false, true),
+        ] {
+            let (_, subscriber) = level(flag);
+            with_default(subscriber, || {
+                let found = enabled!(target: "entente_controllers::queue", Level::DEBUG);
+                assert_eq!(found, ours, "{flag}");
+                let found = enabled!(target: "kube::client", Level::DEBUG);
+                assert_eq!(found, of_libraries, "{flag}");
+            });
+        }
+    }
+
+    #[test]
+    fn the_level_follows_the_text_of_the_file_and_a_text_that_is_none_changes_nothing() {
+        let (mut level, subscriber) = level("info");
+        let missing = || Err(io::Error::from(io::ErrorKind::NotFound));
+        with_default(subscriber, || {
+            let is_debug = || enabled!(target: "entente_controllers", Level::DEBUG);
+            let is_info = || enabled!(target: "entente_controllers", Level::INFO);
+            level.apply(Ok("debug\n".to_owned())).unwrap();
+            assert!(is_debug());
+            let refused = level.apply(Ok("loud".to_owned())).unwrap_err();
+            assert!(refused.contains("\"loud\": must be one of"), "{refused}");
+            assert!(is_debug());
+            level.apply(Ok("warn".to_owned())).unwrap();
+            assert!(!is_info());
+            level.apply(missing()).unwrap();
+            assert!(is_info() && !is_debug());
+            level.apply(Ok("trace".to_owned())).unwrap();
+            level.apply(Ok(String::new())).unwrap();
+            assert!(is_info() && !is_debug());
+        });
+    }
 
     // shows K4
     #[test]

@@ -58,8 +58,15 @@ impl Brokers {
         let begun = Instant::now();
         let answer = request.await;
         let kind = answer.as_ref().err().map(|failure| failure.kind);
-        self.metrics
-            .remote_request(name, operation, kind, begun.elapsed());
+        let took = begun.elapsed();
+        tracing::debug!(
+            connection = name,
+            operation = operation.as_str(),
+            failure = ?kind,
+            ?took,
+            "a request to a service server has ended"
+        );
+        self.metrics.remote_request(name, operation, kind, took);
         if let Err(failure) = &answer {
             let now = self.clock.now();
             self.waits().record(name, url, &about, failure, now);

@@ -197,7 +197,16 @@ impl Contracts {
             return Ok(());
         };
         match remove_finalizer(api, &*contract, FINALIZER_WITHDRAW).await {
-            Ok(freed) => self.objects.contracts.put_written(freed),
+            Ok(freed) => {
+                let (namespace, name) = (&key.namespace, &key.name);
+                tracing::info!(
+                    kind = "Contract",
+                    namespace,
+                    name,
+                    "everything is withdrawn"
+                );
+                self.objects.contracts.put_written(freed);
+            }
             Err(WriteError::Gone { .. }) => {}
             Err(error) => return Err(error),
         }

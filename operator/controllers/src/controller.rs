@@ -158,8 +158,13 @@ fn unheard<R: Reconcile, C>(liveness: &Liveness, shutdown: &Shutdown) {
 
 /// Runs one pass over a key, in whatever way it ends. Returns when the key runs again.
 pub(crate) async fn run_once<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
+    let begun = std::time::Instant::now();
     match guarded(R::PASS_LIMIT, Box::pin(pass(reconciler, key))).await {
-        Ok(requeue) => requeue,
+        Ok(requeue) => {
+            let took = begun.elapsed();
+            tracing::debug!(controller = R::NAME, %key, ?took, ?requeue, "a pass has ended");
+            requeue
+        }
         // Made only now, and on the heap: a pass must not be larger for what it hardly ever does.
         Err(defect) => Box::pin(defective(reconciler, key, &defect)).await,
     }

@@ -7,6 +7,7 @@
 //! device waits in the queue, so nothing has to be written for work to begin.
 
 mod attempts;
+pub(crate) mod audit;
 mod device_backoffs;
 mod execute;
 mod machines;
@@ -118,7 +119,9 @@ impl Reconcile for Delivery {
             && !self.is_outdated(&pass)
             && let Some(action) = pass.next(self.context.clock.now())
         {
+            let effects = pass.effects(&action);
             let answer = execute::execute(self, &pass, &action).await;
+            audit::log(&key.namespace, &key.name, &effects, &answer);
             pass.record(&action, answer, self.context.clock.now(), fraction());
         }
         pass.finish(self.context.clock.now(), fraction());

@@ -15,7 +15,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 use entente_crds::bounded;
 
@@ -180,6 +180,7 @@ impl Events {
         related: Option<ObjectReference>,
     ) {
         let note = note.into();
+        log(regarding, reason, &note);
         let notice = Notice {
             regarding: regarding.clone(),
             related,
@@ -198,6 +199,19 @@ impl Events {
             );
         }
     }
+}
+
+/// Writes an event into the log, too: there it outlives the hour for which Kubernetes keeps events,
+/// and so the log has a line for each turn in the life of a contract.
+fn log(regarding: &ObjectReference, reason: EventReason, note: &str) {
+    info!(
+        kind = regarding.kind,
+        namespace = regarding.namespace,
+        name = regarding.name,
+        reason = reason.as_str(),
+        note,
+        "event"
+    );
 }
 
 impl Events {

@@ -5,6 +5,7 @@ mod clock;
 mod crash;
 mod full_caches;
 mod instants;
+mod log;
 mod notices;
 mod orphans;
 mod provider;

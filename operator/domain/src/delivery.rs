@@ -8,6 +8,7 @@
 //! the step before is Effective (B6); only differences are sent (B7).
 
 mod claim;
+mod effect;
 mod leaving;
 mod model;
 mod observations;
@@ -28,6 +29,7 @@ pub use claim::{
     Claimant, claim_digest, claimant, is_proved_by_another, known_identities, known_identity,
     may_claim,
 };
+pub use effect::{Effect, outcome};
 pub use model::{
     action::{Action, CarriedItem, Plan, ServedItem},
     backoffs::Backoffs,

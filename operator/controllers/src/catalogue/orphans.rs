@@ -29,7 +29,7 @@ use super::{Catalogue, usage};
 use crate::{
     cache::Key,
     controller::Failed,
-    delivery::fraction,
+    delivery::{audit, fraction},
     events::EventReason,
     status::{WriteError, report_until_written},
 };
@@ -190,6 +190,17 @@ impl Catalogue {
             RemovalRequest::Deprovision => {
                 let context = context_of(orphan);
                 let result = driver.deprovision(target, instance, &context).await;
+                let failure = result.as_ref().err();
+                let outcome =
+                    failure.map_or_else(|| "Accepted".to_owned(), |it| format!("{:?}", it.kind));
+                tracing::info!(
+                    target: audit::TARGET,
+                    operation = "deprovision",
+                    connection = target.profile.name,
+                    instance = instance.instance_id,
+                    outcome,
+                    "effect on an orphan"
+                );
                 RemovalAnswer::Server(result)
             }
             RemovalRequest::Fetch { retrievable } => {

@@ -98,6 +98,7 @@ pub(super) async fn changes(
         }
     }
     writes.extend(changes.create.iter().map(Arc::clone).map(Write::Create));
+    log(world, resolved, writes.len());
     let mut unwritten = stream::iter(writes)
         .map(|write| one(contracts, &api, &world.contract, write))
         .buffer_unordered(AT_ONCE);
@@ -114,6 +115,23 @@ pub(super) async fn changes(
         }
     }
     executed
+}
+
+/// Writes a line of the log about the subscriptions that are to be written, if there are any.
+fn log(world: &ContractWorld, resolved: &ResolvedContract, writes: usize) {
+    if writes == 0 {
+        return;
+    }
+    let (contract, changes) = (&world.contract, &resolved.changes);
+    tracing::info!(
+        kind = "Contract",
+        namespace = contract.namespace(),
+        name = contract.name_any(),
+        made = changes.create.len(),
+        changed = changes.update.len(),
+        removed = changes.delete.len(),
+        "subscriptions are written"
+    );
 }
 
 async fn one(

@@ -211,8 +211,19 @@ impl Execution<'_> {
         begun: Instant,
     ) {
         let failure = result.as_ref().err().map(|failure| failure.kind);
+        let took = begun.elapsed();
+        let snapshot = self.snapshot();
+        tracing::debug!(
+            namespace = snapshot.namespace,
+            device = snapshot.device_name,
+            connection,
+            operation = operation.as_str(),
+            ?failure,
+            ?took,
+            "a request to a device has ended"
+        );
         let metrics = &self.delivery.context.metrics;
-        metrics.remote_request(connection, operation, failure, begun.elapsed());
+        metrics.remote_request(connection, operation, failure, took);
     }
 }
 
