@@ -12,9 +12,6 @@ use serde_json::Value;
 
 use crate::chart::repository;
 
-/// Metrics of the alerts and the dashboard that an operator without an election of a leader has not.
-const OF_ELECTION: &str = "entente_leader";
-
 fn path(of: &str) -> PathBuf {
     repository().join(of)
 }

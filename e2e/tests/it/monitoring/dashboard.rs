@@ -23,12 +23,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Scrapes after everything was delivered that the picture shows.
 const AFTERWARDS: f64 = 8.0;
 
-/// Panels that may be empty, each with the reason.
-const MAY_BE_EMPTY: &[(&str, &str)] = &[(
-    "Replicas that lead",
-    "an operator without an election of a leader has no such gauge",
-)];
-
 /// Returns the numbers of a series that can be drawn.
 fn numbers(series: &Value) -> Vec<f64> {
     let values = series["values"].as_array().cloned();
@@ -49,11 +43,6 @@ async fn empty(prometheus: &PrometheusServer, queries: &[Query]) -> BTreeSet<Str
         }
     }
     empty
-}
-
-fn may_be_empty(query: &str) -> bool {
-    let mut known = MAY_BE_EMPTY.iter();
-    known.any(|(panel, _)| query.starts_with(&format!("{panel} | ")))
 }
 
 // shows D3
@@ -92,7 +81,6 @@ async fn every_query_of_the_dashboard_finds_data_and_a_missed_start_raises_its_a
     let mut missing = BTreeSet::new();
     let found = wait_for("every query finds data", PATIENCE, async || {
         missing = empty(&prometheus, &queries).await;
-        missing.retain(|query| !may_be_empty(query));
         missing.is_empty().then_some(())
     });
     if found.await.is_err() {

@@ -7,7 +7,7 @@ use entente_e2e::environment::TestEnvironment;
 use entente_e2e::peers::promtool;
 use entente_e2e::wait::wait_for;
 
-use super::{OF_ELECTION, names_in, path, queries, read};
+use super::{names_in, path, queries, read};
 use crate::delivery_fixture::DeliveryFixture;
 
 /// Time within which a Connection is probed and its requests are counted.
@@ -47,8 +47,7 @@ async fn every_metric_of_alerts_and_dashboard_is_served_and_every_served_one_is_
     let _objects = DeliveryFixture::new("names", 1).await;
     let dashboard: Vec<String> = queries().into_iter().map(|it| it.expression).collect();
     let used = read("contrib/prometheus/rules.yaml") + &dashboard.join("\n");
-    let mut used = names_in(&used);
-    used.remove(OF_ELECTION);
+    let used = names_in(&used);
     let (mut text, mut missing) = (String::new(), used.clone());
     let found = wait_for("every metric is served", PATIENCE, async || {
         text = plain_text(environment).await;
