@@ -34,7 +34,7 @@ use tokio::{
 };
 
 use crate::metrics::{Inventoried, Metrics};
-pub use feed::Part;
+pub use feed::Watched;
 pub(crate) use sharing::Sharing;
 use state::State;
 pub use undecoded::Unreadable;
@@ -153,9 +153,9 @@ pub struct Cache<K> {
     kind: String,
     metrics: Arc<Metrics>,
     state: RwLock<State<K>>,
-    /// The parts by which it is kept current.
-    parts: Vec<Part>,
-    /// The namespaces of the parts that were listed once.
+    /// The watches that bring its objects.
+    watched: Vec<Watched>,
+    /// The namespaces of those that have listed everything once.
     listed: watch::Sender<BTreeSet<String>>,
     /// The problem of the watch of each part that fails, by its namespace.
     broken: watch::Sender<BTreeMap<String, String>>,
@@ -169,24 +169,24 @@ impl<K: Cached> Cache<K> {
             kind: K::kind(&()).into_owned(),
             metrics,
             state: RwLock::new(State::default()),
-            parts: vec![Part::default()],
+            watched: vec![Watched::default()],
             listed: watch::Sender::default(),
             broken: watch::Sender::default(),
             shape: Box::new(|_| {}),
         }
     }
 
-    /// Holds the objects of these parts only, of which no two have one namespace. Call it before the
+    /// Holds what these watches bring, of which no two have one namespace. Call it before the
     /// cache runs.
     #[must_use]
-    pub fn of_parts(mut self, parts: Vec<Part>) -> Self {
-        self.parts = parts;
+    pub fn brought_by(mut self, watched: Vec<Watched>) -> Self {
+        self.watched = watched;
         self
     }
 
-    /// Returns its parts, each of which has to be [run](Self::run).
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+    /// Returns its watches, each of which has to be [run](Self::run).
+    pub fn watched(&self) -> &[Watched] {
+        &self.watched
     }
 
     /// Returns the problem of each watch, by its namespace, as long as it has failed twice and more in
@@ -343,12 +343,12 @@ impl<K: Cached> Cache<K> {
     pub async fn ready(&self) {
         // The sender lives in self, so waiting can not fail.
         let mut listed = self.listed.subscribe();
-        let _ = listed.wait_for(|it| it.len() == self.parts.len()).await;
+        let _ = listed.wait_for(|it| it.len() == self.watched.len()).await;
     }
 
     /// True if every object was listed once.
     pub fn is_ready(&self) -> bool {
-        self.listed.borrow().len() == self.parts.len()
+        self.listed.borrow().len() == self.watched.len()
     }
 
     /// Returns the kind, as in `kind:` of a manifest.

@@ -25,7 +25,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
 use crate::{
-    cache::{Cache, Cached, Part, Sharing, Unreadable},
+    cache::{Cache, Cached, Sharing, Unreadable, Watched},
     context::Context,
     internal_errors,
     liveness::keep_running,
@@ -101,15 +101,15 @@ impl Objects {
         let served = || of_served(context);
         Self {
             namespaces: Arc::new(Cache::new(metrics())),
-            connections: Arc::new(connections(context).of_parts(catalogue())),
-            models: Arc::new(models(context).of_parts(catalogue())),
-            services: Arc::new(services(context).of_parts(catalogue())),
-            devices: Arc::new(devices(context).of_parts(served())),
-            contracts: Arc::new(contracts(context).of_parts(served())),
-            amendments: Arc::new(amendments(context).of_parts(served())),
-            notices: Arc::new(notices(context).of_parts(served())),
-            subscriptions: Arc::new(subscriptions(context).of_parts(served())),
-            compensations: Arc::new(compensations(context).of_parts(served())),
+            connections: Arc::new(connections(context).brought_by(catalogue())),
+            models: Arc::new(models(context).brought_by(catalogue())),
+            services: Arc::new(services(context).brought_by(catalogue())),
+            devices: Arc::new(devices(context).brought_by(served())),
+            contracts: Arc::new(contracts(context).brought_by(served())),
+            amendments: Arc::new(amendments(context).brought_by(served())),
+            notices: Arc::new(notices(context).brought_by(served())),
+            subscriptions: Arc::new(subscriptions(context).brought_by(served())),
+            compensations: Arc::new(compensations(context).brought_by(served())),
         }
     }
 
@@ -146,13 +146,13 @@ impl Objects {
         macro_rules! start {
             ($($cache:ident),+) => {
                 $(
-                    for part in self.$cache.parts() {
+                    for watched in self.$cache.watched() {
                         let (cache, client) = (Arc::clone(&self.$cache), context.client.clone());
-                        let (part, end) = (part.clone(), shutdown.clone());
-                        let what = format!("the watch of {}", part.namespace);
+                        let (watched, end) = (watched.clone(), shutdown.clone());
+                        let what = format!("the watch of {}", watched.namespace);
                         keep(what.trim_end(), self.$cache.kind(), Box::new(move || {
                             let cache = Arc::clone(&cache);
-                            Box::pin(cache.run(client.clone(), part.clone(), end.clone()))
+                            Box::pin(cache.run(client.clone(), watched.clone(), end.clone()))
                         }));
                     }
                     let (cache, readiness, end) = (
@@ -267,25 +267,25 @@ pub(crate) fn entry_label(name: &str) -> Option<String> {
     entry.map(|(contract, service)| format!("{contract}.{service}"))
 }
 
-/// Returns the part of the kinds of the catalogue that is served.
-fn of_catalogue(context: &Context) -> Part {
-    Part {
+/// Returns the watch of each kind of the catalogue.
+fn of_catalogue(context: &Context) -> Watched {
+    Watched {
         labels: context.options.selector.clone(),
-        ..Part::default()
+        ..Watched::default()
     }
 }
 
-/// Returns the parts of the kinds in namespaces that are served.
-fn of_served(context: &Context) -> Vec<Part> {
+/// Returns the watches of each kind in namespaces: one for each that is served.
+fn of_served(context: &Context) -> Vec<Watched> {
     let served = context.options.served.iter();
-    let parts: Vec<Part> = served
-        .map(|namespace| Part {
+    let parts: Vec<Watched> = served
+        .map(|namespace| Watched {
             namespace: namespace.clone(),
-            ..Part::default()
+            ..Watched::default()
         })
         .collect();
     if parts.is_empty() {
-        vec![Part::default()]
+        vec![Watched::default()]
     } else {
         parts
     }

@@ -56,7 +56,7 @@ impl Failures {
 
 /// The objects that one watch of a kind brings.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Part {
+pub struct Watched {
     /// The namespace; empty: all, and of kinds of the cluster.
     pub namespace: String,
     /// A label selector; empty: whatever its labels.
@@ -64,21 +64,21 @@ pub struct Part {
 }
 
 impl<K: Cached> Cache<K> {
-    /// Keeps one of its parts current until the shutdown is requested. Call it once for each.
-    pub async fn run(self: Arc<Self>, client: Client, part: Part, shutdown: Shutdown) {
+    /// Follows one of its watches until the shutdown is requested. Call it once for each.
+    pub async fn run(self: Arc<Self>, client: Client, watched: Watched, shutdown: Shutdown) {
         let follow_for_ever = async {
             loop {
-                let api: Api<Undecoded<K>> = match &*part.namespace {
+                let api: Api<Undecoded<K>> = match &*watched.namespace {
                     "" => Api::all(client.clone()),
                     namespace => Api::namespaced(client.clone(), namespace),
                 };
                 let mut config = watcher::Config::default()
                     .timeout(WATCH_SECONDS)
                     .page_size(PAGE);
-                if !part.labels.is_empty() {
-                    config = config.labels(&part.labels);
+                if !watched.labels.is_empty() {
+                    config = config.labels(&watched.labels);
                 }
-                self.follow(watcher(api, config), &part.namespace).await;
+                self.follow(watcher(api, config), &watched.namespace).await;
                 warn!(
                     kind = self.kind,
                     "the API server went back in time; all is listed again"

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Cache, Change, Key, Part};
+use super::{Cache, Change, Key, Watched};
 use crate::{
     fake_api::{FakeApi, config_map, failure},
     metrics::Metrics,
@@ -88,7 +88,7 @@ fn running() -> (Arc<Cache<ConfigMap>>, Changes, FakeApi, ShutdownTrigger) {
     let cache = Arc::new(cache());
     let changes = cache.subscribe();
     let (trigger, shutdown) = Shutdown::channel();
-    tokio::spawn(Arc::clone(&cache).run(client, Part::default(), shutdown));
+    tokio::spawn(Arc::clone(&cache).run(client, Watched::default(), shutdown));
     (cache, changes, api, trigger)
 }
 
@@ -297,7 +297,7 @@ async fn a_server_that_was_restored_from_a_backup_is_listed_again() {
 async fn it_stops_when_asked_to() {
     let (client, _api): (Client, FakeApi) = FakeApi::new();
     let (trigger, shutdown) = Shutdown::channel();
-    let task = tokio::spawn(Arc::new(cache()).run(client, Part::default(), shutdown));
+    let task = tokio::spawn(Arc::new(cache()).run(client, Watched::default(), shutdown));
     trigger.trigger();
     tokio::time::timeout(Duration::from_secs(5), task)
         .await
@@ -315,11 +315,11 @@ fn object_in(namespace: &str, name: &str, version: u64, value: &str) -> Value {
 #[tokio::test(start_paused = true)]
 async fn two_namespaces_with_a_watch_each_do_not_disturb_each_other() {
     let (client, mut api) = FakeApi::new();
-    let parts = ["acme", "globex"].map(|namespace| Part {
+    let parts = ["acme", "globex"].map(|namespace| Watched {
         namespace: namespace.to_owned(),
         labels: "team=print".to_owned(),
     });
-    let cache = Arc::new(cache().of_parts(parts.to_vec()));
+    let cache = Arc::new(cache().brought_by(parts.to_vec()));
     let (_trigger, shutdown) = Shutdown::channel();
     let mut watches = Vec::new();
     for part in parts {

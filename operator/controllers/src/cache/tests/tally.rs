@@ -64,8 +64,8 @@ proptest! {
                     status: Value::Null,
                 }),
                 Event::Deleted => state.put_deleted(&key(name), &uid),
-                Event::RelistBegins => state.relist_begins(),
-                Event::RelistEnds => state.relist_ends(),
+                Event::RelistBegins => state.relist_begins(""),
+                Event::RelistEnds => state.relist_ends(""),
             }
         }
         let mut counted = Tally::default();

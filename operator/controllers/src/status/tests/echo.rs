@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::{
-    cache::Part,
+    cache::Watched,
     fake_api::FakeWatch,
     shutdown::{Shutdown, ShutdownTrigger},
 };
@@ -15,7 +15,7 @@ async fn followed() -> (Arc<Cache<Connection>>, FakeWatch, ShutdownTrigger) {
     let (client, mut server): (Client, FakeApi) = FakeApi::new();
     let cache = Arc::new(Cache::new(Arc::new(Metrics::new("0"))));
     let (trigger, shutdown) = Shutdown::channel();
-    tokio::spawn(Arc::clone(&cache).run(client, Part::default(), shutdown));
+    tokio::spawn(Arc::clone(&cache).run(client, Watched::default(), shutdown));
     let listed = json_of(&connection("u1", 5, 1));
     server.next().await.list(5, "", &[listed]);
     let watch = server.next().await.watch();
