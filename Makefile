@@ -86,7 +86,7 @@ manifests: tools ## Write deploy/ from the chart: install.yaml and what the over
 	@$(PHASE) 'manifests' scripts/manifests
 
 .PHONY: tools
-tools: ## Build control plane, kubectl, helm and kstatus into target/tools
+tools: ## Build control plane, kubectl, helm and the judges of GitOps into target/tools
 	@$(PHASE) 'tools' e2e/install-tools
 
 .PHONY: peers
@@ -105,6 +105,7 @@ check: tools ## Format, lints, walls, comments, generated files, licences, chart
 	@$(PHASE) 'documents' scripts/documents
 	@$(PHASE) 'go vet, control plane' $(GO_VET) e2e/controlplane ./...
 	@$(PHASE) 'go vet, tools' $(GO_VET) e2e/tools ./...
+	@$(PHASE) 'go vet, judges' $(GO_VET) e2e/judges ./...
 	@$(PHASE) 'chart' $(HELM) lint --strict charts/entente
 	@$(PHASE) 'manifests' scripts/manifests --check
 
