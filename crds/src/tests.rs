@@ -368,9 +368,11 @@ fn kubectl_explain_tells_the_default_of_a_field_and_nothing_that_only_the_code_k
 }
 
 #[test]
-fn no_instant_in_a_manifest_is_plain_since_readers_of_yaml_1_1_make_a_date_of_it() {
-    let text = crate::yaml::write(&serde_json::json!({"at": "1970-01-01T00:00:00Z"})).unwrap();
-    assert_eq!(text, "at: \"1970-01-01T00:00:00Z\"\n");
+fn no_instant_and_no_date_in_a_manifest_is_plain_since_readers_of_yaml_1_1_make_a_date_of_it() {
+    for time in ["1970-01-01T00:00:00Z", "1970-01-01"] {
+        let text = crate::yaml::write(&serde_json::json!({"at": time})).unwrap();
+        assert_eq!(text, format!("at: \"{time}\"\n"));
+    }
 }
 
 #[test]

@@ -40,18 +40,19 @@ pub fn read_all<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
 pub fn write<T: Serialize>(value: &T) -> Result<String, YamlError> {
     let value = serde_json::to_value(value).map_err(|error| YamlError(error.to_string()))?;
     let text = serde_yaml::to_string(&value).map_err(|error| YamlError(error.to_string()))?;
-    let lines = text.lines().map(|line| quoted_instant(line) + "\n");
+    let lines = text.lines().map(|line| quoted_time(line) + "\n");
     Ok(lines.collect::<Vec<_>>().concat())
 }
 
-/// Returns a line with its value in quotation marks if the value is an instant: readers of YAML 1.1
-/// make a date of a plain one, and the API server refuses that.
-fn quoted_instant(line: &str) -> String {
+/// Returns a line with its value in quotation marks if the value is an instant or a date: readers of
+/// YAML 1.1, such as kustomize and with it Flux, make an instant of a plain one, and the API server
+/// refuses that.
+fn quoted_time(line: &str) -> String {
     let Some((key, value)) = line.rsplit_once(": ") else {
         return line.to_owned();
     };
     let is_instant = value.ends_with('Z') && value.parse::<jiff::Timestamp>().is_ok();
-    if is_instant {
+    if is_instant || value.parse::<jiff::civil::Date>().is_ok() {
         format!("{key}: \"{value}\"")
     } else {
         line.to_owned()
