@@ -1,5 +1,5 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
-//! separate code bases, one Open Service Broker, and Prometheus.
+//! separate code bases, one Open Service Broker, Prometheus, and one controller of Flux.
 //!
 //! Decides how each program is started on loopback, in directories of its own, and when it is
 //! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
@@ -12,6 +12,7 @@
 mod broker;
 mod cups;
 mod ippeveprinter;
+mod kustomize_controller;
 mod launch;
 mod lprint;
 mod prometheus;
@@ -21,11 +22,13 @@ pub mod ipp_client;
 pub use broker::{BrokerInstance, LedgerEntry, OpenBroker, OpenBrokerOptions};
 pub use cups::CupsServer;
 pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};
+pub use kustomize_controller::KustomizeController;
 pub use launch::Footprint;
 pub use lprint::LprintServer;
 pub use prometheus::{PrometheusServer, promtool};
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -37,6 +40,12 @@ pub enum PeerError {
     Missing {
         /// Name of the executable.
         program: String,
+    },
+    /// The program has not been built.
+    #[error("{} is missing: build it with `make tools`", path.display())]
+    NotBuilt {
+        /// Path where it was expected.
+        path: PathBuf,
     },
     /// A directory or file of the peer could not be prepared.
     #[error("cannot prepare {what} for {peer}")]

@@ -16,6 +16,7 @@ mod delivery_fixture;
 mod demo;
 mod driver_conformance;
 mod example_services;
+mod gitops;
 mod helm;
 mod kstatus;
 mod lifecycle;

@@ -1,0 +1,284 @@
+//! Nothing differs for ever: Argo CD and Flux find no difference between a manifest and its object,
+//! for every example and for an object of each kind that leaves out whatever has a default.
+//!
+//! Argo CD compares in three ways, and where a list is compared as a whole, a default inside it is a
+//! difference that no sync removes. A new default without an object here fails the test.
+
+use std::collections::BTreeSet;
+
+use entente_crds::admission_cases::CaseKind;
+use entente_crds::spec_rules;
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::{SOON, TestNamespace};
+use entente_e2e::operator::{OperatorOptions, workspace};
+use entente_e2e::wait::wait_for;
+use serde_json::{Map, Value as Json, json};
+
+use super::archive::Files;
+use super::engine::{Application, differing};
+use super::flux::Flux;
+use super::manifest;
+
+/// The namespace of all examples.
+const NAMESPACE: &str = entente_crds::example::NAMESPACE;
+
+/// The kinds that people write, and that a repository has.
+const KINDS: [CaseKind; 7] = [
+    CaseKind::Connection,
+    CaseKind::DeviceModel,
+    CaseKind::SmartService,
+    CaseKind::Device,
+    CaseKind::Contract,
+    CaseKind::ContractAmendment,
+    CaseKind::ContractNotice,
+];
+
+/// Places of the examples that are not on loopback, and those that they are replaced by.
+const PLACES: [(&str, &str); 3] = [
+    ("10.20.", "127.20."),
+    ("broker.northwind.example", "127.0.0.1:9"),
+    ("203.0.113.0/24", "127.0.0.0/8"),
+];
+
+/// Returns the files of every folder of examples, with all places on loopback.
+fn examples() -> Vec<(&'static str, Files)> {
+    let folders = ["", "amendments", "notices", "services"];
+    let read = |folder: &'static str| {
+        let directory = workspace().join("examples").join(folder);
+        let entries = std::fs::read_dir(&directory).unwrap();
+        let mut files = Files::new();
+        for path in entries.map(|it| it.unwrap().path()) {
+            if path.extension().is_none_or(|it| it != "yaml") {
+                continue;
+            }
+            let mut text = std::fs::read_to_string(&path).unwrap();
+            for (place, loopback) in PLACES {
+                text = text.replace(place, loopback);
+            }
+            let name = path.file_name().expect("it has a name");
+            files.insert(name.to_string_lossy().into_owned(), text);
+        }
+        assert!(!files.is_empty(), "no example in {}", directory.display());
+        (if folder.is_empty() { "first" } else { folder }, files)
+    };
+    folders.into_iter().map(read).collect()
+}
+
+/// Returns two objects of each kind, with every list filled, that leave out whatever has a default.
+fn without_defaults() -> Vec<Json> {
+    let mut objects = Vec::new();
+    for kind in KINDS {
+        let schema = spec_rules::schema_of(kind);
+        let mut put = BTreeSet::new();
+        for kept in [Kept::First, Kept::Last] {
+            let mut object = kind.complete();
+            let name = format!("whole-{}-{kept:?}", kind.plural()).to_lowercase();
+            object["metadata"]["name"] = json!(name);
+            strip(&schema["properties"]["spec"], kept, &mut object["spec"]);
+            object.as_object_mut().expect("an object").remove("status");
+            added(&object, &spec_rules::stored(kind, &object), "", &mut put);
+            objects.push(object);
+        }
+        let mut known = BTreeSet::new();
+        defaults(&schema["properties"]["spec"], "/spec", &mut known);
+        let never: Vec<_> = known.difference(&put).collect();
+        assert!(never.is_empty(), "{kind:?} never leaves out {never:?}");
+    }
+    objects
+}
+
+/// The member that stays in an object of which all have a default.
+///
+/// An object that is left empty is nobody's: when its manifest changes from an apply of the client
+/// to one of the server, the library of server-side apply removes it with its defaults.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    First,
+    Last,
+}
+
+/// Removes each member that has a default.
+fn strip(schema: &Json, kept: Kept, value: &mut Json) {
+    match value {
+        Json::Object(members) => {
+            let name = match kept {
+                Kept::First => members.keys().next(),
+                Kept::Last => members.keys().next_back(),
+            };
+            let kept_name = name.cloned();
+            let is_left_out =
+                |name: &String| schema["properties"][name.as_str()].get("default").is_some();
+            if members.keys().all(is_left_out) {
+                members.retain(|name, _| kept_name.as_ref() == Some(name));
+            } else {
+                members.retain(|name, _| !is_left_out(name));
+            }
+            for (name, member) in members.iter_mut() {
+                strip(&schema["properties"][name.as_str()], kept, member);
+            }
+        }
+        Json::Array(items) => {
+            for item in items {
+                strip(&schema["items"], kept, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Collects the paths of the members that the API server has put into an object; `[]` is any item.
+fn added(given: &Json, stored: &Json, path: &str, found: &mut BTreeSet<String>) {
+    match (given, stored) {
+        (Json::Object(given), Json::Object(stored)) => {
+            for (name, value) in stored {
+                let path = format!("{path}/{name}");
+                match given.get(name) {
+                    Some(given) => added(given, value, &path, found),
+                    None => _ = found.insert(path),
+                }
+            }
+        }
+        (Json::Array(given), Json::Array(stored)) => {
+            for (given, stored) in given.iter().zip(stored) {
+                added(given, stored, &format!("{path}[]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Collects the paths of the members that have a default and are not alone in their object: without
+/// such a one, people leave out the object.
+fn defaults(schema: &Json, path: &str, found: &mut BTreeSet<String>) {
+    let none = Map::new();
+    let members = schema["properties"].as_object().unwrap_or(&none);
+    for (name, member) in members {
+        let path = format!("{path}/{name}");
+        defaults(member, &path, found);
+        if member.get("default").is_some() && members.len() > 1 {
+            found.insert(path);
+        }
+    }
+    if let Some(items) = schema.get("items") {
+        defaults(items, &format!("{path}[]"), found);
+    }
+}
+
+fn repositories() -> Vec<(&'static str, Files)> {
+    let whole = Files::from([("whole.yaml".to_owned(), manifest(&without_defaults()))]);
+    let mut repositories = examples();
+    repositories.push(("whole", whole));
+    repositories
+}
+
+/// Returns an environment of the test's own: the examples have names of their own.
+async fn environment() -> TestEnvironment {
+    let options = OperatorOptions::default();
+    TestEnvironment::start(options).await.unwrap()
+}
+
+async fn namespace(environment: &TestEnvironment) -> TestNamespace<'_> {
+    let plane = &environment.plane;
+    let made = plane.kubectl(["create", "namespace", NAMESPACE]).await;
+    assert!(made.unwrap().status.success());
+    let view = environment.operator.view();
+    TestNamespace::with_name(plane, view, NAMESPACE.to_owned())
+        .await
+        .unwrap()
+}
+
+/// Returns every object of people.
+async fn all(namespace: &TestNamespace<'_>) -> Option<Vec<Json>> {
+    let kinds = KINDS.map(CaseKind::plural).join(",");
+    let get = ["get", &kinds, "--all-namespaces", "-o", "json"];
+    let found = namespace.plane().kubectl(get).await.ok()?;
+    let mut found: Json = serde_json::from_slice(&found.stdout).ok()?;
+    match found["items"].take() {
+        Json::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+/// Returns the generation of every object of people: it counts the changes of the spec.
+async fn generations(namespace: &TestNamespace<'_>) -> Vec<(Json, Json)> {
+    let objects = all(namespace).await.expect("kubectl answers");
+    let of = |it: &Json| {
+        let (kind, metadata) = (&it["kind"], &it["metadata"]);
+        let name = json!([kind, metadata["name"]]);
+        (name, metadata["generation"].clone())
+    };
+    objects.iter().map(of).collect()
+}
+
+/// Waits until the operator has judged every object of people.
+async fn all_are_judged(namespace: &TestNamespace<'_>) {
+    let mut left = Vec::new();
+    let judged = wait_for("the operator has judged every object", SOON, async || {
+        left = all(namespace).await?;
+        left.retain(|it| !is_judged(it));
+        left.is_empty().then_some(())
+    });
+    let judged = judged.await;
+    assert!(judged.is_ok(), "not judged: {left:#?}");
+}
+
+fn is_judged(object: &Json) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|it| it["reason"] != "Pending")
+}
+
+/// Syncs each repository in each of the manners, and asserts after each that nothing differs.
+async fn nothing_differs(manners: &[&[&str]]) {
+    let environment = environment().await;
+    let namespace = namespace(&environment).await;
+    for manner in manners {
+        for (name, files) in repositories() {
+            let application = Application::named(&namespace, name, &files);
+            let synced = application.sync(manner).await;
+            assert_eq!(synced.phase, "Succeeded", "{name} {manner:?}: {synced:#?}");
+            all_are_judged(&namespace).await;
+            let told = application.diff().await;
+            assert!(!told.is_empty());
+            assert_eq!(differing(&told), Vec::<String>::new(), "{name} {manner:?}");
+            let before = generations(&namespace).await;
+            let again = application.sync(manner).await;
+            assert_eq!(again.phase, "Succeeded", "{name} {manner:?}: {again:#?}");
+            assert_eq!(generations(&namespace).await, before, "{name} {manner:?}");
+        }
+    }
+}
+
+// shows K6
+#[tokio::test]
+async fn argo_cd_finds_no_difference_in_what_it_has_applied_by_itself_and_then_by_the_server() {
+    nothing_differs(&[&[], &["--server-side-apply"]]).await;
+}
+
+// shows K6
+#[tokio::test]
+async fn argo_cd_finds_no_difference_in_what_the_server_has_applied() {
+    nothing_differs(&[&["--server-side-apply"]]).await;
+}
+
+// shows K6
+#[tokio::test]
+async fn flux_finds_no_drift_in_any_example_nor_where_every_default_is_left_out() {
+    let environment = environment().await;
+    let namespace = namespace(&environment).await;
+    let flux = Flux::start(&namespace).await;
+    for (name, files) in repositories() {
+        let revision = flux.publish(&files).await;
+        flux.apply("examples", &json!({"prune": false})).await;
+        flux.until_ready("examples", &revision).await;
+        all_are_judged(&namespace).await;
+        let position = environment.plane.audit_position().await.unwrap();
+        let again = flux.reconcile("examples").await;
+        assert_eq!(again.ready(), "True", "{}", again.message());
+        assert_eq!(
+            flux.writes_since(position).await,
+            Vec::<String>::new(),
+            "{name}"
+        );
+    }
+}
