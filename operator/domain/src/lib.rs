@@ -31,5 +31,6 @@ pub mod secret;
 pub mod time;
 pub mod turns;
 pub mod unreadable;
+pub mod views;
 
 pub use entente_crds::bounded;

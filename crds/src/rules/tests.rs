@@ -1,0 +1,98 @@
+//! Faults of objects, word by word, and the patterns that are known.
+
+use serde_json::{Value, json};
+
+use super::{RULES, matches_pattern, of_kind};
+
+fn contract(change: impl FnOnce(&mut Value)) -> Value {
+    let mut object = serde_json::to_value(crate::example::banco_sul_2027()).expect("it is JSON");
+    change(&mut object);
+    object
+}
+
+fn faults(object: &Value) -> Vec<String> {
+    of_kind("Contract").expect("a kind of ours").faults(object)
+}
+
+#[test]
+fn the_example_has_no_fault_and_no_unknown_field() {
+    let example = contract(|_| {});
+    assert_eq!(faults(&example), [""; 0]);
+    let rules = of_kind("Contract").expect("a kind of ours");
+    assert_eq!(rules.unknown_fields(&example), [""; 0]);
+}
+
+#[test]
+fn a_fault_names_the_field_what_was_found_and_what_is_allowed() {
+    type Change = fn(&mut Value);
+    let rows: &[(Change, &str)] = &[
+        (
+            |it| it["spec"]["customer"]["id"] = json!(4711),
+            "spec.customer.id: must be of type string, not integer: write it in quotation marks, \
+             \"4711\"",
+        ),
+        (
+            |it| it["spec"]["deletionPolicy"] = json!("Forget"),
+            "spec.deletionPolicy: unsupported value \"Forget\": must be one of \"Withdraw\", \
+             \"Keep\"",
+        ),
+        (
+            |it| it["spec"]["term"]["startDate"] = json!("1 April"),
+            "spec.term.startDate: \"1 April\" is not a date such as \"2027-04-01\"",
+        ),
+        (
+            |it| it["spec"]["currency"] = json!("REAL"),
+            "spec.currency: too long, 4 characters: at most 3 are allowed",
+        ),
+        (
+            |it| it["spec"]["services"] = json!([]),
+            "spec.services: must not have 0 entries: at least 1 are needed",
+        ),
+        (
+            |it| it["spec"]["customer"] = json!({}),
+            "spec.customer.id: required",
+        ),
+        (
+            |it| it["spec"]["term"]["endDate"] = json!("2020-01-01"),
+            "spec.term: endDate must not be before startDate",
+        ),
+    ];
+    for (change, expected) in rows {
+        assert_eq!(faults(&contract(change)), [*expected]);
+    }
+    assert_eq!(faults(&json!({"kind": "Contract"})), ["spec: required"]);
+}
+
+#[test]
+fn a_field_that_the_kind_does_not_have_is_named() {
+    let object = contract(|it| {
+        it["spec"]["services"][0]["serviceLevl"] = json!({});
+        it["sepc"] = json!(1);
+    });
+    let rules = of_kind("Contract").expect("a kind of ours");
+    assert_eq!(
+        rules.unknown_fields(&object),
+        ["sepc", "spec.services[0].serviceLevl"]
+    );
+}
+
+/// A pattern that is not known would be passed over in silence.
+#[test]
+fn every_pattern_of_a_schema_is_known() {
+    fn walk(schema: &Value, seen: &mut usize) {
+        if let Some(pattern) = schema["pattern"].as_str() {
+            *seen += 1;
+            assert!(matches_pattern(pattern, "a").is_some(), "{pattern}");
+        }
+        match schema {
+            Value::Object(inner) => inner.values().for_each(|it| walk(it, seen)),
+            Value::Array(inner) => inner.iter().for_each(|it| walk(it, seen)),
+            _ => {}
+        }
+    }
+    let mut seen = 0;
+    for rules in RULES.values() {
+        walk(&rules.schema, &mut seen);
+    }
+    assert!(seen > 0);
+}

@@ -1,0 +1,394 @@
+//! The cluster as the caller may see it: a client of the kubeconfig, and reads that say what is missing.
+//!
+//! An object that this version cannot read is no reason to show nothing: it is named, and the others go
+//! on. A refusal names the verb, the kind and the place, so that a missing right is never taken for a
+//! missing object. Nothing is retried: a person waits.
+
+use std::time::Duration;
+
+use kube::api::ListParams;
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::core::Request;
+use kube::{Client, Config, Resource};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::args::Target;
+
+/// Time limit of connecting.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Time limit of each read from the server.
+const READ: Duration = Duration::from_secs(30);
+/// Number of objects of one page.
+const PAGE: u32 = 500;
+
+/// Reason why the cluster gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClusterError {
+    /// There is no kubeconfig, or it cannot be used.
+    #[error("{from} cannot be used: {}", told(source))]
+    Kubeconfig {
+        from: String,
+        source: Box<KubeconfigError>,
+    },
+    /// The client could not be made.
+    #[error("no client for {server}: {}", told(source))]
+    Client {
+        server: String,
+        source: Box<kube::Error>,
+    },
+    /// Nobody answered.
+    #[error("the API server {server} does not answer: {}", told(source))]
+    Silent {
+        server: String,
+        source: Box<kube::Error>,
+    },
+    /// The caller may not do that.
+    #[error("you may not {verb} {what}: {message}")]
+    Forbidden {
+        verb: &'static str,
+        what: String,
+        message: String,
+    },
+    /// The kind is not served.
+    #[error("the kind {kind} of entente.dev/v1alpha1 is not installed on {server}")]
+    NotInstalled { kind: String, server: String },
+    /// There is no such object.
+    #[error("{what} does not exist{}", instead(others))]
+    NotFound { what: String, others: Vec<String> },
+    /// The API server refused the request.
+    #[error("cannot {verb} {what}: {message}")]
+    Refused {
+        verb: &'static str,
+        what: String,
+        message: String,
+    },
+    /// The object has fields that this version cannot read.
+    #[error("{what} cannot be read by this version of the plugin: {message}")]
+    Unreadable { what: String, message: String },
+}
+
+impl ClusterError {
+    /// True if it is about one kind only, so that others may still be read.
+    pub(crate) fn is_partial(&self) -> bool {
+        matches!(
+            self,
+            Self::Forbidden { .. } | Self::NotInstalled { .. } | Self::Refused { .. }
+        )
+    }
+}
+
+/// Returns an error with its causes, each once.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+fn instead(others: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match others.len() {
+        0 => String::new(),
+        count => {
+            let first: Vec<&str> = others.iter().take(SHOWN).map(String::as_str).collect();
+            let more = match count.saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("; there are {}{more}", first.join(", "))
+        }
+    }
+}
+
+/// Place of objects.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// One namespace.
+    Namespace(String),
+    /// All namespaces, or the cluster itself for a kind that has none.
+    Everywhere,
+}
+
+impl Place {
+    fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Namespace(name) => Some(name),
+            Self::Everywhere => None,
+        }
+    }
+
+    /// Returns the place in words, behind the name of a kind.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Namespace(name) => format!(" of namespace {name}"),
+            Self::Everywhere => " of all namespaces".to_owned(),
+        }
+    }
+}
+
+/// Objects of one kind.
+#[derive(Debug)]
+pub(crate) struct Listed<K> {
+    /// Those that were read.
+    pub(crate) items: Vec<K>,
+    /// A sentence for each that was not.
+    pub(crate) unread: Vec<String>,
+}
+
+impl<K> Default for Listed<K> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: PageMetadata,
+    items: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// A client with the namespace that the caller is in.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    client: Client,
+    server: String,
+    namespace: String,
+    everywhere: bool,
+}
+
+impl Cluster {
+    /// Makes the client of the arguments. Sends nothing.
+    ///
+    /// The kubeconfig is that of `--kubeconfig`, else of `KUBECONFIG`, else `~/.kube/config`; in a pod
+    /// without one it is the service account.
+    pub(crate) async fn connect(target: &Target) -> Result<Self, ClusterError> {
+        // The only provider in this binary; another caller cannot have chosen before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = configuration(target).await?;
+        config.connect_timeout = Some(CONNECT);
+        config.read_timeout = Some(READ);
+        config.default_retry = false;
+        let server = config.cluster_url.to_string();
+        let server = server.trim_end_matches('/').to_owned();
+        let namespace = target
+            .namespace
+            .clone()
+            .unwrap_or_else(|| config.default_namespace.clone());
+        let client = ClientBuilder::try_from(config)
+            .map_err(|source| ClusterError::Client {
+                server: server.clone(),
+                source: Box::new(source),
+            })?
+            .build();
+        Ok(Self {
+            client,
+            server,
+            namespace,
+            everywhere: target.all_namespaces,
+        })
+    }
+
+    /// Returns the namespace that the caller named, or is in.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns the namespace, or all of them if the caller asked for that.
+    pub(crate) fn place(&self) -> Place {
+        if self.everywhere {
+            Place::Everywhere
+        } else {
+            Place::Namespace(self.namespace.clone())
+        }
+    }
+
+    /// Lists a kind, page by page.
+    pub(crate) async fn list<K>(
+        &self,
+        place: &Place,
+        parameters: ListParams,
+    ) -> Result<Listed<K>, ClusterError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let values = self.list_values::<K>(place, parameters).await?;
+        let mut listed = Listed::default();
+        for value in values {
+            let name = name_of::<K>(&value);
+            match serde_json::from_value(value) {
+                Ok(object) => listed.items.push(object),
+                Err(error) => listed.unread.push(format!(
+                    "{name} cannot be read by this version of the plugin: {error}"
+                )),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Lists a kind as plain values, page by page.
+    pub(crate) async fn list_values<K>(
+        &self,
+        place: &Place,
+        parameters: ListParams,
+    ) -> Result<Vec<Value>, ClusterError>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let mut parameters = parameters.limit(PAGE);
+        let mut values = Vec::new();
+        let url = K::url_path(&(), place.namespace());
+        loop {
+            let request = Request::new(&*url)
+                .list(&parameters)
+                .map_err(kube::Error::BuildRequest);
+            let answer = match request {
+                Ok(request) => self.client.request::<Page>(request).await,
+                Err(error) => Err(error),
+            };
+            let what = || format!("{}{}", K::plural(&()), place.told());
+            let page = answer.map_err(|error| self.refusal::<K>("list", what(), error))?;
+            values.extend(page.items);
+            match page.metadata.next.filter(|token| !token.is_empty()) {
+                Some(token) => parameters.continue_token = Some(token),
+                None => return Ok(values),
+            }
+        }
+    }
+
+    /// Reads one object of the caller's namespace.
+    ///
+    /// # Errors
+    /// Of one that does not exist it also names those that there are, if the caller may list them.
+    pub(crate) async fn get<K>(&self, name: &str) -> Result<K, ClusterError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let place = Place::Namespace(self.namespace.clone());
+        let what = format!("{} {}/{name}", K::kind(&()), self.namespace);
+        let request = Request::new(K::url_path(&(), place.namespace()))
+            .get(name, &kube::api::GetParams::default())
+            .map_err(kube::Error::BuildRequest);
+        let answer = match request {
+            Ok(request) => self.client.request::<Value>(request).await,
+            Err(error) => Err(error),
+        };
+        let value = match answer {
+            Ok(value) => value,
+            Err(kube::Error::Api(status)) if status.is_not_found() && !is_unserved(&status) => {
+                let others = self.list_values::<K>(&place, ListParams::default()).await;
+                let names = others.unwrap_or_default();
+                let names = names
+                    .iter()
+                    .filter_map(|it| it["metadata"]["name"].as_str());
+                return Err(ClusterError::NotFound {
+                    what,
+                    others: names.map(str::to_owned).collect(),
+                });
+            }
+            Err(error) => return Err(self.refusal::<K>("get", what, error)),
+        };
+        serde_json::from_value(value).map_err(|error| ClusterError::Unreadable {
+            what,
+            message: error.to_string(),
+        })
+    }
+
+    /// Returns the meaning of an error.
+    pub(crate) fn refusal<K>(
+        &self,
+        verb: &'static str,
+        what: String,
+        error: kube::Error,
+    ) -> ClusterError
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        match error {
+            kube::Error::Api(status) if status.code == 403 => ClusterError::Forbidden {
+                verb,
+                what,
+                message: status.message.clone(),
+            },
+            kube::Error::Api(status) if is_unserved(&status) => ClusterError::NotInstalled {
+                kind: K::kind(&()).into_owned(),
+                server: self.server.clone(),
+            },
+            kube::Error::Api(status) => ClusterError::Refused {
+                verb,
+                what,
+                message: format!("{} ({})", status.message, status.code),
+            },
+            source => ClusterError::Silent {
+                server: self.server.clone(),
+                source: Box::new(source),
+            },
+        }
+    }
+}
+
+/// True if the server does not know the kind. It says so in plain text, in place of a Status that names
+/// the object.
+fn is_unserved(status: &kube::core::Status) -> bool {
+    let names_an_object = status
+        .details
+        .as_ref()
+        .is_some_and(|details| !details.name.is_empty());
+    status.code == 404 && !names_an_object
+}
+
+fn name_of<K: Resource<DynamicType = ()>>(value: &Value) -> String {
+    let metadata = &value["metadata"];
+    let name = metadata["name"].as_str().unwrap_or_default();
+    match metadata["namespace"].as_str() {
+        Some(namespace) => format!("{} {namespace}/{name}", K::kind(&())),
+        None => format!("{} {name}", K::kind(&())),
+    }
+}
+
+async fn configuration(target: &Target) -> Result<Config, ClusterError> {
+    let options = KubeConfigOptions {
+        context: target.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    let from = match &target.kubeconfig {
+        Some(path) => format!("the kubeconfig {}", path.display()),
+        None => match std::env::var("KUBECONFIG").ok().filter(|it| !it.is_empty()) {
+            Some(path) => format!("the kubeconfig {path} of KUBECONFIG"),
+            None => "the kubeconfig ~/.kube/config".to_owned(),
+        },
+    };
+    let read = match &target.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let config = match read {
+        Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
+        Err(error) => match Config::incluster() {
+            Ok(config) if target.kubeconfig.is_none() && target.context.is_none() => Ok(config),
+            _ => Err(error),
+        },
+    };
+    config.map_err(|source| ClusterError::Kubeconfig {
+        from,
+        source: Box::new(source),
+    })
+}

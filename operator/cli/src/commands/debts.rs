@@ -1,0 +1,43 @@
+//! `owed`: what customers are owed.
+
+use entente_domain::views::{self, OwedFilter};
+use jiff::Timestamp;
+
+use super::CommandError;
+use crate::args::{Output, OwedArgs, OwedState};
+use crate::cluster::{Cluster, Place};
+use crate::objects::compensations;
+use crate::outcome::{Code, Outcome};
+use crate::render;
+use crate::screen::Screen;
+
+pub(super) async fn run(
+    cluster: &Cluster,
+    args: &OwedArgs,
+    screen: &Screen,
+    now: Timestamp,
+) -> Result<Outcome, CommandError> {
+    let place = cluster.place();
+    let found = compensations(cluster, &place).await?;
+    let filter = OwedFilter {
+        customer: args.customer.clone(),
+        contract: args.contract.clone(),
+        state: args.state.map(|state| match state {
+            OwedState::Growing => views::OwedState::Growing,
+            OwedState::Final => views::OwedState::Final,
+            OwedState::Voided => views::OwedState::Voided,
+        }),
+    };
+    let view = views::owed(&found.items, &filter, now);
+    if let Some(text) = render::for_programs(&view, args.output) {
+        return Ok(Outcome::new(text, Code::Settled).with_notes(found.unread));
+    }
+    if view.compensations.is_empty() {
+        let note = format!("nothing is owed{}", place.told().replace(" of", " in"));
+        let outcome = Outcome::new(String::new(), Code::Settled).with_notes([note]);
+        return Ok(outcome.with_notes(found.unread));
+    }
+    let everywhere = place == Place::Everywhere;
+    let text = render::debts(&view, everywhere, args.output == Output::Wide, screen);
+    Ok(Outcome::new(text, Code::Settled).with_notes(found.unread))
+}

@@ -1,0 +1,45 @@
+//! Renderers: views become text, for a screen of any width.
+//!
+//! They decide layout, and nothing about an object. Pure: the same view and the same screen give the same
+//! text, byte for byte, which the files beside `render/tests.rs` show.
+
+#![allow(
+    clippy::format_push_string,
+    reason = "an answer is short, and the error of write! cannot occur"
+)]
+
+mod contracts;
+mod debts;
+mod lateness;
+mod starts;
+mod table;
+mod text;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use contracts::contracts;
+pub(crate) use debts::debts;
+pub(crate) use lateness::lateness;
+pub(crate) use starts::starts;
+pub(crate) use tree::tree;
+
+use serde::Serialize;
+
+use crate::args::Output;
+
+/// Returns a view as JSON or YAML; `None` for a format that people read.
+pub(crate) fn for_programs<T: Serialize>(view: &T, output: Output) -> Option<String> {
+    match output {
+        Output::Table | Output::Wide => None,
+        Output::Json => {
+            let text = serde_json::to_string_pretty(view);
+            Some(text.expect("a view has texts as keys, and is JSON") + "\n")
+        }
+        Output::Yaml => {
+            let text = entente_crds::yaml::write(view);
+            Some(text.expect("a view has texts as keys, and is YAML"))
+        }
+    }
+}

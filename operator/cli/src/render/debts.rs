@@ -1,0 +1,105 @@
+//! Debts: one line for each Compensation, then the sums.
+
+use entente_domain::views::{OwedState, OwedView};
+
+use super::table::{Table, or_dash, plainly};
+use super::text::counted;
+use crate::screen::{Screen, Tone};
+
+/// Returns the debts and their sums; with their namespaces if several are asked.
+pub(crate) fn debts(view: &OwedView, with_namespace: bool, wide: bool, screen: &Screen) -> String {
+    let debts = each(view, with_namespace, wide, screen);
+    let mut text = format!("{debts}\n{}", sums(view, with_namespace, screen));
+    if let [total] = view.totals.as_slice()
+        && view.sums.len() > 1
+    {
+        text += &format!("\nTogether: {} {}\n", total.currency, total.value);
+    } else if view.totals.len() > 1 && view.sums.len() > view.totals.len() {
+        let totals = view.totals.iter();
+        let totals = totals.map(|total| format!("{} {}", total.currency, total.value));
+        let totals: Vec<String> = totals.collect();
+        text += &format!("\nTogether: {}\n", totals.join(", "));
+    }
+    if !view.unreadable.is_empty() {
+        text += &format!(
+            "\nIn no sum, since the amount is no decimal: {}\n",
+            view.unreadable.join(", ")
+        );
+    }
+    text
+}
+
+fn each(view: &OwedView, with_namespace: bool, wide: bool, screen: &Screen) -> String {
+    let mut headings = vec![
+        "CUSTOMER", "CONTRACT", "SERVICE", "DEVICE", "LATE", "STATE", "AMOUNT",
+    ];
+    if with_namespace {
+        headings.insert(0, "NAMESPACE");
+    }
+    if wide {
+        headings.extend(["PROMISED", "REMEDY", "CAUSE", "COMPENSATION"]);
+    }
+    let optional = ["LATE", "SERVICE", "CUSTOMER"];
+    let mut table =
+        Table::new(headings)
+            .right(&["AMOUNT"])
+            .optional(if wide { &[] } else { &optional });
+    for row in &view.compensations {
+        let tone = match row.state {
+            OwedState::Growing => Tone::Busy,
+            OwedState::Final => Tone::Plain,
+            OwedState::Voided => Tone::Dim,
+        };
+        let amount = row.amount.as_ref();
+        let amount = amount.map(|it| format!("{} {}", it.currency, it.value));
+        let mut cells = vec![
+            plainly(&*row.customer),
+            plainly(&*row.contract),
+            plainly(&*row.service),
+            plainly(&*row.device),
+            or_dash(row.late.as_deref()),
+            (row.state.as_str().to_owned(), tone),
+            or_dash(amount.as_deref()),
+        ];
+        if with_namespace {
+            cells.insert(0, plainly(&*row.namespace));
+        }
+        if wide {
+            cells.push(plainly(&*row.promised.local));
+            cells.push(plainly(&*row.remedy));
+            cells.push(or_dash(Some(&row.causes.join(", "))));
+            cells.push(plainly(&*row.name));
+        }
+        table.row(cells);
+    }
+    table.render(screen)
+}
+
+fn sums(view: &OwedView, with_namespace: bool, screen: &Screen) -> String {
+    if view.sums.is_empty() {
+        let number = view.compensations.len();
+        return format!("No amount yet in {}.\n", counted(number, "compensation"));
+    }
+    let mut headings = vec![
+        "CUSTOMER", "CONTRACT", "CURRENCY", "FINAL", "GROWING", "TOTAL",
+    ];
+    if with_namespace {
+        headings.insert(0, "NAMESPACE");
+    }
+    let mut table = Table::new(headings).right(&["FINAL", "GROWING", "TOTAL"]);
+    for sum in &view.sums {
+        let mut cells = vec![
+            plainly(&*sum.customer),
+            plainly(&*sum.contract),
+            plainly(&*sum.currency),
+            plainly(&*sum.r#final),
+            plainly(&*sum.growing),
+            (sum.total.clone(), Tone::Bold),
+        ];
+        if with_namespace {
+            cells.insert(0, plainly(&*sum.namespace));
+        }
+        table.row(cells);
+    }
+    table.render(screen)
+}

@@ -1,0 +1,27 @@
+//! Views: what people ask of contracts, as values without any layout.
+//!
+//! Decides what belongs together, in which order, and how well an object is: objects and `now` in, a
+//! tree or rows out. It must never read an object by itself, and knows neither terminals nor pages.
+//! Called by `kubectl entente`, and made for a page of the operator too, which must show the same
+//! (docs/adr/0037-views-are-pure.md).
+
+mod contract_tree;
+mod contracts;
+mod health;
+mod lateness;
+mod moment;
+mod owed;
+mod starts;
+
+#[cfg(test)]
+mod tests;
+
+pub use contract_tree::{
+    ContractTree, DeviceGroup, DeviceNode, ItemNode, ServiceNode, TreeOptions, contract_tree,
+};
+pub use contracts::{ContractRow, contract_rows};
+pub use health::{Health, Said, health, next_step};
+pub use lateness::{LateDevice, LatePart, LatenessFilter, late_devices};
+pub use moment::{Moment, age};
+pub use owed::{OwedFilter, OwedRow, OwedState, OwedSum, OwedView, owed};
+pub use starts::{StartRow, starts};
