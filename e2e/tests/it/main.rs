@@ -22,5 +22,6 @@ mod kstatus;
 mod lifecycle;
 mod monitoring;
 mod peers;
+mod plugin;
 mod security;
 mod zoo;

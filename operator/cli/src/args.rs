@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use entente_crds::duration::parse_duration;
 use entente_crds::v1alpha1::Cause;
 use jiff::SignedDuration;
@@ -33,8 +34,8 @@ pub(crate) struct Target {
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
 
-    /// All namespaces
-    #[arg(short = 'A', long, global = true, conflicts_with = "namespace")]
+    /// All namespaces, whatever -n says
+    #[arg(short = 'A', long, global = true)]
     pub(crate) all_namespaces: bool,
 
     /// Context of the kubeconfig
@@ -57,6 +58,22 @@ pub(crate) enum Command {
     Owed(OwedArgs),
     /// List the devices on which promises were missed, and the causes
     Late(LateArgs),
+    /// Judge the objects of files without a cluster: schema, CEL rules, the operator's own rules
+    Validate(ValidateArgs),
+    /// Show what the operator would do if files were applied now; writes nothing
+    Plan(PlanArgs),
+    /// Check definitions, rights, the operator, Connections and the clock
+    Check(CheckArgs),
+    /// Ask the operator for a pass over an object now, and wait for it
+    Reconcile(ReconcileArgs),
+    /// Write an archive for those who help: objects without values, events, versions; no Secrets
+    SupportBundle(SupportBundleArgs),
+    /// Print the completions of a shell for the command kubectl-entente
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
 }
 
 /// Format of an answer.
@@ -118,7 +135,23 @@ pub(crate) struct OwedArgs {
 
     /// Format of the answer
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(crate) output: Output,
+    pub(crate) output: OwedOutput,
+}
+
+/// Format of the answer of `owed`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum OwedOutput {
+    /// A table with sums
+    #[default]
+    Table,
+    /// The same with everything that is known
+    Wide,
+    /// JSON, for programs
+    Json,
+    /// YAML
+    Yaml,
+    /// Final amounts as a journal for hledger or ledger
+    Journal,
 }
 
 /// State of an amount.
@@ -150,6 +183,97 @@ pub(crate) struct LateArgs {
     /// Format of the answer
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Output,
+}
+
+/// Arguments of `validate`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ValidateArgs {
+    /// Files, folders with YAML and JSON files, or - for standard input
+    #[arg(short, long, required = true, value_name = "FILE", num_args = 1)]
+    pub(crate) filename: Vec<PathBuf>,
+
+    /// Format of the answer
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `plan`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct PlanArgs {
+    /// Files, folders with YAML and JSON files, or - for standard input
+    #[arg(short, long, required = true, value_name = "FILE", num_args = 1)]
+    pub(crate) filename: Vec<PathBuf>,
+
+    /// Format of the answer
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// Namespace of the operator
+    #[arg(long, default_value = "entente-system", value_name = "NAMESPACE")]
+    pub(crate) operator_namespace: String,
+
+    /// Format of the answer
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `support-bundle`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SupportBundleArgs {
+    /// File of the archive; one that exists is not overwritten
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace ids and names of customers by numbers
+    #[arg(long)]
+    pub(crate) redact_customers: bool,
+
+    /// Namespace of the operator
+    #[arg(long, default_value = "entente-system", value_name = "NAMESPACE")]
+    pub(crate) operator_namespace: String,
+}
+
+/// Arguments of `reconcile`.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ReconcileArgs {
+    /// The object, as device/NAME
+    #[arg(value_name = "KIND/NAME", value_parser = reconcilable)]
+    pub(crate) object: (ReconcileKind, String),
+
+    /// Time to wait for the pass
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    pub(crate) timeout: SignedDuration,
+
+    /// Do not wait for the pass
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+/// Kind of which a pass can be asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ReconcileKind {
+    Device,
+    Contract,
+    Connection,
+}
+
+/// Reads `KIND/NAME`.
+fn reconcilable(text: &str) -> Result<(ReconcileKind, String), String> {
+    let (kind, name) = text.split_once('/').unwrap_or((text, ""));
+    let known = match kind.to_ascii_lowercase().as_str() {
+        "device" | "devices" | "endev" => Some(ReconcileKind::Device),
+        "contract" | "contracts" | "enct" => Some(ReconcileKind::Contract),
+        "connection" | "connections" | "enconn" => Some(ReconcileKind::Connection),
+        _ => None,
+    };
+    match known {
+        Some(kind) if !name.is_empty() => Ok((kind, name.to_owned())),
+        _ => Err(format!("\"{text}\" must be such as device/lobby-mfp")),
+    }
 }
 
 /// Reads `NAME`, `contract/NAME` or `contracts/NAME`, as kubectl does.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use http::Response;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -119,7 +120,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    fn namespace(&self) -> Option<&str> {
+    /// Returns the namespace, if it is one.
+    pub(crate) fn namespace(&self) -> Option<&str> {
         match self {
             Self::Namespace(name) => Some(name),
             Self::Everywhere => None,
@@ -207,6 +209,16 @@ impl Cluster {
         })
     }
 
+    /// Returns the client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// URL of the API server.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// Returns the namespace that the caller named, or is in.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
@@ -274,16 +286,35 @@ impl Cluster {
         }
     }
 
-    /// Reads one object of the caller's namespace.
-    ///
-    /// # Errors
-    /// Of one that does not exist it also names those that there are, if the caller may list them.
+    /// Reads one object of the caller's namespace, as [`Self::get_in`].
     pub(crate) async fn get<K>(&self, name: &str) -> Result<K, ClusterError>
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let place = Place::Namespace(self.namespace.clone());
-        let what = format!("{} {}/{name}", K::kind(&()), self.namespace);
+        self.get_in(&place, name).await
+    }
+
+    /// Reads one object.
+    ///
+    /// # Errors
+    /// Of one that does not exist it also names those that there are, if the caller may list them.
+    pub(crate) async fn get_in<K>(&self, place: &Place, name: &str) -> Result<K, ClusterError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let value = self.value_in::<K>(place, name).await?;
+        serde_json::from_value(value).map_err(|error| ClusterError::Unreadable {
+            what: title::<K>(place, name),
+            message: error.to_string(),
+        })
+    }
+
+    /// Reads one object as a plain value.
+    pub(crate) async fn value_in<K>(&self, place: &Place, name: &str) -> Result<Value, ClusterError>
+    where
+        K: Resource<DynamicType = ()>,
+    {
         let request = Request::new(K::url_path(&(), place.namespace()))
             .get(name, &kube::api::GetParams::default())
             .map_err(kube::Error::BuildRequest);
@@ -291,25 +322,21 @@ impl Cluster {
             Ok(request) => self.client.request::<Value>(request).await,
             Err(error) => Err(error),
         };
-        let value = match answer {
-            Ok(value) => value,
+        match answer {
+            Ok(value) => Ok(value),
             Err(kube::Error::Api(status)) if status.is_not_found() && !is_unserved(&status) => {
-                let others = self.list_values::<K>(&place, ListParams::default()).await;
+                let others = self.list_values::<K>(place, ListParams::default()).await;
                 let names = others.unwrap_or_default();
                 let names = names
                     .iter()
                     .filter_map(|it| it["metadata"]["name"].as_str());
-                return Err(ClusterError::NotFound {
-                    what,
+                Err(ClusterError::NotFound {
+                    what: title::<K>(place, name),
                     others: names.map(str::to_owned).collect(),
-                });
+                })
             }
-            Err(error) => return Err(self.refusal::<K>("get", what, error)),
-        };
-        serde_json::from_value(value).map_err(|error| ClusterError::Unreadable {
-            what,
-            message: error.to_string(),
-        })
+            Err(error) => Err(self.refusal::<K>("get", title::<K>(place, name), error)),
+        }
     }
 
     /// Returns the meaning of an error.
@@ -343,6 +370,21 @@ impl Cluster {
             },
         }
     }
+
+    /// Returns the answer to a GET of a path, with its headers.
+    pub(crate) async fn raw(&self, path: &str) -> Result<Response<Vec<u8>>, ClusterError> {
+        let silent = |source| ClusterError::Silent {
+            server: self.server.clone(),
+            source: Box::new(source),
+        };
+        let request = http::Request::get(path)
+            .body(kube::client::Body::empty())
+            .map_err(|error| silent(kube::Error::HttpError(error)))?;
+        let response = self.client.send(request).await.map_err(silent)?;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect_bytes().await.map_err(silent)?;
+        Ok(Response::from_parts(parts, bytes.to_vec()))
+    }
 }
 
 /// True if the server does not know the kind. It says so in plain text, in place of a Status that names
@@ -353,6 +395,14 @@ fn is_unserved(status: &kube::core::Status) -> bool {
         .as_ref()
         .is_some_and(|details| !details.name.is_empty());
     status.code == 404 && !names_an_object
+}
+
+/// Returns kind, namespace and name.
+fn title<K: Resource<DynamicType = ()>>(place: &Place, name: &str) -> String {
+    match place {
+        Place::Namespace(namespace) => format!("{} {namespace}/{name}", K::kind(&())),
+        Place::Everywhere => format!("{} {name}", K::kind(&())),
+    }
 }
 
 fn name_of<K: Resource<DynamicType = ()>>(value: &Value) -> String {

@@ -7,10 +7,14 @@
 mod args;
 mod cluster;
 mod commands;
+mod judge;
+mod manifests;
 mod objects;
 mod outcome;
+mod redact;
 mod render;
 mod screen;
+mod world;
 
 use std::process::ExitCode;
 

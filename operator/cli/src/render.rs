@@ -8,22 +8,30 @@
     reason = "an answer is short, and the error of write! cannot occur"
 )]
 
+mod checks;
 mod contracts;
 mod debts;
+mod journal;
 mod lateness;
+mod plan;
 mod starts;
 mod table;
 mod text;
 mod tree;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checks::checks;
 pub(crate) use contracts::contracts;
 pub(crate) use debts::debts;
+pub(crate) use journal::journal;
 pub(crate) use lateness::lateness;
+pub(crate) use plan::plan;
 pub(crate) use starts::starts;
 pub(crate) use tree::tree;
+pub(crate) use verdict::verdict;
 
 use serde::Serialize;
 

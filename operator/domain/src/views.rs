@@ -5,6 +5,7 @@
 //! Called by `kubectl entente`, and made for a page of the operator too, which must show the same
 //! (docs/adr/0037-views-are-pure.md).
 
+mod change_plan;
 mod contract_tree;
 mod contracts;
 mod health;
@@ -13,9 +14,7 @@ mod moment;
 mod owed;
 mod starts;
 
-#[cfg(test)]
-mod tests;
-
+pub use change_plan::{ChangeKind, ChangePlan, PlannedAmendment, PlannedChange, change_plan};
 pub use contract_tree::{
     ContractTree, DeviceGroup, DeviceNode, ItemNode, ServiceNode, TreeOptions, contract_tree,
 };

@@ -4,7 +4,7 @@ use entente_domain::views::{self, OwedFilter};
 use jiff::Timestamp;
 
 use super::CommandError;
-use crate::args::{Output, OwedArgs, OwedState};
+use crate::args::{Output, OwedArgs, OwedOutput, OwedState};
 use crate::cluster::{Cluster, Place};
 use crate::objects::compensations;
 use crate::outcome::{Code, Outcome};
@@ -29,7 +29,17 @@ pub(super) async fn run(
         }),
     };
     let view = views::owed(&found.items, &filter, now);
-    if let Some(text) = render::for_programs(&view, args.output) {
+    let output = match args.output {
+        OwedOutput::Table => Output::Table,
+        OwedOutput::Wide => Output::Wide,
+        OwedOutput::Json => Output::Json,
+        OwedOutput::Yaml => Output::Yaml,
+        OwedOutput::Journal => {
+            let text = render::journal(&view);
+            return Ok(Outcome::new(text, Code::Settled).with_notes(found.unread));
+        }
+    };
+    if let Some(text) = render::for_programs(&view, output) {
         return Ok(Outcome::new(text, Code::Settled).with_notes(found.unread));
     }
     if view.compensations.is_empty() {
@@ -38,6 +48,6 @@ pub(super) async fn run(
         return Ok(outcome.with_notes(found.unread));
     }
     let everywhere = place == Place::Everywhere;
-    let text = render::debts(&view, everywhere, args.output == Output::Wide, screen);
+    let text = render::debts(&view, everywhere, output == Output::Wide, screen);
     Ok(Outcome::new(text, Code::Settled).with_notes(found.unread))
 }

@@ -3,6 +3,7 @@
 
 mod fixture;
 mod odd_cases;
+mod plans;
 
 use entente_domain::views::{
     LatenessFilter, OwedFilter, OwedState, TreeOptions, contract_rows, contract_tree, late_devices,
@@ -127,6 +128,7 @@ fn debts_have_sums_by_contract_and_currency() {
     the_same("owed.txt", &format!("{narrow}\n--- wide\n{wide}"));
     let json = for_programs(&all, Output::Json).expect("JSON is for programs");
     the_same("owed.json", &json);
+    the_same("owed.journal", &super::journal(&all));
 }
 
 #[test]

@@ -94,9 +94,19 @@ fn heading(view: &ContractTree, screen: &Screen, now: Timestamp) -> String {
 }
 
 fn term(view: &ContractTree) -> String {
-    let start = view.starts.as_deref().unwrap_or("not known yet");
+    // A day, or a local time with a `T` between day and time.
+    let local = |text: &str| {
+        let is_time = text.starts_with(|it: char| it.is_ascii_digit());
+        if is_time {
+            text.replace('T', " ")
+        } else {
+            text.to_owned()
+        }
+    };
+    let start = view.starts.as_deref();
+    let start = start.map_or_else(|| "not known yet".to_owned(), local);
     let end = match &view.ends {
-        Some(end) => format!("to {end}"),
+        Some(end) => format!("to {}", local(end)),
         None => "until it is ended".to_owned(),
     };
     let began = |start: &Moment| match view.in_force.as_deref() {
@@ -228,10 +238,13 @@ fn device(view: &DeviceNode, now: Timestamp) -> Node {
 /// Returns an item. A message that its subscription has already is not told twice.
 fn item(view: &ItemNode, told: &str, now: Timestamp) -> Node {
     let mut texts = Vec::new();
-    if let Some(message) = view.message.as_deref()
-        && !told.contains(message)
-    {
-        texts.push((message.to_owned(), Tone::Plain));
+    let message = view.message.as_deref().unwrap_or_default();
+    let words = message.strip_prefix(view.key.as_str());
+    let words = words
+        .and_then(|it| it.strip_prefix(": "))
+        .unwrap_or(message);
+    if !told.contains(words) {
+        texts.push((words.to_owned(), Tone::Plain));
     }
     if let Some(attempts) = view.attempts.filter(|it| *it > 1) {
         texts.push((format!("sent {attempts} times"), Tone::Dim));

@@ -1,0 +1,159 @@
+//! Each command with real objects: a contract of which one device is off, and one that begins later.
+
+use std::time::Duration;
+
+use entente_crds::v1alpha1::Compensation;
+use entente_e2e::namespace::starting_in;
+use serde_json::Value;
+
+use super::runner::{Answer, command, path, plugin, run};
+use crate::delivery_fixture::{AHEAD, DeliveryFixture, contract_is, contract_says};
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.out).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+// shows D1 D3 D8 K2
+#[tokio::test]
+async fn each_question_about_a_late_contract_has_its_answer() {
+    let fixture = DeliveryFixture::new("plugin", 3).await;
+    let namespace = &fixture.namespace;
+    let kubeconfig = namespace.plane().kubeconfig();
+    let ask = async |arguments: &[&str]| {
+        let mut all = vec!["-n", namespace.name()];
+        all.extend(arguments);
+        plugin(kubeconfig, &all).await
+    };
+    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
+    fixture.switch_off(2).await;
+    let entry = namespace.entry("parts", "parts-life", &names, "1s");
+    let late = namespace.contract("late-2027", starting_in(AHEAD / 2), vec![entry.clone()]);
+    namespace.apply(&late).await.unwrap();
+    let ahead = starting_in(Duration::from_hours(72));
+    let later = namespace.contract("later-2027", ahead, vec![entry]);
+    namespace.apply(&later).await.unwrap();
+    contract_is(namespace, "late-2027", "PromiseMissed").await;
+    let counted = namespace.soon("an amount is calculated", async || {
+        let all = namespace.compensations().await;
+        let has_amount =
+            |it: &Compensation| it.status.as_ref().is_some_and(|it| it.amount.is_some());
+        all.iter().any(has_amount).then_some(())
+    });
+    counted.await.unwrap();
+    contract_says(namespace, "later-2027", "Ready", "Scheduled").await;
+
+    let off = names[2];
+    let title = format!("Contract {}/late-2027: failed, ", namespace.name());
+    let tree = ask(&["status", "late-2027"]).await;
+    tree.has(
+        3,
+        &[
+            &title,
+            "C-4711 (Banco Sul)",
+            "2/3",
+            off,
+            "Unreachable",
+            "2 devices",
+        ],
+    );
+    tree.has(
+        3,
+        &[
+            "Its promise was missed.",
+            "next step: Check that it is switched on",
+        ],
+    );
+    let view = json(&ask(&["status", "contract/late-2027", "-o", "json"]).await);
+    assert_eq!(view["services"][0]["delivered"], 2, "{view}");
+    ask(&["status"])
+        .await
+        .has(3, &["late-2027", "later-2027", "settled"]);
+    ask(&["status", "later-2027"])
+        .await
+        .has(0, &["settled, Scheduled", "begins in"]);
+
+    let owed = ask(&["owed", "--customer", "C-4711"]).await;
+    owed.has(0, &["late-2027", off, "growing", "TOTAL"]);
+    let view = json(&ask(&["owed", "-o", "json"]).await);
+    let amount = &view["compensations"][0]["amount"]["value"];
+    assert_eq!(
+        view["totals"][0]["value"], *amount,
+        "one debt is the whole sum: {view}"
+    );
+    let nobody = ask(&["owed", "--customer", "C-0"]).await;
+    assert_eq!((nobody.code, &*nobody.out), (0, ""));
+    assert_eq!(
+        nobody.err,
+        format!("note: nothing is owed in namespace {}\n", namespace.name())
+    );
+
+    ask(&["late"])
+        .await
+        .has(0, &[off, "Device", "Unreachable", "+ still grows"]);
+    let starts = ask(&["starts", "--within", "7d"]).await;
+    starts.has(0, &["later-2027"]);
+    assert!(!starts.out.contains("late-2027 "), "{starts}");
+
+    let asked = format!("device/{}", names[0]);
+    let made = ask(&["reconcile", &asked]).await;
+    made.has(0, &["made; Ready is True"]);
+    let contract = ask(&["reconcile", "contract/late-2027", "--timeout", "5s"]).await;
+    assert!(
+        contract.code == 0
+            || contract
+                .err
+                .contains("it has no status.lastHandledReconcileAt"),
+        "{contract}"
+    );
+
+    let check = ask(&["check"]).await;
+    // The Connections of other tests may be down, which makes the code 1.
+    check.has(
+        check.code,
+        &["API server", "clock", "with all fields", "ok       rights"],
+    );
+    let broker = format!("ok       Connection {}", namespace.named("broker"));
+    check.has(check.code, &[&broker]);
+    fixture.finish().await;
+}
+
+/// kubectl itself finds the plugin by its name on the PATH, and passes its arguments on.
+#[tokio::test]
+async fn kubectl_runs_the_plugin_as_a_command_of_its_own() {
+    let namespace = crate::delivery_fixture::test_namespace("kubectl").await;
+    let folder = path().parent().expect("it is in a folder").to_owned();
+    let tools = entente_e2e::operator::workspace().join("target/tools");
+    let mut kubectl = tokio::process::Command::new(tools.join("kubectl"));
+    kubectl
+        .args(["entente", "status", "-n", namespace.name()])
+        .env("PATH", folder)
+        .env("KUBECONFIG", namespace.plane().kubeconfig())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let answer = run(kubectl, "").await;
+    assert_eq!(answer.code, 0, "{answer}");
+    let expected = format!(
+        "note: there is no contract in namespace {}\n",
+        namespace.name()
+    );
+    assert_eq!(answer.err, expected);
+}
+
+/// A reader that ends early, such as `head`, is no error (helm/helm-classic#387).
+#[tokio::test]
+async fn a_reader_that_ends_early_is_no_error() {
+    let namespace = crate::delivery_fixture::test_namespace("pipe").await;
+    let mut plugin = command(
+        namespace.plane().kubeconfig(),
+        &["status", "-A", "-o", "json"],
+    );
+    let mut process = plugin.spawn().unwrap();
+    drop(process.stdout.take());
+    let output = process.wait_with_output().await.unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !err.contains("panicked") && output.status.code() != Some(101),
+        "{err}"
+    );
+}

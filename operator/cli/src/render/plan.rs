@@ -1,0 +1,137 @@
+//! The plan of files: the objects, then each contract with its changes, dates and risks.
+
+use entente_domain::views::{ChangeKind, ChangePlan, PlannedChange};
+
+use super::text::{counted, wrapped};
+use crate::commands::plan::{Applied, Plan};
+use crate::screen::{Screen, Tone};
+
+/// The most names of devices that are shown of one change.
+const NAMES: usize = 4;
+
+/// Returns the plan.
+pub(crate) fn plan(plan: &Plan, screen: &Screen) -> String {
+    let mut text = String::new();
+    for object in &plan.objects {
+        text += &format!("{}\n", applied(object));
+    }
+    for contract in &plan.contracts {
+        text.push('\n');
+        text += &one(contract, screen);
+    }
+    text += "\nNothing was written.\n";
+    text
+}
+
+fn applied(object: &Applied) -> String {
+    let name = &object.object;
+    match (object.new, object.differs.as_slice()) {
+        (true, _) => format!("{name}: new"),
+        (false, []) => format!("{name}: as in the cluster"),
+        (false, differs) => format!("{name}: other {}", differs.join(", ")),
+    }
+}
+
+/// Adds a field, broken beside its name.
+fn field(text: &mut String, name: &str, value: &str, tone: Tone, screen: &Screen) {
+    let columns = screen.width.map(|it| it.saturating_sub(13));
+    for (index, line) in wrapped(value, columns).iter().enumerate() {
+        let name = if index == 0 { name } else { "" };
+        *text += &format!("  {name:<11}{}\n", screen.paint(line, tone));
+    }
+}
+
+fn one(view: &ChangePlan, screen: &Screen) -> String {
+    let name = format!("Contract {}/{}", view.namespace, view.name);
+    let (word, tone) = if view.refused.is_empty() {
+        ("would be accepted", Tone::Good)
+    } else {
+        ("would be refused", Tone::Bad)
+    };
+    let mut text = format!(
+        "{}: {}\n",
+        screen.paint(&name, Tone::Bold),
+        screen.paint(word, tone)
+    );
+    for fault in &view.refused {
+        field(&mut text, "fault", fault, Tone::Bad, screen);
+    }
+    for missing in &view.missing {
+        field(&mut text, "missing", missing, Tone::Busy, screen);
+    }
+    if let Some(start) = start(view) {
+        let tone = if view.is_late { Tone::Bad } else { Tone::Plain };
+        field(&mut text, "start", &start, tone, screen);
+    }
+    for amendment in &view.upcoming {
+        let (at, it) = (&amendment.effective, amendment);
+        let words = format!(
+            "{} {} ({}): adds {}, removes {}, changes {}",
+            it.amendment, at.local, at.relative, it.adds, it.removes, it.changes
+        );
+        field(&mut text, "amendment", &words, Tone::Plain, screen);
+    }
+    for risk in &view.risks {
+        field(&mut text, "risk", risk, Tone::Busy, screen);
+    }
+    for it in &view.changes {
+        text += &change(it, screen);
+    }
+    let unchanged = counted(view.unchanged, "subscription");
+    if view.changes.is_empty() && !view.refused.is_empty() {
+        text += "  No subscription changes while that is refused.\n";
+    } else if view.changes.is_empty() && !view.missing.is_empty() {
+        text += "  No subscription changes while that is missing.\n";
+    } else if view.changes.is_empty() {
+        text += &format!("  No subscription changes; {unchanged} as wanted.\n");
+    } else if view.unchanged > 0 {
+        text += &format!("  {unchanged} unchanged.\n");
+    }
+    text
+}
+
+fn start(view: &ChangePlan) -> Option<String> {
+    let start = view.start.as_ref()?;
+    let when = format!("{} ({})", start.local, start.relative);
+    let rest = if view.is_late {
+        ": late, it has passed before the contract was known and is not promised".to_owned()
+    } else if start.relative.ends_with("ago") {
+        String::new()
+    } else {
+        let prepared = view.prepared_from.as_ref();
+        let prepared = prepared.map(|it| format!(", prepared from {} ({})", it.local, it.relative));
+        format!(": in time{}", prepared.unwrap_or_default())
+    };
+    Some(when + &rest)
+}
+
+fn change(view: &PlannedChange, screen: &Screen) -> String {
+    let tone = match view.change {
+        ChangeKind::Add => Tone::Good,
+        ChangeKind::Change => Tone::Busy,
+        ChangeKind::Withdraw => Tone::Bad,
+    };
+    let shown = view.devices.iter().take(NAMES).cloned();
+    let names = shown.collect::<Vec<_>>().join(", ");
+    let more = match view.devices.len().saturating_sub(NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let devices = counted(view.devices.len(), "device");
+    let word = view.change.as_str();
+    let heading = format!("{word} {} on {devices}: {names}{more}", view.service);
+    let columns = screen.width.map(|it| it.saturating_sub(4));
+    let mut text = String::new();
+    for (index, line) in wrapped(&heading, columns).iter().enumerate() {
+        match line.strip_prefix(word).filter(|_| index == 0) {
+            Some(rest) => text += &format!("  {}{rest}\n", screen.paint(word, tone)),
+            None => text += &format!("    {line}\n"),
+        }
+    }
+    for detail in &view.details {
+        for line in wrapped(detail, columns) {
+            text += &format!("    {line}\n");
+        }
+    }
+    text
+}

@@ -1,0 +1,250 @@
+//! The plan of a change: what the operator would do with a contract if objects were applied now.
+//!
+//! Decides nothing about the contract: that is `contract::resolve`, as in the operator. It compares the
+//! wanted subscriptions with those that exist, joins devices to which the same happens, and names what
+//! speaks against a start in time. Called by `kubectl entente plan`, which writes nothing.
+
+mod differences;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionSpec, SmartService};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::health::{Health, health};
+use super::moment::Moment;
+use crate::condition::find;
+use crate::contract::{ContractWorld, Fault, ResolvedContract, resolve};
+use crate::time::zone;
+
+use self::differences::{changed, described};
+
+/// The plan of one contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangePlan {
+    /// Namespace of the contract.
+    pub namespace: String,
+    /// Name of the contract.
+    pub name: String,
+    /// Faults for which the contract, an amendment or a notice would be refused, each with its object.
+    pub refused: Vec<String>,
+    /// Objects that are missing, each in a sentence.
+    pub missing: Vec<String>,
+    /// The start of the term, if it is known.
+    pub start: Option<Moment>,
+    /// The instant from which early steps may run.
+    pub prepared_from: Option<Moment>,
+    /// True if the start has passed before the contract was known, so that it is not promised.
+    pub is_late: bool,
+    /// Subscriptions that are added, changed and withdrawn.
+    pub changes: Vec<PlannedChange>,
+    /// Number of subscriptions that stay as they are.
+    pub unchanged: usize,
+    /// Changes by amendments that lie ahead.
+    pub upcoming: Vec<PlannedAmendment>,
+    /// Devices that speak against a start in time, each in a sentence.
+    pub risks: Vec<String>,
+}
+
+/// The same change on several devices.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct PlannedChange {
+    /// Kind of the change.
+    pub change: ChangeKind,
+    /// Name of the entry.
+    pub service: String,
+    /// Names of the devices, sorted.
+    pub devices: Vec<String>,
+    /// The change in words, one line each.
+    pub details: Vec<String>,
+}
+
+/// Kind of a change.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeKind {
+    /// A subscription is made.
+    Add,
+    /// A subscription gets other revisions.
+    Change,
+    /// A subscription is withdrawn.
+    Withdraw,
+}
+
+impl ChangeKind {
+    /// Returns the word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Change => "change",
+            Self::Withdraw => "withdraw",
+        }
+    }
+}
+
+/// The change that an amendment brings.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct PlannedAmendment {
+    /// Name of the ContractAmendment.
+    pub amendment: String,
+    /// The instant of the change.
+    pub effective: Moment,
+    /// Number of subscriptions that begin.
+    pub adds: i32,
+    /// Number of subscriptions that end.
+    pub removes: i32,
+    /// Number of subscriptions that go on with other terms.
+    pub changes: i32,
+}
+
+/// Returns the plan of a contract. `devices` are those of its namespace with their status.
+pub fn change_plan(world: &ContractWorld, devices: &[Arc<Device>], now: Timestamp) -> ChangePlan {
+    let resolved = resolve(world, now);
+    let contract = &world.contract;
+    let zone = zone(&contract.spec.term.time_zone).unwrap_or(TimeZone::UTC);
+    let moment = |at| Moment::new(at, &zone, now);
+    let changes = changes(world, &resolved, &moment);
+    let touched = resolved.changes.create.len()
+        + resolved.changes.update.len()
+        + resolved.changes.delete.len();
+    let upcoming = resolved.upcoming.iter().map(|it| PlannedAmendment {
+        amendment: it.amendment.to_string(),
+        effective: moment(it.effective),
+        adds: it.adds,
+        removes: it.removes,
+        changes: it.changes,
+    });
+    ChangePlan {
+        namespace: contract.metadata.namespace.clone().unwrap_or_default(),
+        name: contract.metadata.name.clone().unwrap_or_default(),
+        refused: refused(&resolved),
+        missing: messages(resolved.refs.as_ref().err()),
+        start: resolved.term.as_ref().map(|term| moment(term.start)),
+        prepared_from: resolved.preparation.map(moment),
+        is_late: resolved.start_is_unpromised,
+        unchanged: (resolved.desired.len() + resolved.changes.delete.len()).saturating_sub(touched),
+        upcoming: upcoming.collect(),
+        risks: risks(&changes, devices),
+        changes,
+    }
+}
+
+fn messages(faults: Option<&Vec<Fault>>) -> Vec<String> {
+    let faults = faults.into_iter().flatten();
+    faults.map(|fault| fault.message.clone()).collect()
+}
+
+/// Returns the faults of the contract, its amendments and its notices. One that merely waits is none.
+fn refused(resolved: &ResolvedContract) -> Vec<String> {
+    let is_fault = |fault: &&Fault| fault.reason != Reason::Pending;
+    let mut refused = messages(resolved.accepted.as_ref().err());
+    for (name, verdict) in &resolved.amendments {
+        let faults = verdict
+            .as_ref()
+            .err()
+            .into_iter()
+            .flatten()
+            .filter(is_fault);
+        refused.extend(faults.map(|it| format!("amendment {name}: {}", it.message)));
+    }
+    for (name, verdict) in &resolved.notices {
+        let faults = verdict.as_ref().err().into_iter().filter(is_fault);
+        refused.extend(faults.map(|it| format!("notice {name}: {}", it.message)));
+    }
+    refused
+}
+
+fn changes(
+    world: &ContractWorld,
+    resolved: &ResolvedContract,
+    moment: &dyn Fn(Timestamp) -> Moment,
+) -> Vec<PlannedChange> {
+    let service = |spec: &ServiceSubscriptionSpec| -> Option<&SmartService> {
+        let revision = spec.revisions.last()?;
+        world
+            .services
+            .get(&revision.service_ref.name)
+            .map(AsRef::as_ref)
+    };
+    let live: BTreeMap<&str, &ServiceSubscription> = world
+        .subscriptions
+        .iter()
+        .filter_map(|it| Some((it.metadata.name.as_deref()?, &**it)))
+        .collect();
+    let mut joined: BTreeMap<(String, ChangeKind, Vec<String>), Vec<String>> = BTreeMap::new();
+    let mut add = |spec: &ServiceSubscriptionSpec, kind, details| {
+        let key = (spec.service_name.clone(), kind, details);
+        joined
+            .entry(key)
+            .or_default()
+            .push(spec.device_ref.name.clone());
+    };
+    for desired in &resolved.changes.create {
+        let details = described(&desired.spec, service(&desired.spec), moment);
+        add(&desired.spec, ChangeKind::Add, details);
+    }
+    for update in &resolved.changes.update {
+        let desired = &update.desired;
+        let before = live.get(desired.name.as_str());
+        let details = before.map_or_else(Vec::new, |before| {
+            changed(&before.spec, &desired.spec, service(&desired.spec), moment)
+        });
+        add(&desired.spec, ChangeKind::Change, details);
+    }
+    for handle in &resolved.changes.delete {
+        if let Some(gone) = live.get(handle.name.as_str()) {
+            let details = vec!["at once: turned off, removed, settings go back".to_owned()];
+            add(&gone.spec, ChangeKind::Withdraw, details);
+        }
+    }
+    let changes = joined.into_iter();
+    let changes = changes.map(|((service, change, details), mut devices)| {
+        devices.sort_unstable();
+        PlannedChange {
+            change,
+            service,
+            devices,
+            details,
+        }
+    });
+    changes.collect()
+}
+
+/// Returns a sentence about each device that gets something and is not well now.
+fn risks(changes: &[PlannedChange], devices: &[Arc<Device>]) -> Vec<String> {
+    let wanted = changes
+        .iter()
+        .filter(|it| it.change != ChangeKind::Withdraw);
+    let mut names: Vec<&str> = wanted
+        .flat_map(|it| &it.devices)
+        .map(String::as_str)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let find_device = |name: &str| {
+        let mut all = devices.iter();
+        all.find(|it| it.metadata.name.as_deref() == Some(name))
+    };
+    let risks = names
+        .into_iter()
+        .filter_map(|name| match find_device(name) {
+            None => Some(format!("{name} does not exist")),
+            Some(device) => risk(device).map(|risk| format!("{name} {risk}")),
+        });
+    risks.collect()
+}
+
+fn risk(device: &Device) -> Option<String> {
+    let conditions = device.status.as_ref().map(|it| &it.conditions)?;
+    let online = find(conditions, ConditionType::Online);
+    if let Some(online) = online.filter(|it| it.status == "False") {
+        return Some(format!("does not answer ({})", online.reason));
+    }
+    let said = health(&device.metadata, conditions);
+    (said.health == Health::Failed).then(|| format!("is not ready ({})", said.reason))
+}
