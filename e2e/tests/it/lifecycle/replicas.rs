@@ -145,19 +145,19 @@ async fn delivered_although(mishap: Mishap) {
     assert!(leads(&replicas.follower).await);
 }
 
-// shows K1
+// shows K1 K5
 #[tokio::test]
 async fn a_leader_that_is_killed_at_the_start_of_a_term_is_replaced_and_nothing_is_done_twice() {
     delivered_although(Mishap::Killed).await;
 }
 
-// shows K1
+// shows K1 K5
 #[tokio::test]
 async fn a_leader_that_stands_still_at_the_start_of_a_term_does_nothing_when_it_runs_on() {
     delivered_although(Mishap::Suspended).await;
 }
 
-// shows K1
+// shows K1 K5
 #[tokio::test]
 async fn a_leader_that_loses_the_api_server_alone_changes_no_device_once_another_may_lead() {
     delivered_although(Mishap::CutOff).await;
@@ -169,7 +169,7 @@ async fn a_leader_that_is_stopped_at_the_start_of_a_term_hands_over_at_once() {
     delivered_although(Mishap::Stopped).await;
 }
 
-// shows K1
+// shows K1 K5
 #[tokio::test]
 async fn the_lease_names_the_leader_and_a_restarted_leader_takes_it_back_at_once() {
     let environment = installed().await;

@@ -45,7 +45,7 @@ async fn empty(prometheus: &PrometheusServer, queries: &[Query]) -> BTreeSet<Str
     empty
 }
 
-// shows D3
+// shows D3 K3
 #[tokio::test]
 async fn every_query_of_the_dashboard_finds_data_and_a_missed_start_raises_its_alert() {
     let environment = TestEnvironment::shared().await.unwrap();

@@ -444,7 +444,7 @@ fn way(first: World, last: &World, clocks: Clocks, before: &BTreeMap<u64, Option
 
 const EQUAL: Clocks = Clocks { slow: None };
 
-// shows K1
+// shows K1 K5
 #[test]
 fn two_candidates_never_act_at_once_whatever_happens_between_any_two_events() {
     // A clock that loses one tick in four: far more than any real one.
