@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -53,7 +54,7 @@ func (it *application) differences() ([]difference, error) {
 	for index, target := range compared.Target {
 		live := compared.Live[index]
 		for _, way := range ways {
-			judged, err := judge(way.name, target, live, append(common, way.options...))
+			judged, err := judge(way.name, target, live, slices.Concat(common, way.options))
 			if err != nil {
 				return nil, err
 			}

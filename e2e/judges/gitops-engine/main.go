@@ -41,7 +41,6 @@ type request struct {
 	// health is a file with the ConfigMap argocd-cm; without it, no custom resource has a health.
 	health          string
 	serverSideApply bool
-	pruneLast       bool
 	timeout         time.Duration
 }
 
@@ -94,7 +93,6 @@ func parse(arguments []string) (request, error) {
 	flags.StringVar(&asked.manifests, "manifests", "", "`directory` of YAML files")
 	flags.StringVar(&asked.health, "health", "", "`file` with the ConfigMap argocd-cm")
 	flags.BoolVar(&asked.serverSideApply, "server-side-apply", false, "apply as with ServerSideApply=true")
-	flags.BoolVar(&asked.pruneLast, "prune-last", false, "prune as with PruneLast=true")
 	flags.DurationVar(&asked.timeout, "timeout", time.Minute, "`time` after which an unfinished sync is printed as it is")
 	klog.InitFlags(flags)
 	if err := flags.Parse(arguments[1:]); err != nil {

@@ -101,7 +101,6 @@ func (it *application) options() []sync.SyncOpt {
 		sync.WithLogr(it.log),
 		sync.WithHealthOverride(it.health),
 		sync.WithPrune(true),
-		sync.WithPruneLast(it.pruneLast),
 		sync.WithPrunePropagationPolicy(&foreground),
 		sync.WithServerSideApply(it.serverSideApply),
 		sync.WithServerSideApplyManager(manager),

@@ -6,29 +6,23 @@
 //!
 //! | public report | what went wrong | tried by |
 //! |---|---|---|
-//! | argoproj/argo-cd#28724 | defaults inside a list: for ever OutOfSync | `differences.rs`, with an object for each such default |
-//! | NVIDIA/gpu-operator#2795 | a default of a field that no manifest has: for ever OutOfSync | `differences.rs` |
-//! | argoproj/argo-cd#6008 | the operator writes `8760h` as `8760h0m0s`: for ever OutOfSync | `differences.rs` |
-//! | strimzi/strimzi-kafka-operator#9278, fluxcd/flux2#4346 | ready before the operator has seen the object | `unseen.rs` |
-//! | kedacore/http-add-on#1390 | three conditions Ready: never ready for Flux | `kustomization.rs`: Flux becomes Ready |
-//! | fluxcd/kustomize-controller#301 | pruning does not turn `dependsOn` round | `kustomization_prune.rs` |
-//! | argoproj/argo-cd#9296 | pruned while the operator is away: never gone | `unseen.rs` |
-//! | argoproj/argo-cd#18672 | the operator makes children again during foreground deletion | `application_prune.rs` |
-//! | crossplane/crossplane#2121, argoproj-labs/argocd-operator#2214 | a child has the marks of its parent and is pruned | `application.rs` |
-//! | argoproj/argo-cd#14442 | a wave does not wait for a kind without health | `application.rs`, with and without our scripts |
-//! | fluxcd/kustomize-controller#834 | `force` deletes an object whose edit is refused | `kustomization_force.rs`; docs/guide/gitops.md warns |
+//! | argoproj/argo-cd#28724 | defaults inside a list: for ever OutOfSync | `argo_cd/differences.rs`, `flux/differences.rs`, with an object for each such default |
+//! | NVIDIA/gpu-operator#2795 | a default of a field that no manifest has: for ever OutOfSync | `argo_cd/differences.rs` |
+//! | argoproj/argo-cd#6008 | the operator writes `8760h` as `8760h0m0s`: for ever OutOfSync | `argo_cd/differences.rs` |
+//! | strimzi/strimzi-kafka-operator#9278, fluxcd/flux2#4346 | ready before the operator has seen the object | `flux/unseen.rs` |
+//! | kedacore/http-add-on#1390 | three conditions Ready: never ready for Flux | `flux/kustomization.rs`: Flux becomes Ready |
+//! | fluxcd/kustomize-controller#301 | pruning does not turn `dependsOn` round | `flux/prune.rs` |
+//! | argoproj/argo-cd#9296 | pruned while the operator is away: never gone | `flux/unseen.rs` |
+//! | argoproj/argo-cd#18672 | the operator makes children again during foreground deletion | `argo_cd/prune.rs` |
+//! | crossplane/crossplane#2121, argoproj-labs/argocd-operator#2214 | a child has the marks of its parent and is pruned | `argo_cd/sync.rs` |
+//! | argoproj/argo-cd#14442 | a wave does not wait for a kind without health | `argo_cd/sync.rs`, with and without our scripts |
+//! | fluxcd/kustomize-controller#834 | `force` deletes an object whose edit is refused | `flux/force.rs`; docs/guide/gitops.md warns |
 //! | fluxcd/kustomize-controller#1737 | an expression is not read while observedGeneration is behind | docs/guide/gitops.md: none is needed |
 
-mod application;
-mod application_prune;
 mod archive;
-mod differences;
-mod engine;
+mod argo_cd;
+mod examples;
 mod flux;
-mod kustomization;
-mod kustomization_force;
-mod kustomization_prune;
-mod unseen;
 
 use entente_crds::v1alpha1::{Contract, Device, ServiceSubscription};
 use entente_crds::yaml;

@@ -3,6 +3,12 @@
 //!
 //! It acts as a user of its own, so that the audit log tells its requests from those of the test.
 
+mod differences;
+mod force;
+mod kustomization;
+mod prune;
+mod unseen;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -8,8 +8,8 @@ use entente_e2e::namespace::now;
 use entente_e2e::operator::OperatorOptions;
 use serde_json::json;
 
-use super::flux::Flux;
-use super::{everything_is_gone, repository, with_peers};
+use super::Flux;
+use crate::gitops::{everything_is_gone, repository, with_peers};
 
 // shows K5 K6
 #[tokio::test]

@@ -9,13 +9,13 @@ use entente_crds::yaml;
 use entente_e2e::namespace::now;
 use serde_json::{Value as Json, json};
 
-use super::flux::Flux;
-use super::{
+use super::Flux;
+use crate::delivery_fixture::{DeliveryFixture, contract_is};
+use crate::gitops::{
     OWN_MODE, SOURCE, everything_is_gone, give_own_value, manifest, marker, mode, peers, repository,
 };
-use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
-const GUIDE: &str = include_str!("../../../../docs/guide/gitops.md");
+const GUIDE: &str = include_str!("../../../../../docs/guide/gitops.md");
 
 /// The folders of the repository, each with a Kustomization of its name.
 const FOLDERS: [&str; 3] = ["catalogue", "devices", "contracts"];

@@ -7,9 +7,9 @@ use entente_e2e::namespace::now;
 use entente_e2e::namespace::read::Conditioned as _;
 use serde_json::json;
 
-use super::flux::Flux;
-use super::{peers, repository};
+use super::Flux;
 use crate::delivery_fixture::DeliveryFixture;
+use crate::gitops::{peers, repository};
 
 /// Applies a contract, then an edit of it that is refused; returns the contract before the edit.
 async fn refused_edit(flux: &Flux<'_>, fixture: &DeliveryFixture<'_>, force: bool) -> Contract {

@@ -1,8 +1,7 @@
-//! Nothing differs for ever: Argo CD and Flux find no difference between a manifest and its object,
-//! for every example and for an object of each kind that leaves out whatever has a default.
+//! Every example, and objects of each kind that leave out whatever has a default, on a control plane
+//! of their own: the examples have names of their own.
 //!
-//! Argo CD compares in three ways, and where a list is compared as a whole, a default inside it is a
-//! difference that no sync removes. A new default without an object here fails the test.
+//! A new default that no object here leaves out fails every test that asks for them.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +14,6 @@ use entente_e2e::wait::wait_for;
 use serde_json::{Map, Value as Json, json};
 
 use super::archive::Files;
-use super::engine::{Application, differing};
-use super::flux::Flux;
 use super::manifest;
 
 /// The namespace of all examples.
@@ -164,7 +161,7 @@ fn defaults(schema: &Json, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn repositories() -> Vec<(&'static str, Files)> {
+pub(super) fn repositories() -> Vec<(&'static str, Files)> {
     let whole = Files::from([("whole.yaml".to_owned(), manifest(&without_defaults()))]);
     let mut repositories = examples();
     repositories.push(("whole", whole));
@@ -172,12 +169,12 @@ fn repositories() -> Vec<(&'static str, Files)> {
 }
 
 /// Returns an environment of the test's own: the examples have names of their own.
-async fn environment() -> TestEnvironment {
+pub(super) async fn environment() -> TestEnvironment {
     let options = OperatorOptions::default();
     TestEnvironment::start(options).await.unwrap()
 }
 
-async fn namespace(environment: &TestEnvironment) -> TestNamespace<'_> {
+pub(super) async fn namespace(environment: &TestEnvironment) -> TestNamespace<'_> {
     let plane = &environment.plane;
     let made = plane.kubectl(["create", "namespace", NAMESPACE]).await;
     assert!(made.unwrap().status.success());
@@ -200,7 +197,7 @@ async fn all(namespace: &TestNamespace<'_>) -> Option<Vec<Json>> {
 }
 
 /// Returns the generation of every object of people: it counts the changes of the spec.
-async fn generations(namespace: &TestNamespace<'_>) -> Vec<(Json, Json)> {
+pub(super) async fn generations(namespace: &TestNamespace<'_>) -> Vec<(Json, Json)> {
     let objects = all(namespace).await.expect("kubectl answers");
     let of = |it: &Json| {
         let (kind, metadata) = (&it["kind"], &it["metadata"]);
@@ -211,7 +208,7 @@ async fn generations(namespace: &TestNamespace<'_>) -> Vec<(Json, Json)> {
 }
 
 /// Waits until the operator has judged every object of people.
-async fn all_are_judged(namespace: &TestNamespace<'_>) {
+pub(super) async fn all_are_judged(namespace: &TestNamespace<'_>) {
     let mut left = Vec::new();
     let judged = wait_for("the operator has judged every object", SOON, async || {
         left = all(namespace).await?;
@@ -226,59 +223,4 @@ fn is_judged(object: &Json) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|it| it["reason"] != "Pending")
-}
-
-/// Syncs each repository in each of the manners, and asserts after each that nothing differs.
-async fn nothing_differs(manners: &[&[&str]]) {
-    let environment = environment().await;
-    let namespace = namespace(&environment).await;
-    for manner in manners {
-        for (name, files) in repositories() {
-            let application = Application::named(&namespace, name, &files);
-            let synced = application.sync(manner).await;
-            assert_eq!(synced.phase, "Succeeded", "{name} {manner:?}: {synced:#?}");
-            all_are_judged(&namespace).await;
-            let told = application.diff().await;
-            assert!(!told.is_empty());
-            assert_eq!(differing(&told), Vec::<String>::new(), "{name} {manner:?}");
-            let before = generations(&namespace).await;
-            let again = application.sync(manner).await;
-            assert_eq!(again.phase, "Succeeded", "{name} {manner:?}: {again:#?}");
-            assert_eq!(generations(&namespace).await, before, "{name} {manner:?}");
-        }
-    }
-}
-
-// shows K6
-#[tokio::test]
-async fn argo_cd_finds_no_difference_in_what_it_has_applied_by_itself_and_then_by_the_server() {
-    nothing_differs(&[&[], &["--server-side-apply"]]).await;
-}
-
-// shows K6
-#[tokio::test]
-async fn argo_cd_finds_no_difference_in_what_the_server_has_applied() {
-    nothing_differs(&[&["--server-side-apply"]]).await;
-}
-
-// shows K6
-#[tokio::test]
-async fn flux_finds_no_drift_in_any_example_nor_where_every_default_is_left_out() {
-    let environment = environment().await;
-    let namespace = namespace(&environment).await;
-    let flux = Flux::start(&namespace).await;
-    for (name, files) in repositories() {
-        let revision = flux.publish(&files).await;
-        flux.apply("examples", &json!({"prune": false})).await;
-        flux.until_ready("examples", &revision).await;
-        all_are_judged(&namespace).await;
-        let position = environment.plane.audit_position().await.unwrap();
-        let again = flux.reconcile("examples").await;
-        assert_eq!(again.ready(), "True", "{}", again.message());
-        assert_eq!(
-            flux.writes_since(position).await,
-            Vec::<String>::new(),
-            "{name}"
-        );
-    }
 }

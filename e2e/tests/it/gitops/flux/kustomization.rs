@@ -7,9 +7,9 @@ use entente_e2e::namespace::read::Conditioned as _;
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use super::flux::{Flux, Kustomization};
-use super::{edit, object, peers, repository};
+use super::{Flux, Kustomization};
 use crate::delivery_fixture::{DeliveryFixture, contract_is, writes_to};
+use crate::gitops::{edit, object, peers, repository};
 
 /// Returns a contract of both example services on all devices, from now on.
 fn contract(fixture: &DeliveryFixture<'_>) -> Contract {

@@ -3,6 +3,10 @@
 //!
 //! It acts as a user of its own, so that the audit log tells its requests from those of the test.
 
+mod differences;
+mod prune;
+mod sync;
+
 use std::path::PathBuf;
 
 use entente_e2e::namespace::TestNamespace;

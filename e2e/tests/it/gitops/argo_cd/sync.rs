@@ -7,9 +7,9 @@ use entente_e2e::namespace::read::Conditioned as _;
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use super::engine::{Application, Synced, differing};
-use super::{edit, in_waves, object, peers, repository};
+use super::{Application, Synced, differing};
 use crate::delivery_fixture::{DeliveryFixture, contract_is};
+use crate::gitops::{edit, in_waves, object, peers, repository};
 
 fn contract(fixture: &DeliveryFixture<'_>) -> Contract {
     fixture.backup_contract("sul", now(), "15m")

@@ -4,13 +4,13 @@
 use entente_crds::v1alpha1::Contract;
 use entente_e2e::namespace::now;
 
-use super::archive::Files;
-use super::engine::Application;
-use super::{
+use super::Application;
+use crate::delivery_fixture::{DeliveryFixture, contract_is};
+use crate::gitops::archive::Files;
+use crate::gitops::{
     CATALOGUE, DEVICES, OWN_MODE, catalogue_left, everything_is_gone, give_own_value, in_waves,
     manifest, marker, mode, peers, repository,
 };
-use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
 fn contract(fixture: &DeliveryFixture<'_>) -> Contract {
     fixture.backup_contract("sul", now(), "15m")
