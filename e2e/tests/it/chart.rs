@@ -4,6 +4,7 @@
 mod cluster;
 mod events;
 mod installed;
+mod lifecycle;
 mod manifests;
 mod namespaces;
 mod pods;
@@ -140,6 +141,7 @@ async fn a_value_that_is_unknown_or_of_another_type_is_refused() {
         ("operator.concurrency=-1", "/operator/concurrency"),
         ("operator.apiInFlight=70000", "/operator/apiInFlight"),
         ("operator.leaseDuration=15", "/operator/leaseDuration"),
+        ("operator.leaseDuration=2s", "/operator/leaseDuration"),
         ("replicas=-1", "/replicas"),
         ("podDisruptionBudget.minAvailable=1", "/podDisruptionBudget"),
         (

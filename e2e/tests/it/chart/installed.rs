@@ -163,6 +163,13 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         &other,
         false,
     );
+    for (namespace, allowed) in [(NAMESPACE, true), (&other, false)] {
+        of("create", "leases.coordination.k8s.io", namespace, allowed);
+        // One alone, by its name: see below.
+        for verb in ["get", "list", "watch", "update", "patch", "delete"] {
+            of(verb, "leases.coordination.k8s.io", namespace, false);
+        }
+    }
     of("get", "pods", NAMESPACE, false);
     of("impersonate", "users", &other, false);
     of(
@@ -177,15 +184,23 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
             wrong.push(format!("{verb} {resource} in {namespace}: not {allowed}"));
         }
     }
-    let key = "secrets/entente-digest-key";
-    for (verb, namespace, allowed) in [
-        ("update", NAMESPACE, true),
-        ("delete", NAMESPACE, false),
-        ("update", &other, false),
+    let (key, lease) = (
+        "secrets/entente-digest-key",
+        "leases.coordination.k8s.io/entente",
+    );
+    for (verb, object, namespace, allowed) in [
+        ("update", key, NAMESPACE, true),
+        ("delete", key, NAMESPACE, false),
+        ("update", key, &other, false),
+        ("get", lease, NAMESPACE, true),
+        ("watch", lease, NAMESPACE, true),
+        ("update", lease, NAMESPACE, true),
+        ("delete", lease, NAMESPACE, false),
+        ("update", lease, &other, false),
     ] {
-        let arguments = ["auth", "can-i", verb, key, "-n", namespace];
+        let arguments = ["auth", "can-i", verb, object, "-n", namespace];
         if operator.kubectl(&arguments, "").await.is_ok() != allowed {
-            wrong.push(format!("{verb} {key} in {namespace}: not {allowed}"));
+            wrong.push(format!("{verb} {object} in {namespace}: not {allowed}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
