@@ -263,8 +263,19 @@ async fn the_examples_on_artifact_hub_are_accepted_and_name_every_kind() {
         .map(|crd| crd["name"].as_str().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(named, definitions());
+    // Of each kind that people write.
+    let examples = list("artifacthub.io/crdsExamples");
+    let shown: Vec<&str> = examples
+        .iter()
+        .filter_map(|it| it["kind"].as_str())
+        .collect();
+    for kind in list("artifacthub.io/crds") {
+        let kind = kind["kind"].as_str().expect("a kind");
+        let own = ["ServiceSubscription", "Compensation"].contains(&kind);
+        assert_ne!(shown.contains(&kind), own, "an example of {kind}");
+    }
     let administrator = Person::administrator(plane);
-    for example in list("artifacthub.io/crdsExamples") {
+    for example in examples {
         let arguments = ["create", "--validate=strict", "-n", &namespace, "-f", "-"];
         administrator
             .kubectl(&arguments, &example.to_string())

@@ -40,19 +40,23 @@ fn by_identity(objects: Vec<Value>) -> BTreeMap<String, Value> {
             without_marks(&mut value["spec"]["template"]);
         }
     }
-    // Kustomize writes 1 for 1.0.
-    fn with_plain_numbers(value: &mut Value) {
+    // Kustomize writes 1 for 1.0, and folds the lines of an expression of PromQL anew.
+    fn in_one_spelling(value: &mut Value) {
+        if let Some(expression) = value.get("expr").and_then(Value::as_str) {
+            let words: Vec<&str> = expression.split_whitespace().collect();
+            value["expr"] = words.join(" ").into();
+        }
         match value {
             Value::Number(number) => *value = number.as_f64().into(),
-            Value::Array(items) => items.iter_mut().for_each(with_plain_numbers),
-            Value::Object(fields) => fields.values_mut().for_each(with_plain_numbers),
+            Value::Array(items) => items.iter_mut().for_each(in_one_spelling),
+            Value::Object(fields) => fields.values_mut().for_each(in_one_spelling),
             _ => {}
         }
     }
     let mut found = BTreeMap::new();
     for mut object in objects {
         without_marks(&mut object);
-        with_plain_numbers(&mut object);
+        in_one_spelling(&mut object);
         let metadata = &object["metadata"];
         let identity = format!(
             "{} {} {}",

@@ -302,3 +302,51 @@ fn no_template_is_random_or_reads_the_clock() {
     );
     assert!(seen > 15, "{seen} templates were read");
 }
+
+/// Artifact Hub ignores an annotation that it cannot read.
+#[test]
+fn the_annotations_for_artifact_hub_are_of_its_format() {
+    let text = std::fs::read_to_string(chart().join("Chart.yaml")).expect("Chart.yaml");
+    let metadata: Value = yaml::read(&text).expect("Chart.yaml is YAML");
+    let annotation = |name: &str| {
+        let value = &metadata["annotations"][format!("artifacthub.io/{name}")];
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} is no text"))
+    };
+    assert_eq!(annotation("operator"), "true");
+    let levels = [
+        "Basic Install",
+        "Seamless Upgrades",
+        "Full Lifecycle",
+        "Deep Insights",
+        "Auto Pilot",
+    ];
+    assert!(levels.contains(&annotation("operatorCapabilities")));
+    assert_eq!(annotation("license"), "Apache-2.0");
+    for truth in ["prerelease", "containsSecurityUpdates"] {
+        assert!(["true", "false"].contains(&annotation(truth)), "{truth}");
+    }
+    let kinds = [
+        "added",
+        "changed",
+        "deprecated",
+        "removed",
+        "fixed",
+        "security",
+    ];
+    let changes: Vec<Value> = yaml::read(annotation("changes")).expect("a list");
+    for change in &changes {
+        let kind = change["kind"].as_str().expect("a kind");
+        assert!(
+            kinds.contains(&kind) && change["description"].is_string(),
+            "{change}"
+        );
+    }
+    assert!(!changes.is_empty());
+    for definition in yaml::read::<Vec<Value>>(annotation("crds")).expect("a list") {
+        for field in ["kind", "version", "name", "displayName", "description"] {
+            assert!(definition[field].is_string(), "{field} of {definition}");
+        }
+    }
+}
