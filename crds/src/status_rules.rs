@@ -285,16 +285,8 @@ mod tests {
                 json!({"step": "Dancing"}),
                 "status.step: unsupported",
             ),
-            (
-                plural,
-                json!({"step": 5}),
-                "status.step: must be of type string",
-            ),
-            (
-                plural,
-                json!({"ended": "soon"}),
-                "status.ended: \"soon\" is not a",
-            ),
+            (plural, json!({"step": 5}), "step: must be of type"),
+            (plural, json!({"ended": "soon"}), "\"soon\" is not a"),
             (
                 plural,
                 json!({"evidence": {"deviceUid": "u"}}),

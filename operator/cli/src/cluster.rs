@@ -4,18 +4,21 @@
 //! on. A refusal names the verb, the kind and the place, so that a missing right is never taken for a
 //! missing object. Nothing is retried: a person waits.
 
+mod error;
+
 use std::time::Duration;
 
 use http::Response;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::{Client, Config, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(crate) use self::error::ClusterError;
 use crate::args::Target;
 
 /// Time limit of connecting.
@@ -24,91 +27,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const READ: Duration = Duration::from_secs(30);
 /// Number of objects of one page.
 const PAGE: u32 = 500;
-
-/// Reason why the cluster gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClusterError {
-    /// There is no kubeconfig, or it cannot be used.
-    #[error("{from} cannot be used: {}", told(source))]
-    Kubeconfig {
-        from: String,
-        source: Box<KubeconfigError>,
-    },
-    /// The client could not be made.
-    #[error("no client for {server}: {}", told(source))]
-    Client {
-        server: String,
-        source: Box<kube::Error>,
-    },
-    /// Nobody answered.
-    #[error("the API server {server} does not answer: {}", told(source))]
-    Silent {
-        server: String,
-        source: Box<kube::Error>,
-    },
-    /// The caller may not do that.
-    #[error("you may not {verb} {what}: {message}")]
-    Forbidden {
-        verb: &'static str,
-        what: String,
-        message: String,
-    },
-    /// The kind is not served.
-    #[error("the kind {kind} of entente.dev/v1alpha1 is not installed on {server}")]
-    NotInstalled { kind: String, server: String },
-    /// There is no such object.
-    #[error("{what} does not exist{}", instead(others))]
-    NotFound { what: String, others: Vec<String> },
-    /// The API server refused the request.
-    #[error("cannot {verb} {what}: {message}")]
-    Refused {
-        verb: &'static str,
-        what: String,
-        message: String,
-    },
-    /// The object has fields that this version cannot read.
-    #[error("{what} cannot be read by this version of the plugin: {message}")]
-    Unreadable { what: String, message: String },
-}
-
-impl ClusterError {
-    /// True if it is about one kind only, so that others may still be read.
-    pub(crate) fn is_partial(&self) -> bool {
-        matches!(
-            self,
-            Self::Forbidden { .. } | Self::NotInstalled { .. } | Self::Refused { .. }
-        )
-    }
-}
-
-/// Returns an error with its causes, each once.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let cause = source.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        next = source.source();
-    }
-    text
-}
-
-fn instead(others: &[String]) -> String {
-    const SHOWN: usize = 5;
-    match others.len() {
-        0 => String::new(),
-        count => {
-            let first: Vec<&str> = others.iter().take(SHOWN).map(String::as_str).collect();
-            let more = match count.saturating_sub(SHOWN) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            format!("; there are {}{more}", first.join(", "))
-        }
-    }
-}
 
 /// Place of objects.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -146,12 +64,23 @@ pub(crate) struct Listed<K> {
     pub(crate) unread: Vec<String>,
 }
 
-impl<K> Default for Listed<K> {
-    fn default() -> Self {
-        Self {
+impl<K: Resource<DynamicType = ()> + DeserializeOwned> Listed<K> {
+    /// Reads each object by itself, so that one of another version does not hide the others.
+    fn of(values: Vec<Value>) -> Self {
+        let mut listed = Self {
             items: Vec::new(),
             unread: Vec::new(),
+        };
+        for value in values {
+            let name = name_of::<K>(&value);
+            match serde_json::from_value(value) {
+                Ok(object) => listed.items.push(object),
+                Err(error) => listed.unread.push(format!(
+                    "{name} cannot be read by this version of the plugin: {error}"
+                )),
+            }
         }
+        listed
     }
 }
 
@@ -243,17 +172,7 @@ impl Cluster {
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let values = self.list_values::<K>(place, parameters).await?;
-        let mut listed = Listed::default();
-        for value in values {
-            let name = name_of::<K>(&value);
-            match serde_json::from_value(value) {
-                Ok(object) => listed.items.push(object),
-                Err(error) => listed.unread.push(format!(
-                    "{name} cannot be read by this version of the plugin: {error}"
-                )),
-            }
-        }
-        Ok(listed)
+        Ok(Listed::of(values))
     }
 
     /// Lists a kind as plain values, page by page.
@@ -442,3 +361,6 @@ async fn configuration(target: &Target) -> Result<Config, ClusterError> {
         source: Box::new(source),
     })
 }
+
+#[cfg(test)]
+mod tests;

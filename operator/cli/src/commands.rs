@@ -10,10 +10,9 @@ mod status;
 mod support_bundle;
 mod validate;
 
-use jiff::Timestamp;
-
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use jiff::Timestamp;
 
 use crate::args::{Args, Command};
 use crate::cluster::{Cluster, ClusterError};

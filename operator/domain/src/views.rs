@@ -14,6 +14,9 @@ mod moment;
 mod owed;
 mod starts;
 
+#[cfg(test)]
+mod tests;
+
 pub use change_plan::{ChangeKind, ChangePlan, PlannedAmendment, PlannedChange, change_plan};
 pub use contract_tree::{
     ContractTree, DeviceGroup, DeviceNode, ItemNode, ServiceNode, TreeOptions, contract_tree,

@@ -131,11 +131,13 @@ async fn server(cluster: &Cluster) -> Result<Vec<Check>, ClusterError> {
         .as_str()
         .unwrap_or("of unknown version");
     let url = cluster.server();
-    let mut checks = vec![Check::new(
-        "API server",
-        State::Well,
-        format!("{url}, {version}"),
-    )];
+    let status = answer.status();
+    let mut checks = vec![if status.is_success() {
+        Check::new("API server", State::Well, format!("{url}, {version}"))
+    } else {
+        let message = format!("{url} answers {status}: look at the user of the kubeconfig");
+        Check::new("API server", State::Bad, message)
+    }];
     let date = answer.headers().get(http::header::DATE);
     let date = date.and_then(|it| {
         DateTimeParser::new()

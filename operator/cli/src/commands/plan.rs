@@ -47,6 +47,8 @@ pub(crate) struct Applied {
     pub(crate) new: bool,
     /// Fields of its spec that differ from the cluster's.
     pub(crate) differs: Vec<String>,
+    /// Of a SmartService: its settings and parameters that differ, and the number of users.
+    pub(crate) details: Vec<String>,
 }
 
 /// Objects of the cluster by kind, namespace and name.
@@ -209,6 +211,7 @@ fn apply(manifest: &Manifest, cached: &mut Cached, now: Timestamp) -> Applied {
         object: manifest.title(),
         new: old.is_none(),
         differs: old.map_or_else(Vec::new, |old| differing(&old["spec"], &new["spec"])),
+        details: old.map_or_else(Vec::new, |old| details(manifest, old, &new)),
     };
     cached.values.insert(key(manifest), new);
     applied
@@ -239,6 +242,43 @@ fn differing(old: &Value, new: &Value) -> Vec<String> {
         .into_iter()
         .filter(|field| old[&**field] != new[&**field]);
     fields.map(|field| format!("spec.{field}")).collect()
+}
+
+/// Returns the settings and parameters of a SmartService that differ, with the number of its users.
+fn details(manifest: &Manifest, old: &Value, new: &Value) -> Vec<String> {
+    if manifest.kind != "SmartService" || old["spec"] == new["spec"] {
+        return Vec::new();
+    }
+    let mut details = Vec::new();
+    for (words, pointer) in [
+        ("settings of the device", "/spec/device/settings"),
+        ("settings of the service server", "/spec/server/settings"),
+        ("parameters", "/spec/parameters"),
+    ] {
+        let (old, new) = (by_name(old, pointer), by_name(new, pointer));
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let differing = names
+            .into_iter()
+            .filter_map(|name| match (old.get(name), new.get(name)) {
+                (None, Some(_)) => Some(format!("{name} (new)")),
+                (Some(_), None) => Some(format!("{name} (gone)")),
+                (old, new) => (old != new).then(|| name.clone()),
+            });
+        let differing: Vec<String> = differing.collect();
+        if !differing.is_empty() {
+            details.push(format!("{words}: {}", differing.join(", ")));
+        }
+    }
+    let users = old["status"]["usedBy"].as_i64().unwrap_or_default();
+    details.push(format!("subscriptions that use it: {users}"));
+    details
+}
+
+fn by_name<'a>(object: &'a Value, pointer: &str) -> BTreeMap<String, &'a Value> {
+    let all = object.pointer(pointer).and_then(Value::as_array);
+    let all = all.into_iter().flatten();
+    let named = all.filter_map(|it| Some((it["name"].as_str()?.to_owned(), it)));
+    named.collect()
 }
 
 /// Returns the objects as their types, and a sentence for each that this version cannot read.
@@ -300,3 +340,6 @@ fn contracts(manifests: &[Manifest], world: &Objects, now: Timestamp) -> Vec<Cha
     plans.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     plans
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,8 @@ fn a_bundle_shows_these_texts_and_no_others() {
     }
 }
 
+/// Annotations of others have whole objects in them, as `kubectl apply` writes it
+/// (openshift/must-gather#115), or tokens (stackrox/stackrox#22681).
 // shows K2
 #[test]
 fn a_canary_in_any_place_of_an_object_is_not_in_the_bundle() {

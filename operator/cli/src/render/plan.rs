@@ -14,6 +14,9 @@ pub(crate) fn plan(plan: &Plan, screen: &Screen) -> String {
     let mut text = String::new();
     for object in &plan.objects {
         text += &format!("{}\n", applied(object));
+        for detail in &object.details {
+            field(&mut text, "", detail, Tone::Plain, screen);
+        }
     }
     for contract in &plan.contracts {
         text.push('\n');

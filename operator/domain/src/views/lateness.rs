@@ -109,10 +109,10 @@ pub fn late_devices(
             }
         }
     }
-    for found in compensations {
+    // A voided record says nothing, and the one that was issued in its place does.
+    for found in compensations.iter().filter(|it| it.spec.voided.is_none()) {
         let record = &found.spec.record;
-        let is_new = told.insert((record.subscription.uid.clone(), record.promised));
-        if found.spec.voided.is_some() || !is_new {
+        if !told.insert((record.subscription.uid.clone(), record.promised)) {
             continue;
         }
         let lateness = found.status.as_ref().and_then(|it| it.lateness.as_ref());

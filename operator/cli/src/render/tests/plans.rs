@@ -37,6 +37,7 @@ fn text(world: &Objects, contract: &Contract) -> String {
             object: "Contract banco-sul/banco-sul-2027".to_owned(),
             new: false,
             differs: vec!["spec.services".to_owned()],
+            details: Vec::new(),
         }],
         contracts,
     };

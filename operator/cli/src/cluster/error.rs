@@ -1,0 +1,88 @@
+//! Errors of the cluster, each with what was asked for and of whom.
+
+use kube::config::KubeconfigError;
+
+/// Reason why the cluster gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClusterError {
+    /// There is no kubeconfig, or it cannot be used.
+    #[error("{from} cannot be used: {}", told(source))]
+    Kubeconfig {
+        from: String,
+        source: Box<KubeconfigError>,
+    },
+    /// The client could not be made.
+    #[error("no client for {server}: {}", told(source))]
+    Client {
+        server: String,
+        source: Box<kube::Error>,
+    },
+    /// Nobody answered.
+    #[error("the API server {server} does not answer: {}", told(source))]
+    Silent {
+        server: String,
+        source: Box<kube::Error>,
+    },
+    /// The caller may not do that.
+    #[error("you may not {verb} {what}: {message}")]
+    Forbidden {
+        verb: &'static str,
+        what: String,
+        message: String,
+    },
+    /// The kind is not served.
+    #[error("the kind {kind} of entente.dev/v1alpha1 is not installed on {server}")]
+    NotInstalled { kind: String, server: String },
+    /// There is no such object.
+    #[error("{what} does not exist{}", instead(others))]
+    NotFound { what: String, others: Vec<String> },
+    /// The API server refused the request.
+    #[error("cannot {verb} {what}: {message}")]
+    Refused {
+        verb: &'static str,
+        what: String,
+        message: String,
+    },
+    /// The object has fields that this version cannot read.
+    #[error("{what} cannot be read by this version of the plugin: {message}")]
+    Unreadable { what: String, message: String },
+}
+
+impl ClusterError {
+    /// True if it is about one kind only, so that others may still be read.
+    pub(crate) fn is_partial(&self) -> bool {
+        matches!(
+            self,
+            Self::Forbidden { .. } | Self::NotInstalled { .. } | Self::Refused { .. }
+        )
+    }
+}
+
+/// Returns an error with its causes, each once.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+fn instead(others: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match others.len() {
+        0 => String::new(),
+        count => {
+            let first: Vec<&str> = others.iter().take(SHOWN).map(String::as_str).collect();
+            let more = match count.saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("; there are {}{more}", first.join(", "))
+        }
+    }
+}
