@@ -36,7 +36,7 @@ async fn generations(fixture: &DeliveryFixture<'_>) -> Vec<(String, Option<i64>)
     found
 }
 
-// shows K6
+// shows K1 K6
 #[tokio::test]
 async fn flux_is_ready_when_the_contract_is_and_writes_nothing_when_it_looks_again() {
     let fixture = peers("flux", 2).await;
