@@ -2,15 +2,26 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use entente_crds::duration::parse_duration;
+use reqwest::Url;
 
 /// The Entente operator: sets up the services of contracts on devices, and proves it.
 ///
 /// Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "entente-operator", version, about)]
+#[command(
+    name = "entente-operator",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Args {
+    /// Command in place of running the operator
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Kubeconfig file; without it that of the environment, else the pod's service account
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -103,6 +114,31 @@ pub(crate) struct Args {
     pub(crate) accrual_interval: Duration,
 }
 
+/// Command in place of running the operator.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Request pages of a running operator until each of them answers 200
+    Probe(Probe),
+}
+
+/// Flags of `probe`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Probe {
+    /// Pages such as `http://entente-metrics:8080/readyz`
+    #[arg(required = true, value_name = "URL", value_parser = page)]
+    pub(crate) pages: Vec<Url>,
+
+    /// Time within which each page must have answered 200
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = duration)]
+    pub(crate) within: Duration,
+}
+
+/// Reads the URL of a page. The admin endpoints are plain HTTP.
+fn page(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http");
+    url.ok_or_else(|| format!("\"{text}\" must be a URL that begins with http://"))
+}
+
 /// The levels of the log.
 const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
 
@@ -178,7 +214,7 @@ mod tests {
 
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Args, duration};
+    use super::{Args, Command, duration};
 
     #[test]
     fn the_flags_are_consistent_and_have_defaults() {
@@ -214,6 +250,32 @@ mod tests {
         ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_probe_has_pages_in_plain_http_and_no_flag_of_the_operator() {
+        let parsed =
+            |arguments: &[&str]| Args::try_parse_from([&["entente-operator"], arguments].concat());
+        let pages = [
+            "probe",
+            "http://entente-metrics:8080/readyz",
+            "http://[::1]/metrics",
+        ];
+        let Some(Command::Probe(probe)) = parsed(&pages).unwrap().command else {
+            panic!("a probe");
+        };
+        assert_eq!(probe.pages.len(), 2);
+        assert_eq!(probe.within, Duration::from_mins(1));
+        for wrong in [
+            &["probe"][..],
+            &["probe", "https://a/readyz"],
+            &["probe", "readyz"],
+            &["probe", "http://a/", "--within=0s"],
+            &["--log-level=debug", "probe", "http://a/"],
+        ] {
+            let error = parsed(wrong).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
         }
     }
 

@@ -7,6 +7,7 @@ mod args;
 mod election;
 mod events_endpoint;
 mod operator;
+mod probe;
 mod servers;
 mod telemetry;
 
@@ -14,7 +15,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
-use crate::{args::Args, operator::OperatorError, telemetry::LogLevel};
+use crate::{
+    args::{Args, Command},
+    operator::OperatorError,
+    telemetry::LogLevel,
+};
 
 /// Gives free memory back, which the system's allocator keeps in pieces between what the caches
 /// hold. Settings: `.cargo/config.toml`.
@@ -37,7 +42,10 @@ fn main() -> ExitCode {
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = operator::exit_code(runtime.block_on(run(args, level)));
+            let code = match &args.command {
+                Some(Command::Probe(probe)) => runtime.block_on(probe::exit_code(probe)),
+                None => operator::exit_code(runtime.block_on(run(args, level))),
+            };
             // Work that has not ended by now, such as the lookup of a name, is not waited for.
             runtime.shutdown_background();
             code
