@@ -89,11 +89,12 @@ async fn kubectl(
     checked("kubectl", arguments, &output).map(drop)
 }
 
-/// Renders the chart by `helm template`.
+/// Renders the chart by `helm template`, without what only `helm test` makes.
 async fn render(namespace: &str, values: &[String]) -> Result<String, OperatorError> {
     let chart = workspace().join("charts/entente");
     let chart = chart.to_string_lossy();
     let mut arguments = vec!["template", "entente", &chart, "--namespace", namespace];
+    arguments.push("--skip-tests");
     for value in values {
         arguments.extend(["--set", value]);
     }

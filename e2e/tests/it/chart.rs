@@ -3,6 +3,7 @@
 
 mod cluster;
 mod events;
+mod helm_test;
 mod installed;
 mod lifecycle;
 mod manifests;
@@ -70,7 +71,7 @@ pub(crate) fn printed(output: &Output) -> String {
     said(&output.stdout)
 }
 
-/// Returns the objects that the chart renders with these settings.
+/// Returns the objects that the chart renders with these settings, without those of `helm test`.
 pub(crate) async fn rendered(settings: &[&str]) -> Vec<Value> {
     let chart = chart();
     let mut arguments = vec![
@@ -78,7 +79,7 @@ pub(crate) async fn rendered(settings: &[&str]) -> Vec<Value> {
         OsStr::new("entente"),
         chart.as_os_str(),
     ];
-    arguments.extend(["--namespace", "entente-system"].map(OsStr::new));
+    arguments.extend(["--namespace", "entente-system", "--skip-tests"].map(OsStr::new));
     for setting in settings {
         arguments.extend(["--set", setting].map(OsStr::new));
     }
