@@ -100,6 +100,7 @@ check: tools ## Format, lints, walls, comments, generated files, licences, chart
 	@$(PHASE) 'walls' scripts/walls
 	@$(PHASE) 'comments' scripts/comments
 	@$(PHASE) 'dependencies' scripts/deny
+	@$(PHASE) 'advisories' scripts/advisories
 	@$(PHASE) 'clippy' $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(PHASE) 'generated files' $(CARGO) run --locked --quiet -p entente-crds --bin crdgen -- --check
 	@$(PHASE) 'documents' scripts/documents
@@ -113,6 +114,10 @@ check: tools ## Format, lints, walls, comments, generated files, licences, chart
 test: tools peers ## Every test of the workspace, on a real control plane and real peers
 	@$(PHASE) 'build' $(CARGO) build --locked --workspace --bins
 	@scripts/test
+
+.PHONY: advisories
+advisories: ## Known weaknesses of dependencies (RustSec), by cargo-deny; needs its database
+	@scripts/advisories
 
 .PHONY: deny
 deny: ## The same rules as in check, by cargo-deny itself, which must be installed
