@@ -76,6 +76,10 @@ picture: tools peers ## Draw docs/images/dashboard.svg from what the dashboard's
 build: ## Build the operator for use (release)
 	@$(PHASE) 'build' $(CARGO) build --locked --release -p entente-operator
 
+.PHONY: image
+image: ## Make the operator's container image, a tar, without a container engine
+	@$(PHASE) 'image' env CARGO='$(CARGO)' scripts/image
+
 .PHONY: generate
 generate: ## Write manifests, the chart's CRDs, examples and the reference page
 	@$(CARGO) run --locked --quiet -p entente-crds --bin crdgen
@@ -101,6 +105,7 @@ check: tools ## Format, lints, walls, comments, generated files, licences, chart
 	@$(PHASE) 'comments' scripts/comments
 	@$(PHASE) 'dependencies' scripts/deny
 	@$(PHASE) 'advisories' scripts/advisories
+	@$(PHASE) 'bill of materials' scripts/sbom --check
 	@$(PHASE) 'clippy' $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(PHASE) 'generated files' $(CARGO) run --locked --quiet -p entente-crds --bin crdgen -- --check
 	@$(PHASE) 'documents' scripts/documents
@@ -114,6 +119,10 @@ check: tools ## Format, lints, walls, comments, generated files, licences, chart
 test: tools peers ## Every test of the workspace, on a real control plane and real peers
 	@$(PHASE) 'build' $(CARGO) build --locked --workspace --bins
 	@scripts/test
+
+.PHONY: image-check
+image-check: tools ## Prove the image: one digest of two builds, an empty root, a registry; needs root
+	@$(PHASE) 'image check' env CARGO='$(CARGO)' scripts/image-check
 
 .PHONY: advisories
 advisories: ## Known weaknesses of dependencies (RustSec), by cargo-deny; needs its database
