@@ -86,6 +86,11 @@ pub(crate) struct Args {
     )]
     pub(crate) log_level: String,
 
+    /// Base URL of an OpenTelemetry collector (OTLP over HTTP), such as http://collector:4318; without
+    /// it no traces are made
+    #[arg(long, env = "ENTENTE_TRACES_ENDPOINT", value_name = "URL")]
+    pub(crate) traces_endpoint: Option<String>,
+
     /// File with a level in place of that, read again when it changes; for a mounted ConfigMap
     #[arg(long, env = "ENTENTE_LOG_LEVEL_FILE", value_name = "FILE")]
     pub(crate) log_level_file: Option<PathBuf>,

@@ -10,6 +10,7 @@ mod operator;
 mod probe;
 mod servers;
 mod telemetry;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use crate::{
     args::{Args, Command},
     operator::OperatorError,
     telemetry::LogLevel,
+    traces::Traces,
 };
 
 /// Gives free memory back, which the system's allocator keeps in pieces between what the caches
@@ -31,12 +33,19 @@ fn main() -> ExitCode {
     // when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
-    let level = telemetry::start(&args.log_level, args.log_format).unwrap_or_else(|error| {
-        let message = format!("--log-level: {error}");
+    let wrong = |flag: &str, problem: &dyn std::fmt::Display| -> ! {
+        let message = format!("{flag}: {problem}");
         Args::command()
             .error(ErrorKind::ValueValidation, message)
             .exit()
-    });
+    };
+    let replica = args.pod_name.as_deref();
+    let traces = args.traces_endpoint.as_deref();
+    let traces = traces.map(|endpoint| Traces::to(endpoint, replica));
+    let traces = traces.transpose();
+    let traces = traces.unwrap_or_else(|error| wrong("--traces-endpoint", &error));
+    let level = telemetry::start(&args.log_level, args.log_format, traces.as_ref());
+    let level = level.unwrap_or_else(|error| wrong("--log-level", &error));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -46,6 +55,7 @@ fn main() -> ExitCode {
                 Some(Command::Probe(probe)) => runtime.block_on(probe::exit_code(probe)),
                 None => operator::exit_code(runtime.block_on(run(args, level))),
             };
+            traces.inspect(Traces::end);
             // Work that has not ended by now, such as the lookup of a name, is not waited for.
             runtime.shutdown_background();
             code

@@ -15,14 +15,17 @@ use std::{
 
 use tracing::{info, warn};
 use tracing_subscriber::{
-    EnvFilter, Registry,
-    filter::ParseError,
+    EnvFilter, Layer as _, Registry,
+    filter::{LevelFilter, ParseError, Targets},
     layer::SubscriberExt as _,
     reload::{self, Handle},
     util::SubscriberInitExt as _,
 };
 
-use crate::args::{LogFormat, log_directives};
+use crate::{
+    args::{LogFormat, log_directives},
+    traces::{self, Traces},
+};
 
 /// Time between two looks at the file with the level.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -45,17 +48,30 @@ pub(crate) struct LogLevel {
     filter: Handle<EnvFilter, Registry>,
 }
 
-/// Sends the log of this process to standard error. Call it once.
-pub(crate) fn start(level: &str, format: LogFormat) -> Result<LogLevel, ParseError> {
+/// Sends the log of this process to standard error, and its spans to `traces`. Call it once.
+pub(crate) fn start(
+    level: &str,
+    format: LogFormat,
+    traces: Option<&Traces>,
+) -> Result<LogLevel, ParseError> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(directives(level))?);
     let log = tracing_subscriber::fmt::layer()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        LogFormat::Json => registry.with(log.json().flatten_event(true)).init(),
-        LogFormat::Text => registry.with(log).init(),
-    }
+    let log = match format {
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
+        LogFormat::Text => log.boxed(),
+    };
+    let spans = traces.map(|traces| {
+        let ours = Targets::new().with_target(traces::TARGET, LevelFilter::DEBUG);
+        tracing_opentelemetry::layer()
+            .with_tracer(traces.tracer())
+            .with_filter(ours)
+    });
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter))
+        .with(spans)
+        .init();
     panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string);
         let message = constant(info.payload());
@@ -142,7 +158,11 @@ mod tests {
             current: flag.to_owned(),
             filter: handle,
         };
-        (level, tracing_subscriber::registry().with(filter))
+        let log = tracing_subscriber::fmt::layer().with_writer(io::sink);
+        (
+            level,
+            tracing_subscriber::registry().with(log.with_filter(filter)),
+        )
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod alerts;
 mod chart;
 mod dashboard;
 mod served;
+mod traces;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

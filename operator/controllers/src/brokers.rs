@@ -13,14 +13,16 @@ use async_trait::async_trait;
 use entente_domain::{
     broker_waits::{About, BrokerWaits},
     remote::{
-        Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
-        OperationState, ServerAnswer,
+        Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading,
+        InstanceRequest, OperationState, ServerAnswer,
     },
 };
 use entente_drivers::{Drivers, ServiceDriver, service::ServerTarget};
+use tracing::{Instrument as _, Span, field};
 
 use crate::{
     clock::Clock,
+    controller::TRACE,
     metrics::{Metrics, RemoteOperation},
 };
 
@@ -56,9 +58,17 @@ impl Brokers {
             return Err(failure);
         }
         let begun = Instant::now();
-        let answer = request.await;
+        let span = tracing::debug_span!(
+            target: TRACE,
+            "request",
+            connection = name,
+            operation = operation.as_str(),
+            failure = field::Empty,
+        );
+        let answer = request.instrument(span.clone()).await;
         let kind = answer.as_ref().err().map(|failure| failure.kind);
         let took = begun.elapsed();
+        record(&span, kind);
         tracing::debug!(
             connection = name,
             operation = operation.as_str(),
@@ -146,6 +156,13 @@ impl ServiceDriver for Brokers {
         let about = (of(instance), RemoteOperation::Deprovision);
         let request = self.driver().deprovision(target, instance, context);
         self.unless_held_back(target, about, request).await
+    }
+}
+
+/// Records the failure of a request in its span.
+pub(crate) fn record(span: &Span, failure: Option<FailureKind>) {
+    if let Some(kind) = failure {
+        span.record("failure", field::debug(kind));
     }
 }
 

@@ -9,6 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::Instrument as _;
 
 use crate::{
     cache::{Cache, Cached, Change},
@@ -19,6 +20,9 @@ use crate::{
     shutdown::Shutdown,
     status::WriteError,
 };
+
+/// Target of the spans of traces: of each pass, and of each request within it.
+pub(crate) const TRACE: &str = "entente_trace";
 
 /// Passes of one controller that are under way at once, with those that hang on a remote side.
 const MOST_RUNNING: usize = 4096;
@@ -159,7 +163,9 @@ fn unheard<R: Reconcile, C>(liveness: &Liveness, shutdown: &Shutdown) {
 /// Runs one pass over a key, in whatever way it ends. Returns when the key runs again.
 pub(crate) async fn run_once<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
     let begun = std::time::Instant::now();
-    match guarded(R::PASS_LIMIT, Box::pin(pass(reconciler, key))).await {
+    let span = tracing::debug_span!(target: TRACE, "pass", controller = R::NAME, %key);
+    let work = Box::pin(pass(reconciler, key).instrument(span));
+    match guarded(R::PASS_LIMIT, work).await {
         Ok(requeue) => {
             let took = begun.elapsed();
             tracing::debug!(controller = R::NAME, %key, ?took, ?requeue, "a pass has ended");

@@ -56,7 +56,12 @@ fn every_alert_has_words_a_runbook_and_tests_in_which_it_fires_and_is_silent() {
             let text = words[key].as_str().unwrap_or_default();
             assert!(text.ends_with('.'), "{name}: {key}: {text}");
         }
-        assert!(alert["for"].is_string(), "{name} fires at the first look");
+        let after = alert["for"].as_str().unwrap_or_default();
+        let minutes = after.strip_suffix('m').unwrap_or_default();
+        let minutes: u32 = minutes.parse().expect("it does not fire at the first look");
+        let plural = if minutes == 1 { "" } else { "s" };
+        let severity = severity.as_str().unwrap_or_default();
+        let facts = format!("| {severity} | {minutes} minute{plural} |");
         let url = words["runbook_url"].as_str().unwrap_or_default();
         let page = format!("docs/runbooks/{name}.md");
         assert!(url.ends_with(&format!("/{page}")), "{name}: {url}");
@@ -65,6 +70,7 @@ fn every_alert_has_words_a_runbook_and_tests_in_which_it_fires_and_is_silent() {
             assert!(text.contains(heading), "{page} has no {heading}");
         }
         assert!(text.contains("kubectl "), "{page} has no command");
+        assert!(text.contains(&facts), "{page} has not the facts {facts}");
         assert!(
             index.contains(&format!("]({name}.md)")),
             "{name} is not in the index"

@@ -19,7 +19,9 @@ use entente_drivers::{
     service::{ServerTarget, send},
 };
 
-use crate::{cache::Key, metrics::RemoteOperation};
+use tracing::{Instrument as _, field};
+
+use crate::{brokers::record, cache::Key, controller::TRACE, metrics::RemoteOperation};
 
 use super::{Delivery, observe::profile, report, rivals::claimant_of};
 
@@ -86,15 +88,30 @@ impl Execution<'_> {
         let driver =
             driver.ok_or_else(|| unusable(format!("no driver of devices speaks {protocol:?}")))?;
         let begun = Instant::now();
+        let operation = match action {
+            Action::WriteDevice { .. } => RemoteOperation::Write,
+            _ => RemoteOperation::Read,
+        };
+        let span = tracing::debug_span!(
+            target: TRACE,
+            "request",
+            connection,
+            operation = operation.as_str(),
+            failure = field::Empty,
+        );
         let answer = match action {
             Action::WriteDevice { write, .. } => {
-                let result = driver.apply(&target, write).await;
-                self.count(connection, RemoteOperation::Write, &result, begun);
+                let sent = driver.apply(&target, write);
+                let result = sent.instrument(span.clone()).await;
+                self.count(connection, operation, &result, begun);
+                record(&span, result.as_ref().err().map(|it| it.kind));
                 Answer::DeviceWritten(result)
             }
             Action::ReadDevice { request, .. } => {
-                let result = driver.observe(&target, request).await;
-                self.count(connection, RemoteOperation::Read, &result, begun);
+                let sent = driver.observe(&target, request);
+                let result = sent.instrument(span.clone()).await;
+                self.count(connection, operation, &result, begun);
+                record(&span, result.as_ref().err().map(|it| it.kind));
                 let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
                 let identity = identity.and_then(Identity::of);
                 Answer::DeviceRead {
