@@ -46,7 +46,7 @@ async fn apply_canaries(fixture: &DeliveryFixture<'_>) {
     contract_says(namespace, "bundle-2027", "Accepted", "UnsupportedValue").await;
 }
 
-/// Returns what tar says.
+/// Returns the output of tar.
 fn tar(arguments: &[&str]) -> String {
     let output = Command::new("tar").args(arguments).output().unwrap();
     assert!(output.status.success());
