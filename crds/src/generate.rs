@@ -1,10 +1,11 @@
 //! Every generated file of the repository, as text: manifests, the chart's CRDs, examples, the
-//! customizations of Argo CD and the reference page of conditions.
+//! customizations of Argo CD and the reference pages of the API and of conditions.
 //!
 //! It decides the file of each part and none of the content, which comes from the types, the
 //! examples and the list of conditions. It must give the same bytes on every machine, and never
 //! touches a file: the program `crdgen` writes and compares, tests compare too.
 
+mod api_page;
 mod argo_cd;
 mod commented;
 mod conditions_page;
@@ -49,6 +50,7 @@ pub fn files() -> Vec<GeneratedFile> {
         "docs/reference/conditions.md",
         conditions_page::text(),
     ));
+    files.push(file("docs/reference/api.md", api_page::text(&crds)));
     files
 }
 

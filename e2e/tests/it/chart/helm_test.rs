@@ -39,11 +39,11 @@ async fn the_pod_of_helm_test_has_the_image_of_the_operator_whatever_names_that(
     for (settings, expected) in [
         (vec![], "ghcr.io/entente-dev/entente:0.1.0".to_owned()),
         (
-            vec![own, "image.tag=7"],
-            "registry.example/entente:7".to_owned(),
+            vec![own, "image.tag=v7"],
+            "registry.example/entente:v7".to_owned(),
         ),
         (
-            vec![own, "image.tag=7", &pinned],
+            vec![own, "image.tag=v7", &pinned],
             format!("registry.example/entente@{digest}"),
         ),
     ] {
