@@ -1,8 +1,9 @@
 //! A contract system in the cluster: a ServiceAccount with a token for the audience `entente`.
 
 use entente_e2e::environment::TestEnvironment;
-use entente_e2e::namespace::TestNamespace;
+use entente_e2e::namespace::{SOON, TestNamespace};
 use entente_e2e::operator::EventsEndpoint;
+use entente_e2e::wait::wait_for;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -112,6 +113,16 @@ impl<'a> Sender<'a> {
     pub(super) fn bare(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.endpoint.url());
         self.client.request(method, url)
+    }
+
+    /// Works as [`Self::ask`], and sends again what was not taken, as the answer 503 asks: the events of
+    /// other tests may have every place.
+    pub(super) async fn ask_until_taken(&self, request: reqwest::RequestBuilder) -> Answer {
+        let taken = wait_for("an answer other than 503", SOON, async || {
+            let again = request.try_clone().expect("a body that is in memory");
+            Some(self.ask(again).await).filter(|answer| answer.status != 503)
+        });
+        taken.await.unwrap()
     }
 
     pub(super) async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {
