@@ -30,6 +30,8 @@ pub mod metrics;
 mod objects;
 pub mod queue;
 pub mod readiness;
+#[cfg(test)]
+mod reference_page;
 mod secrets;
 pub mod self_test;
 pub mod shutdown;

@@ -122,6 +122,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::reference_page;
 
     #[test]
     fn the_reference_page_has_every_reason_of_an_event() {
@@ -146,17 +147,6 @@ An event tells a change once; what holds now is in the [conditions](conditions.m
             // Writing into a String does not fail.
             let _ = writeln!(page, "| {name} | {type_} | {action} | {meaning} |");
         }
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../docs/reference/events.md"
-        );
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(path, &page).expect("the page can be written");
-        }
-        let found = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            found == page,
-            "{path} is not up to date: UPDATE=1 writes it\n{page}"
-        );
+        reference_page::compare("events.md", &page);
     }
 }

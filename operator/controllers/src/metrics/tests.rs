@@ -379,16 +379,5 @@ Every metric that the operator serves at `/metrics`, in the order of names.
         // Writing into a String does not fail.
         let _ = writeln!(page, "| `{name}` | {type_} | {unit} | {labels} | {help} |");
     }
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/reference/metrics.md"
-    );
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, &page).expect("the page can be written");
-    }
-    let found = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        found == page,
-        "{path} is not up to date: UPDATE=1 writes it\n{page}"
-    );
+    crate::reference_page::compare("metrics.md", &page);
 }
