@@ -59,9 +59,9 @@ pub(crate) enum Command {
     /// List the devices on which promises were missed, and the causes
     Late(LateArgs),
     /// Judge the objects of files without a cluster: schema, CEL rules, the operator's own rules
-    Validate(ValidateArgs),
+    Validate(FilesArgs),
     /// Show what the operator would do if files were applied now; writes nothing
-    Plan(PlanArgs),
+    Plan(FilesArgs),
     /// Check definitions, rights, the operator, Connections and the clock
     Check(CheckArgs),
     /// Ask the operator for a pass over an object now, and wait for it
@@ -185,21 +185,9 @@ pub(crate) struct LateArgs {
     pub(crate) output: Output,
 }
 
-/// Arguments of `validate`.
+/// Arguments of `validate` and of `plan`.
 #[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct ValidateArgs {
-    /// Files, folders with YAML and JSON files, or - for standard input
-    #[arg(short, long, required = true, value_name = "FILE", num_args = 1)]
-    pub(crate) filename: Vec<PathBuf>,
-
-    /// Format of the answer
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(crate) output: Output,
-}
-
-/// Arguments of `plan`.
-#[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct PlanArgs {
+pub(crate) struct FilesArgs {
     /// Files, folders with YAML and JSON files, or - for standard input
     #[arg(short, long, required = true, value_name = "FILE", num_args = 1)]
     pub(crate) filename: Vec<PathBuf>,

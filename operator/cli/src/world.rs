@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{
 use entente_domain::contract::{ContractWorld, DeviceFacts, Kin, Predecessor, predecessor_of};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt as _;
+use kube::{Resource, ResourceExt as _};
 
 /// Objects of several namespaces.
 #[derive(Clone, Debug, Default)]
@@ -132,28 +132,29 @@ impl Objects {
         namespace: &str,
         contract: &str,
     ) -> Vec<Arc<ServiceSubscription>> {
-        let all = self.subscriptions.iter();
-        let all = all.filter(|it| is_in(&it.metadata, namespace));
-        all.filter(|it| it.spec.contract.name == contract)
-            .cloned()
-            .collect()
+        let is_of = |it: &ServiceSubscription| it.spec.contract.name == contract;
+        those(&self.subscriptions, namespace, is_of)
     }
 
     fn amendments_of(&self, namespace: &str, contract: &str) -> Vec<Arc<ContractAmendment>> {
-        let all = self.amendments.iter();
-        let all = all.filter(|it| is_in(&it.metadata, namespace));
-        all.filter(|it| it.spec.contract_ref.name == contract)
-            .cloned()
-            .collect()
+        let is_of = |it: &ContractAmendment| it.spec.contract_ref.name == contract;
+        those(&self.amendments, namespace, is_of)
     }
 
     fn notices_of(&self, namespace: &str, contract: &str) -> Vec<Arc<ContractNotice>> {
-        let all = self.notices.iter();
-        let all = all.filter(|it| is_in(&it.metadata, namespace));
-        all.filter(|it| it.spec.contract_ref.name == contract)
-            .cloned()
-            .collect()
+        let is_of = |it: &ContractNotice| it.spec.contract_ref.name == contract;
+        those(&self.notices, namespace, is_of)
     }
+}
+
+/// Returns the objects of a namespace that are wanted.
+fn those<K: Resource>(
+    all: &[Arc<K>],
+    namespace: &str,
+    is_wanted: impl Fn(&K) -> bool,
+) -> Vec<Arc<K>> {
+    let here = all.iter().filter(|it| is_in(it.meta(), namespace));
+    here.filter(|it| is_wanted(it)).cloned().collect()
 }
 
 fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::CommandError;
-use crate::args::PlanArgs;
+use crate::args::FilesArgs;
 use crate::cluster::{Cluster, ClusterError, Place};
 use crate::judge::{Finding, Verdict, by_schema};
 use crate::manifests::{self, Manifest};
@@ -60,7 +60,7 @@ struct Cached {
 
 pub(super) async fn run(
     cluster: &Cluster,
-    args: &PlanArgs,
+    args: &FilesArgs,
     screen: &Screen,
     now: Timestamp,
 ) -> Result<Outcome, CommandError> {

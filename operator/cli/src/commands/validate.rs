@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::CommandError;
-use crate::args::{Target, ValidateArgs};
+use crate::args::{FilesArgs, Target};
 use crate::judge::judge;
 use crate::manifests;
 use crate::outcome::{Code, Outcome};
@@ -12,7 +12,7 @@ use crate::screen::Screen;
 
 pub(super) fn run(
     target: &Target,
-    args: &ValidateArgs,
+    args: &FilesArgs,
     screen: &Screen,
     now: Timestamp,
 ) -> Result<Outcome, CommandError> {
