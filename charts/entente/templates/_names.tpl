@@ -78,3 +78,10 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{/* The image of the operator: by its digest where there is one, else by its tag. */}}
+{{- define "entente.image" -}}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
+{{- $version := ternary (printf "@%s" .Values.image.digest) (printf ":%s" $tag) (ne .Values.image.digest "") }}
+{{- printf "%s%s" .Values.image.repository $version }}
+{{- end }}
