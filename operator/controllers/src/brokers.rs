@@ -4,26 +4,22 @@
 //! Decides nothing by itself: [`BrokerWaits`] says which request must wait. It stands in front of the
 //! driver, so that devices, probes and orphans are held back alike, and what is sent is counted once.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use entente_domain::{
     broker_waits::{About, BrokerWaits},
     remote::{
-        Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading,
-        InstanceRequest, OperationState, ServerAnswer,
+        Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+        OperationState, ServerAnswer,
     },
 };
 use entente_drivers::{Drivers, ServiceDriver, service::ServerTarget};
-use tracing::{Instrument as _, Span, field};
 
 use crate::{
     clock::Clock,
-    controller::TRACE,
     metrics::{Metrics, RemoteOperation},
+    remote_requests,
 };
 
 /// The driver of service servers, with the waits that they asked for.
@@ -57,26 +53,12 @@ impl Brokers {
         if let Some(failure) = held {
             return Err(failure);
         }
-        let begun = Instant::now();
-        let span = tracing::debug_span!(
-            target: TRACE,
-            "request",
-            connection = name,
-            operation = operation.as_str(),
-            failure = field::Empty,
-        );
-        let answer = request.instrument(span.clone()).await;
-        let kind = answer.as_ref().err().map(|failure| failure.kind);
-        let took = begun.elapsed();
-        record(&span, kind);
-        tracing::debug!(
-            connection = name,
-            operation = operation.as_str(),
-            failure = ?kind,
-            ?took,
-            "a request to a service server has ended"
-        );
-        self.metrics.remote_request(name, operation, kind, took);
+        let told = remote_requests::About {
+            connection: name,
+            operation,
+            device: None,
+        };
+        let answer = remote_requests::told(&self.metrics, told, request).await;
         if let Err(failure) = &answer {
             let now = self.clock.now();
             self.waits().record(name, url, &about, failure, now);
@@ -156,13 +138,6 @@ impl ServiceDriver for Brokers {
         let about = (of(instance), RemoteOperation::Deprovision);
         let request = self.driver().deprovision(target, instance, context);
         self.unless_held_back(target, about, request).await
-    }
-}
-
-/// Records the failure of a request in its span.
-pub(crate) fn record(span: &Span, failure: Option<FailureKind>) {
-    if let Some(kind) = failure {
-        span.record("failure", field::debug(kind));
     }
 }
 

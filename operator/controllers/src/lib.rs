@@ -32,6 +32,7 @@ pub mod queue;
 pub mod readiness;
 #[cfg(test)]
 mod reference_page;
+mod remote_requests;
 mod secrets;
 pub mod self_test;
 pub mod shutdown;

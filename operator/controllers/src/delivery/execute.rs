@@ -3,7 +3,7 @@
 //! It has no choices: an action carries everything to ask or send, and the pass decides the meaning
 //! of an answer. Called by the controller, one action at a time.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use entente_crds::v1alpha1::{Device, ServiceSubscription};
 use entente_domain::{
@@ -19,9 +19,7 @@ use entente_drivers::{
     service::{ServerTarget, send},
 };
 
-use tracing::{Instrument as _, field};
-
-use crate::{brokers::record, cache::Key, controller::TRACE, metrics::RemoteOperation};
+use crate::{cache::Key, metrics::RemoteOperation, remote_requests};
 
 use super::{Delivery, observe::profile, report, rivals::claimant_of};
 
@@ -87,31 +85,15 @@ impl Execution<'_> {
         let driver = drivers.device(protocol);
         let driver =
             driver.ok_or_else(|| unusable(format!("no driver of devices speaks {protocol:?}")))?;
-        let begun = Instant::now();
-        let operation = match action {
-            Action::WriteDevice { .. } => RemoteOperation::Write,
-            _ => RemoteOperation::Read,
-        };
-        let span = tracing::debug_span!(
-            target: TRACE,
-            "request",
-            connection,
-            operation = operation.as_str(),
-            failure = field::Empty,
-        );
         let answer = match action {
             Action::WriteDevice { write, .. } => {
                 let sent = driver.apply(&target, write);
-                let result = sent.instrument(span.clone()).await;
-                self.count(connection, operation, &result, begun);
-                record(&span, result.as_ref().err().map(|it| it.kind));
+                let result = self.told(connection, RemoteOperation::Write, sent).await;
                 Answer::DeviceWritten(result)
             }
             Action::ReadDevice { request, .. } => {
                 let sent = driver.observe(&target, request);
-                let result = sent.instrument(span.clone()).await;
-                self.count(connection, operation, &result, begun);
-                record(&span, result.as_ref().err().map(|it| it.kind));
+                let result = self.told(connection, RemoteOperation::Read, sent).await;
                 let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
                 let identity = identity.and_then(Identity::of);
                 Answer::DeviceRead {
@@ -220,27 +202,20 @@ impl Execution<'_> {
         profile.map_err(|(_, message)| unusable(message))
     }
 
-    fn count<T>(
+    /// Waits for the answer of the device to a request, and tells of it.
+    async fn told<T>(
         &self,
         connection: &str,
         operation: RemoteOperation,
-        result: &Result<T, Failure>,
-        begun: Instant,
-    ) {
-        let failure = result.as_ref().err().map(|failure| failure.kind);
-        let took = begun.elapsed();
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let snapshot = self.snapshot();
-        tracing::debug!(
-            namespace = snapshot.namespace,
-            device = snapshot.device_name,
+        let about = remote_requests::About {
             connection,
-            operation = operation.as_str(),
-            ?failure,
-            ?took,
-            "a request to a device has ended"
-        );
-        let metrics = &self.delivery.context.metrics;
-        metrics.remote_request(connection, operation, failure, took);
+            operation,
+            device: Some((&snapshot.namespace, &snapshot.device_name)),
+        };
+        remote_requests::told(&self.delivery.context.metrics, about, request).await
     }
 }
 
