@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 /// Lengths of time of an election, all from the duration of the Lease.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Terms {
     /// Time for which nobody else takes a Lease that does not change.
     pub duration: Duration,
@@ -99,7 +99,7 @@ pub enum Step {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Candidate {
     identity: String,
-    duration: Duration,
+    terms: Terms,
     role: Role,
     /// Earliest time of the next request, after one that failed.
     not_before: Duration,
@@ -143,15 +143,9 @@ impl Candidate {
     pub fn new(identity: impl Into<String>, terms: Terms) -> Self {
         Self {
             identity: identity.into(),
-            duration: terms.duration,
+            terms,
             role: Role::Looks(None),
             not_before: Duration::ZERO,
-        }
-    }
-
-    fn terms(&self) -> Terms {
-        Terms {
-            duration: self.duration,
         }
     }
 
@@ -179,26 +173,22 @@ impl Candidate {
     /// Returns the time before which it may act as the leader; `None`: it does not lead.
     pub fn leads_until(&self) -> Option<Duration> {
         match &self.role {
-            Role::Leads(term) => Some(term.confirmed + self.terms().hold()),
+            Role::Leads(term) => Some(term.confirmed + self.terms.hold()),
             _ => None,
         }
     }
 
     /// Returns the next act.
     pub fn next(&self, now: Duration) -> Step {
-        if let Role::Ended = self.role {
-            return Step::End;
-        }
-        if now < self.not_before {
-            return Step::Wait {
-                until: self.not_before,
-            };
-        }
         match &self.role {
+            Role::Ended => Step::End,
+            _ if now < self.not_before => Step::Wait {
+                until: self.not_before,
+            },
             Role::Looks(_) | Role::Leads(Term { version: None, .. }) => Step::Read,
             Role::Follows(seen) => self.next_of_follower(seen, now),
             Role::Leads(term) => {
-                let due = term.confirmed + self.terms().renew();
+                let due = term.confirmed + self.terms.renew();
                 if now < due {
                     return Step::Wait { until: due };
                 }
@@ -207,7 +197,6 @@ impl Candidate {
                     transitions: term.transitions,
                 }
             }
-            Role::Ended => Step::End,
         }
     }
 
@@ -219,7 +208,7 @@ impl Candidate {
                 transitions: seen.record.transitions.saturating_add(1),
             };
         }
-        let look = seen.read + self.terms().look();
+        let look = seen.read + self.terms.look();
         if now >= look {
             return Step::Read;
         }
@@ -291,7 +280,7 @@ impl Candidate {
     fn never_held(&self) -> Record {
         Record {
             holder: None,
-            duration: self.duration,
+            duration: self.terms.duration,
             transitions: -1,
             renewed: String::new(),
         }
@@ -315,7 +304,7 @@ impl Candidate {
 
     /// Notes that a request failed at `now`: it may have been carried out.
     pub fn failed(&mut self, now: Duration) {
-        self.not_before = now + self.terms().retry();
+        self.not_before = now + self.terms.retry();
         self.look_again();
     }
 
