@@ -105,7 +105,7 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     let clocks = Clocks::default();
     let member = election::join(&args, &shown, &clocks).await;
     let mut member = member.map_err(|source| OperatorError::Client { source })?;
-    let mut context = context(&args, &shown, &clocks, member.fence()).await?;
+    let context = context(&args, &shown, &clocks, member.fence()).await?;
     let (admin, events_endpoint) = servers.addresses();
     let (admin, events_endpoint) = (admin.map(display), events_endpoint.map(display));
     info!(version = VERSION, admin, events_endpoint, "started");
@@ -116,7 +116,7 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     let leadership = member.leadership();
     let stop = shutdown.clone();
     let controllers = tokio::spawn(async move {
-        work(&mut context, &args, leadership, (&trigger, &stop)).await;
+        work(context, &args, leadership, (&trigger, &stop)).await;
     });
     let served = async {
         let ended = servers.await;
@@ -234,7 +234,7 @@ fn rights(args: &Args) -> Vec<Right> {
 }
 
 async fn work(
-    context: &mut Context,
+    mut context: Context,
     args: &Args,
     leadership: Leadership,
     (trigger, shutdown): (&ShutdownTrigger, &Shutdown),
@@ -264,7 +264,7 @@ async fn work(
             trigger.trigger();
         }
     };
-    let run = entente_controllers::run(context.clone(), leadership, shutdown.clone());
+    let run = entente_controllers::run(context, leadership, shutdown.clone());
     tokio::join!(another, run);
 }
 

@@ -111,6 +111,7 @@ pub async fn another_to_serve(
     waiting.retain(|namespace| !served.contains(namespace));
     loop {
         tokio::select! {
+            // No event tells that a Role was made, and who may not read Roles cannot watch them.
             () = tokio::time::sleep(LOOK), if !waiting.is_empty() => {}
             () = shutdown.requested() => return None,
         }

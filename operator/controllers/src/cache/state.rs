@@ -346,9 +346,17 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
     /// Returns the number of the last relist of the watch that brings an object.
     fn relist_of(&self, key: &Key) -> u64 {
-        let of_all = || self.relists.get("");
-        let relists = self.relists.get(&key.namespace).or_else(of_all);
+        let relists = self.relists.get(self.watch_of(key));
         relists.map_or(0, |it| it.begun)
+    }
+
+    /// Returns the namespace of the watch that brings an object; empty if one brings all.
+    fn watch_of<'k>(&self, key: &'k Key) -> &'k str {
+        if self.relists.contains_key(&key.namespace) {
+            &key.namespace
+        } else {
+            ""
+        }
     }
 
     /// Stores the object in the answer to a write of our own.
@@ -410,12 +418,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     fn first_unlisted_before(&mut self, of: &Key, newer: u64) -> Option<(u64, Arc<Key>)> {
-        let watch = if self.relists.contains_key(&of.namespace) {
-            &of.namespace
-        } else {
-            ""
-        };
-        let relists = self.relists.get_mut(watch)?;
+        let relists = self.relists.get_mut(self.watch_of(of))?;
         let oldest = relists.unlisted.first_entry()?;
         (*oldest.key() < newer).then(|| oldest.remove_entry())
     }

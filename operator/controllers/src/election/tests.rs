@@ -1,5 +1,6 @@
 //! Replicas at one API server in memory, by a clock that the tests advance.
 //!
+//! The clock is paused, and jumps to the end of each sleep: nothing here waits for real time.
 //! The rules of an election are tested in `entente_domain::election`; here is what performs them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
