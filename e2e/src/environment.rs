@@ -39,7 +39,7 @@ impl TestEnvironment {
         SHARED
             .get_or_try_init(|| {
                 Self::start(OperatorOptions {
-                    events: true,
+                    endpoints: true,
                     ..OperatorOptions::default()
                 })
             })

@@ -7,10 +7,10 @@
 //! benches.
 
 mod chart;
-mod events;
+mod endpoint;
 mod process;
 
-pub use events::EventsEndpoint;
+pub use endpoint::Endpoint;
 pub use process::OperatorView;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -40,8 +40,8 @@ pub struct OperatorOptions {
     pub namespace: String,
     /// Values with which the chart is rendered, as of `helm --set`.
     pub chart_values: Vec<String>,
-    /// True if it serves the events endpoint.
-    pub events: bool,
+    /// True if it serves the events endpoint and the board.
+    pub endpoints: bool,
     /// Name of the pod that the process stands for, the same after a restart.
     pub pod_name: String,
 }
@@ -52,7 +52,7 @@ impl Default for OperatorOptions {
             flags: vec!["--accrual-interval=1s".to_owned()],
             namespace: "entente-system".to_owned(),
             chart_values: Vec::new(),
-            events: false,
+            endpoints: false,
             pod_name: "entente-0".to_owned(),
         }
     }
@@ -143,7 +143,8 @@ pub struct Operator {
     process: Process,
     namespace: String,
     kubeconfig: PathBuf,
-    events: Option<EventsEndpoint>,
+    /// Those of events and of the board, if it serves them.
+    endpoints: Option<[Endpoint; 2]>,
     flags: Vec<String>,
     /// The road to the API server, which a test can cut; none: a direct one.
     road: Option<Road>,
@@ -155,23 +156,30 @@ impl Operator {
         plane: &ControlPlane,
         options: OperatorOptions,
     ) -> Result<Self, OperatorError> {
-        let events = options
-            .events
-            .then(|| EventsEndpoint::prepare(plane.directory()))
-            .transpose()?;
-        let values = events.as_ref().map(|_| EventsEndpoint::chart_values());
-        let values = [options.chart_values.clone(), values.unwrap_or_default()].concat();
+        let endpoints = if options.endpoints {
+            let prepare = |word| Endpoint::prepare(word, plane.directory());
+            Some([prepare("events")?, prepare("board")?])
+        } else {
+            None
+        };
+        let of_endpoints = endpoints.iter().flatten().flat_map(Endpoint::chart_values);
+        let values: Vec<String> = options
+            .chart_values
+            .iter()
+            .cloned()
+            .chain(of_endpoints)
+            .collect();
         let account = chart::install(plane, &options.namespace, &values).await?;
         let kubeconfig = plane
             .kubeconfig_for_service_account(&options.namespace, &account)
             .await
             .map_err(|source| OperatorError::Access { source })?;
-        let endpoint = events.iter().flat_map(EventsEndpoint::flags);
+        let flags = endpoints.iter().flatten().flat_map(Endpoint::flags);
         let mut operator = Self {
-            process: process(plane, &kubeconfig, &options, endpoint.collect()).await?,
+            process: process(plane, &kubeconfig, &options, flags.collect()).await?,
             namespace: options.namespace,
             kubeconfig,
-            events,
+            endpoints,
             flags: options.flags,
             road: None,
         };
@@ -200,7 +208,7 @@ impl Operator {
             process: process(plane, &kubeconfig, &options, Vec::new()).await?,
             namespace: options.namespace,
             kubeconfig,
-            events: None,
+            endpoints: None,
             flags: options.flags,
             road: Some(road),
         };
@@ -245,8 +253,13 @@ impl Operator {
     }
 
     /// Returns its events endpoint, if it serves one.
-    pub fn events(&self) -> Option<&EventsEndpoint> {
-        self.events.as_ref()
+    pub fn events(&self) -> Option<&Endpoint> {
+        self.endpoints.as_ref().map(|[events, _]| events)
+    }
+
+    /// Returns its board, if it serves one.
+    pub fn board(&self) -> Option<&Endpoint> {
+        self.endpoints.as_ref().map(|[_, board]| board)
     }
 
     /// Returns a view that does not own the operator: its log and its admin endpoints.

@@ -72,6 +72,20 @@ pub(crate) struct Args {
     )]
     pub(crate) events_tls_dir: Option<PathBuf>,
 
+    /// Address of the board, pages for people; without it there is none. Plain HTTP needs a loopback
+    /// address
+    #[arg(long, env = "ENTENTE_BOARD_ADDRESS")]
+    pub(crate) board_address: Option<SocketAddr>,
+
+    /// Directory with tls.crt and tls.key of the board, read again when they change
+    #[arg(
+        long,
+        env = "ENTENTE_BOARD_TLS_DIR",
+        value_name = "DIRECTORY",
+        requires = "board_address"
+    )]
+    pub(crate) board_tls_dir: Option<PathBuf>,
+
     /// Format of the log
     #[arg(long, env = "ENTENTE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub(crate) log_format: LogFormat,
@@ -117,6 +131,19 @@ pub(crate) struct Args {
     /// Shortest time between two writes of a status whose compensation accrues
     #[arg(long, env = "ENTENTE_ACCRUAL_INTERVAL", default_value = "1h", value_parser = duration)]
     pub(crate) accrual_interval: Duration,
+}
+
+impl Args {
+    /// Returns the fault of the flags of the board: tokens must not cross a network in plain text.
+    pub(crate) fn board_problem(&self) -> Option<String> {
+        let address = self.board_address.filter(|it| !it.ip().is_loopback())?;
+        self.board_tls_dir.is_none().then(|| {
+            format!(
+                "\"{address}\" must be a loopback address such as 127.0.0.1:8444, or --board-tls-dir must \
+                 name the directory of a certificate"
+            )
+        })
+    }
 }
 
 /// Command in place of running the operator.
@@ -246,6 +273,8 @@ mod tests {
             "--events-address=0.0.0.0:8443",
             "--events-tls-dir=/tls",
             "--events-address=8443",
+            "--board-address=8444",
+            "--board-tls-dir=/tls",
             "--leader-election=maybe",
             "--watch-namespaces=Acme",
             "--watch-namespaces=acme,,globex",
@@ -255,6 +284,27 @@ mod tests {
         ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_board_without_a_certificate_is_on_a_loopback_address() {
+        let problem = |flags: &[&str]| {
+            let flags = [&["entente-operator"], flags].concat();
+            Args::try_parse_from(flags).unwrap().board_problem()
+        };
+        assert_eq!(problem(&[]), None);
+        for fine in ["127.0.0.1:8444", "[::1]:8444"] {
+            assert_eq!(problem(&["--board-address", fine]), None, "{fine}");
+        }
+        for open in ["0.0.0.0:8444", "[::]:8444", "10.1.2.3:8444"] {
+            let problem = |more: &[&str]| problem(&[&["--board-address", open], more].concat());
+            let said = problem(&[]).unwrap();
+            assert!(
+                said.contains(open) && said.contains("--board-tls-dir"),
+                "{said}"
+            );
+            assert_eq!(problem(&["--board-tls-dir=/tls"]), None, "{open}");
         }
     }
 

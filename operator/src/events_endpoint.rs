@@ -3,53 +3,33 @@
 //! It bounds connections, requests, bodies and time, and turns answers into HTTP; it decides nothing of
 //! a caller or an event, and never tells or logs a header. Served while the flags say so.
 
-pub(crate) mod certificate;
-
-use std::{
-    future::{Ready, ready},
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Json, Router,
+    Json, Router,
     body::{Body, to_bytes},
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
-use axum_server::{
-    Handle, Server,
-    accept::Accept,
-    tls_rustls::{RustlsAcceptor, RustlsConfig},
-};
+use axum_server::tls_rustls::RustlsConfig;
 use entente_controllers::{
     contract_events::{ContractEvents, MOST_BYTES, Problem, Received, Taken},
     shutdown::Shutdown,
 };
 use serde_json::json;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+
+use crate::bounded_http::{self, SILENCE};
 
 /// Connections that are open at once; one more is closed as it comes.
 const CONNECTIONS: usize = 256;
 /// Requests that are worked on at once; one more is told to come again. Less than the requests to the
 /// API server, so that events never stop reconciles.
 const REQUESTS: usize = 16;
-/// Time in which a connection shows its certificate, a head or a body is whole, or the next request comes.
-const SILENCE: Duration = Duration::from_secs(10);
 /// Time in which the API server says who a caller is, and in which it takes an object.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Time in which requests under way may end after the signal to stop.
-const GRACE: Duration = Duration::from_secs(15);
-/// Most bytes of the head of a request: a token may have 16 KiB.
-const HEAD: usize = 32 * 1024;
 /// Seconds after which one that found no room, or no answer, comes again.
 const AGAIN: u32 = 1;
 
@@ -66,56 +46,12 @@ pub(crate) async fn serve(
     events: Arc<ContractEvents>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let connections = Connections {
-        slots: Arc::new(Semaphore::new(CONNECTIONS)),
-    };
-    let acceptor = RustlsAcceptor::new(tls)
-        .handshake_timeout(SILENCE)
-        .acceptor(connections);
-    let handle = Handle::new();
-    let mut server = Server::<SocketAddr>::from_listener(listener)
-        .acceptor(acceptor)
-        .handle(handle.clone())
-        .http1_only()
-        .first_request_timeout(SILENCE);
-    server
-        .http_builder()
-        .http1()
-        .header_read_timeout(SILENCE)
-        .max_buf_size(HEAD);
     let endpoint = Endpoint {
         events,
         slots: Arc::new(Semaphore::new(REQUESTS)),
     };
-    let stop = async {
-        shutdown.requested().await;
-        handle.graceful_shutdown(Some(GRACE));
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        ended = server.serve(router(endpoint).into_make_service()) => ended,
-        () = stop => Ok(()),
-    }
-}
-
-/// The connections that are open. Each holds a place until it is closed.
-#[derive(Clone)]
-struct Connections {
-    slots: Arc<Semaphore>,
-}
-
-impl Accept<TcpStream, Router> for Connections {
-    type Stream = TcpStream;
-    type Service = Router;
-    type Future = Ready<io::Result<(TcpStream, Router)>>;
-
-    fn accept(&self, stream: TcpStream, service: Router) -> Self::Future {
-        let place = Arc::clone(&self.slots).try_acquire_owned();
-        ready(match place {
-            Ok(place) => Ok((stream, service.layer(Extension(Arc::new(place))))),
-            Err(_) => Err(io::Error::other("too many connections")),
-        })
-    }
+    let router = router(endpoint);
+    bounded_http::serve(listener, Some(tls), router, CONNECTIONS, shutdown).await
 }
 
 fn router(endpoint: Endpoint) -> Router {

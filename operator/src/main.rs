@@ -4,6 +4,9 @@
 
 mod admin;
 mod args;
+mod board;
+mod bounded_http;
+mod certificate;
 mod election;
 mod events_endpoint;
 mod operator;
@@ -39,6 +42,9 @@ fn main() -> ExitCode {
             .error(ErrorKind::ValueValidation, message)
             .exit()
     };
+    if let Some(problem) = args.board_problem() {
+        wrong("--board-address", &problem);
+    }
     let replica = args.pod_name.as_deref();
     let traces = args.traces_endpoint.as_deref();
     let traces = traces.map(|endpoint| Traces::to(endpoint, replica));

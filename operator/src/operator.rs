@@ -6,6 +6,7 @@
 use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use entente_controllers::{
+    board::Board,
     brokers::Brokers,
     client::{self, ClientError, ClientOptions},
     clock::{Clock, ClockSkew, SystemClock},
@@ -23,7 +24,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinError,
 };
-use tracing::{error, field::display, info};
+use tracing::{error, info};
 
 use crate::{
     args::Args,
@@ -88,12 +89,8 @@ pub(crate) enum OperatorError {
 
 /// Runs until a signal to stop, SIGTERM or SIGINT.
 pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
-    let mut metrics = Metrics::new(VERSION);
-    if args.events_address.is_some() {
-        metrics.register_events_endpoint();
-    }
     let shown = Shown {
-        metrics: Arc::new(metrics),
+        metrics: Arc::new(Metrics::new(VERSION)),
         liveness: Arc::new(Liveness::default()),
         readiness: Arc::new(Readiness::waiting_for(&[self_test::COMPONENT])),
     };
@@ -106,17 +103,20 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     let member = election::join(&args, &shown, &clocks).await;
     let mut member = member.map_err(|source| OperatorError::Client { source })?;
     let context = context(&args, &shown, &clocks, member.fence()).await?;
-    let (admin, events_endpoint) = servers.addresses();
-    let (admin, events_endpoint) = (admin.map(display), events_endpoint.map(display));
-    info!(version = VERSION, admin, events_endpoint, "started");
+    servers.addresses().tell(VERSION);
 
     let client = context.client.clone();
-    let servers = tokio::spawn(servers.serve(shown, client, shutdown.clone()));
+    let board = args.board_address.map(|_| {
+        let clock = Arc::clone(&context.clock);
+        Arc::new(Board::new(client.clone(), clock))
+    });
+    let served = servers.serve(shown, client, board.clone(), shutdown.clone());
+    let servers = tokio::spawn(served);
     let events = context.events.clone();
     let leadership = member.leadership();
     let stop = shutdown.clone();
     let controllers = tokio::spawn(async move {
-        work(context, &args, leadership, (&trigger, &stop)).await;
+        work(context, board, &args, leadership, (&trigger, &stop)).await;
     });
     let served = async {
         let ended = servers.await;
@@ -225,16 +225,23 @@ async fn context(
 fn rights(args: &Args) -> Vec<Right> {
     let of_events = args.events_address.map(|_| self_test::EVENTS_RIGHTS);
     let of_events = of_events.unwrap_or_default();
+    let has_endpoint = args.events_address.is_some() || args.board_address.is_some();
+    let of_reviews = if has_endpoint {
+        self_test::REVIEW_RIGHTS
+    } else {
+        &[]
+    };
     let of_election = if args.leader_election {
         self_test::ELECTION_RIGHTS
     } else {
         &[]
     };
-    [self_test::RIGHTS, of_events, of_election].concat()
+    [self_test::RIGHTS, of_reviews, of_events, of_election].concat()
 }
 
 async fn work(
     mut context: Context,
+    board: Option<Arc<Board>>,
     args: &Args,
     leadership: Leadership,
     (trigger, shutdown): (&ShutdownTrigger, &Shutdown),
@@ -264,7 +271,7 @@ async fn work(
             trigger.trigger();
         }
     };
-    let run = entente_controllers::run(context, leadership, shutdown.clone());
+    let run = entente_controllers::run(context, board, leadership, shutdown.clone());
     tokio::join!(another, run);
 }
 

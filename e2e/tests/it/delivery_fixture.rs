@@ -10,8 +10,8 @@ use entente_crds::v1alpha1::{
 };
 use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::environment::TestEnvironment;
-use entente_e2e::namespace::TestNamespace;
 use entente_e2e::namespace::read::{Conditioned, SubscriptionFacts as _};
+use entente_e2e::namespace::{TestNamespace, starting_in};
 use entente_e2e::operator::OperatorView;
 use entente_simulators::{self, Broker, Cause, Entry, FaultKind, IppFleet};
 use jiff::Timestamp;
@@ -137,6 +137,28 @@ pub(crate) fn writes_to(namespace: &TestNamespace<'_>, name: &str) -> Vec<Entry>
     let mut writes = namespace.ledger().writes();
     writes.retain(|entry| entry.name == name && entry.cause == Cause::Request);
     writes
+}
+
+/// Applies a contract that is late, since its last device is off, and one that begins in three days;
+/// returns once both are so, and the debt has an amount.
+pub(crate) async fn one_late_and_one_ahead(fixture: &DeliveryFixture<'_>, names: &[&str]) {
+    let namespace = &fixture.namespace;
+    fixture.switch_off(names.len() - 1).await;
+    let entry = namespace.entry("parts", "parts-life", names, "1s");
+    let late = namespace.contract("late-2027", starting_in(AHEAD / 2), vec![entry.clone()]);
+    namespace.apply(&late).await.unwrap();
+    let ahead = starting_in(Duration::from_hours(72));
+    let later = namespace.contract("later-2027", ahead, vec![entry]);
+    namespace.apply(&later).await.unwrap();
+    contract_is(namespace, "late-2027", "PromiseMissed").await;
+    let counted = namespace.soon("an amount is calculated", async || {
+        let all = namespace.compensations().await;
+        let has_amount =
+            |it: &Compensation| it.status.as_ref().is_some_and(|it| it.amount.is_some());
+        all.iter().any(has_amount).then_some(())
+    });
+    counted.await.unwrap();
+    contract_says(namespace, "later-2027", "Ready", "Scheduled").await;
 }
 
 /// Waits until the contract has the condition True.

@@ -7,6 +7,7 @@
 )]
 
 mod admission;
+mod board;
 mod catalogue;
 mod chart;
 mod contract_events;

@@ -5,8 +5,6 @@
 //! must never make an object that its sender may not make, make one twice, or keep or tell a token.
 //! Called by the events endpoint of the binary.
 
-mod callers;
-
 use std::sync::Arc;
 
 use entente_crds::{GROUP, v1alpha1::Contract};
@@ -16,11 +14,13 @@ use kube::{Api, Client, core::Status};
 use serde_json::Value;
 use tracing::{info, warn};
 
+pub use crate::callers::Caller;
 pub use entente_domain::contract_event::{MOST_BYTES, Problem};
 
-use crate::metrics::Metrics;
-pub use callers::Caller;
-use callers::Callers;
+use crate::{
+    callers::{CallerFault, Callers, Wish, bearer},
+    metrics::Metrics,
+};
 
 /// The word in metrics for an event that was refused before its type was read.
 const UNREAD: &str = "unread";
@@ -68,7 +68,8 @@ impl ContractEvents {
 
     /// Returns the caller of a request, by its header `Authorization`.
     pub async fn caller(&self, authorization: Option<&str>) -> Result<Caller, Problem> {
-        self.callers.identify(authorization).await
+        let token = authorization.and_then(bearer);
+        self.callers.identify(token).await.map_err(problem)
     }
 
     /// Makes the object of an event, once.
@@ -111,7 +112,12 @@ impl ContractEvents {
         event: &ContractEvent,
     ) -> Result<Taken, Problem> {
         let plural = event.r#type.plural();
-        if !self.callers.may_create(caller, namespace, plural).await? {
+        let wish = Wish {
+            verb: "create",
+            resource: plural,
+            namespace: Some(namespace.to_owned()),
+        };
+        if !self.callers.may(caller, wish).await.map_err(problem)? {
             return Err(Problem::forbidden(caller.user(), plural, namespace));
         }
         let object = event.object(namespace, caller.user())?;
@@ -175,6 +181,13 @@ impl ContractEvents {
             return Err(Refusal::default().unavailable());
         }
         object.check(&found)
+    }
+}
+
+fn problem(fault: CallerFault) -> Problem {
+    match fault {
+        CallerFault::Unknown => Problem::unauthorized(),
+        CallerFault::Unavailable => Refusal::default().unavailable(),
     }
 }
 

@@ -158,7 +158,7 @@ impl InProcess {
         let context = context(client.clone(), client, Arc::clone(&self.clock), drivers);
         self.queues = context.queues.clone();
         let leadership = Leadership::of_the_only_replica();
-        let run = crate::run(context, leadership, shutdown);
+        let run = crate::run(context, None, leadership, shutdown);
         self.running = Some((trigger, tokio::spawn(run)));
     }
 

@@ -4,9 +4,11 @@
 //! and write one status. Nothing is decided here that the domain could decide. Called by the
 //! binary `entente-operator`.
 
+pub mod board;
 mod broker_catalogs;
 pub mod brokers;
 pub mod cache;
+pub mod callers;
 mod catalogue;
 pub mod client;
 pub mod clock;
@@ -45,22 +47,40 @@ mod unreadable;
 use std::sync::Arc;
 
 use crate::{
-    broker_catalogs::BrokerCatalogs, catalogue::Catalogue, compensation::Compensations,
-    connection_profiles::ConnectionProfiles, context::Context, contract::Contracts,
-    delivery::Delivery, election::Leadership, objects::Objects, secrets::Secrets,
-    shutdown::Shutdown,
+    board::Board, broker_catalogs::BrokerCatalogs, catalogue::Catalogue,
+    compensation::Compensations, connection_profiles::ConnectionProfiles, context::Context,
+    contract::Contracts, delivery::Delivery, election::Leadership, objects::Objects,
+    secrets::Secrets, shutdown::Shutdown,
 };
 
 /// Keeps the caches, and once this replica leads runs every controller, until the shutdown is
 /// requested and all passes have finished.
-pub async fn run(context: Context, leadership: Leadership, shutdown: Shutdown) {
+///
+/// The board, if there is one, shows what is in the caches from the moment at which they are complete.
+pub async fn run(
+    context: Context,
+    board: Option<Arc<Board>>,
+    leadership: Leadership,
+    shutdown: Shutdown,
+) {
     let skew = clock::report_skew(&context.skew, &context.readiness, &shutdown);
-    tokio::join!(skew, run_controllers(&context, &leadership, &shutdown));
+    let objects = Arc::new(Objects::new(&context));
+    let work = async {
+        objects.start(&context, &shutdown).await;
+        if let Some(board) = board {
+            board.show(&objects);
+        }
+        run_controllers(&context, &objects, &leadership, &shutdown).await;
+    };
+    tokio::join!(skew, work);
 }
 
-async fn run_controllers(context: &Context, leadership: &Leadership, shutdown: &Shutdown) {
-    let objects = Arc::new(Objects::new(context));
-    objects.start(context, shutdown).await;
+async fn run_controllers(
+    context: &Context,
+    objects: &Arc<Objects>,
+    leadership: &Leadership,
+    shutdown: &Shutdown,
+) {
     tokio::select! {
         () = leadership.begun() => {}
         () = shutdown.requested() => {}
@@ -77,15 +97,15 @@ async fn run_controllers(context: &Context, leadership: &Leadership, shutdown: &
     let catalogs = Arc::new(BrokerCatalogs::default());
     let delivery = Delivery::new(
         context.clone(),
-        Arc::clone(&objects),
+        Arc::clone(objects),
         secrets,
         Arc::clone(&profiles),
         Arc::clone(&catalogs),
         shutdown.clone(),
     );
-    let contracts = Contracts::new(context.clone(), Arc::clone(&objects));
-    let compensations = Compensations::new(context.clone(), Arc::clone(&objects));
-    let catalogue = Catalogue::new(context.clone(), objects, profiles, catalogs);
+    let contracts = Contracts::new(context.clone(), Arc::clone(objects));
+    let compensations = Compensations::new(context.clone(), Arc::clone(objects));
+    let catalogue = Catalogue::new(context.clone(), Arc::clone(objects), profiles, catalogs);
     // Every controller is named here and nowhere else.
     tokio::join!(
         controller::run(delivery, context, shutdown),

@@ -85,6 +85,16 @@ struct ContractEventLabels {
     code: u16,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CodeLabels {
+    code: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct EndpointLabels {
+    endpoint: &'static str,
+}
+
 /// Every metric of the operator.
 #[derive(Debug)]
 pub struct Metrics {
@@ -105,7 +115,8 @@ pub struct Metrics {
     clock_skew_seconds: Gauge<f64, AtomicU64>,
     leader: Gauge,
     contract_events: Family<ContractEventLabels, Counter>,
-    events_certificate_valid: Gauge,
+    certificates: Family<EndpointLabels, Gauge>,
+    board_requests: Family<CodeLabels, Counter>,
 }
 
 /// Returns a histogram from 1 ms to 131 s.
@@ -135,7 +146,8 @@ impl Metrics {
             clock_skew_seconds: Gauge::default(),
             leader: Gauge::default(),
             contract_events: Family::default(),
-            events_certificate_valid: Gauge::default(),
+            certificates: Family::default(),
+            board_requests: Family::default(),
         };
         metrics.register(version);
         for state in [
@@ -181,20 +193,13 @@ impl Metrics {
         registry.register("leader", text, self.leader.clone());
         let text = "Events of contract systems, by type and status code of the answer";
         registry.register("contract_events", text, self.contract_events.clone());
+        let text = "Requests to the board, by status code of the answer";
+        registry.register("board_requests", text, self.board_requests.clone());
+        let text = "1 while the files of the certificate of an endpoint can be used, else 0";
+        registry.register("certificate_valid", text, self.certificates.clone());
         self.register_durations();
         let inventory = Box::new(Arc::clone(&self.inventory));
         self.registry.register_collector(inventory);
-    }
-
-    /// Adds the metrics of the events endpoint, which is not always served.
-    pub fn register_events_endpoint(&mut self) {
-        let text =
-            "1 while the files of the certificate of the events endpoint can be used, else 0";
-        self.registry.register(
-            "events_certificate_valid",
-            text,
-            self.events_certificate_valid.clone(),
-        );
     }
 
     fn register_durations(&mut self) {
@@ -349,9 +354,19 @@ impl Metrics {
         self.contract_events.get_or_create(&labels).inc();
     }
 
-    /// Sets whether the files of the certificate of the events endpoint can be used.
-    pub fn events_certificate(&self, is_valid: bool) {
-        self.events_certificate_valid.set(is_valid.into());
+    /// Counts a request to the board, by the status code of the answer.
+    pub fn board_request(&self, code: u16) {
+        self.board_requests
+            .get_or_create(&CodeLabels { code })
+            .inc();
+    }
+
+    /// Sets whether the files of the certificate of an endpoint can be used.
+    pub fn certificate(&self, endpoint: &'static str, is_valid: bool) {
+        let labels = EndpointLabels { endpoint };
+        self.certificates
+            .get_or_create(&labels)
+            .set(is_valid.into());
     }
 
     /// Returns all metrics as OpenMetrics text.

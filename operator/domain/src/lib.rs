@@ -18,7 +18,7 @@ pub mod election;
 pub mod expiring;
 pub mod identity;
 pub mod inventory;
-mod listing;
+pub mod listing;
 pub mod money;
 pub mod names;
 pub mod parameter;

@@ -4,7 +4,7 @@
 //! all that names objects in a condition.
 
 /// Joins the first names, `most` at most, with the number of the others: `a, b and 3 more`.
-pub(crate) fn some_of<S: AsRef<str>>(names: impl IntoIterator<Item = S>, most: usize) -> String {
+pub fn some_of<S: AsRef<str>>(names: impl IntoIterator<Item = S>, most: usize) -> String {
     let mut shown = String::new();
     let mut more = 0_usize;
     for (index, name) in names.into_iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::{SOON, TestNamespace};
-use entente_e2e::operator::EventsEndpoint;
+use entente_e2e::operator::Endpoint;
 use entente_e2e::wait::wait_for;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ impl Answer {
 /// A sender of events.
 pub(super) struct Sender<'a> {
     namespace: &'a TestNamespace<'a>,
-    pub(super) endpoint: &'static EventsEndpoint,
+    pub(super) endpoint: &'static Endpoint,
     pub(super) token: String,
     client: reqwest::Client,
 }

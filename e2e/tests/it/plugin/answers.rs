@@ -1,14 +1,11 @@
 //! Each command with real objects: a contract of which one device is off, and one that begins later.
 
 use std::path::Path;
-use std::time::Duration;
 
-use entente_crds::v1alpha1::Compensation;
-use entente_e2e::namespace::starting_in;
 use serde_json::Value;
 
 use super::runner::{Answer, command, path, plugin, run};
-use crate::delivery_fixture::{AHEAD, DeliveryFixture, contract_is, contract_says};
+use crate::delivery_fixture::{DeliveryFixture, one_late_and_one_ahead};
 
 fn json(answer: &Answer) -> Value {
     serde_json::from_str(&answer.out).unwrap_or_else(|error| panic!("{error}: {answer}"))
@@ -26,27 +23,6 @@ impl Person<'_> {
         all.extend(arguments);
         plugin(self.kubeconfig, &all).await
     }
-}
-
-/// Applies a contract that is late, since its last device is off, and one that begins in three days.
-async fn apply_contracts(fixture: &DeliveryFixture<'_>, names: &[&str]) {
-    let namespace = &fixture.namespace;
-    fixture.switch_off(names.len() - 1).await;
-    let entry = namespace.entry("parts", "parts-life", names, "1s");
-    let late = namespace.contract("late-2027", starting_in(AHEAD / 2), vec![entry.clone()]);
-    namespace.apply(&late).await.unwrap();
-    let ahead = starting_in(Duration::from_hours(72));
-    let later = namespace.contract("later-2027", ahead, vec![entry]);
-    namespace.apply(&later).await.unwrap();
-    contract_is(namespace, "late-2027", "PromiseMissed").await;
-    let counted = namespace.soon("an amount is calculated", async || {
-        let all = namespace.compensations().await;
-        let has_amount =
-            |it: &Compensation| it.status.as_ref().is_some_and(|it| it.amount.is_some());
-        all.iter().any(has_amount).then_some(())
-    });
-    counted.await.unwrap();
-    contract_says(namespace, "later-2027", "Ready", "Scheduled").await;
 }
 
 async fn is_told_how_far_contracts_are(person: &Person<'_>, off: &str) {
@@ -90,7 +66,7 @@ async fn each_question_about_a_late_contract_has_its_answer() {
     };
     let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
     let off = names[2];
-    apply_contracts(&fixture, &names).await;
+    one_late_and_one_ahead(&fixture, &names).await;
     is_told_how_far_contracts_are(&person, off).await;
     is_told_what_is_owed(&person, off).await;
 

@@ -9,10 +9,11 @@ use entente_simulators::{Broker, BrokerOptions, Credentials, FaultKind};
 
 use super::secret::{apply_secret, with_secret};
 use super::{ALLOWED, connection_says};
+use crate::board::Viewer;
 use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
 /// Returns the places that contain one of these words: the operator's log, its metrics, every
-/// object of ours and every event in the cluster.
+/// object of ours and every event in the cluster, and the board with the pages of all contracts.
 pub(crate) async fn places_with(namespace: &TestNamespace<'_>, words: &[String]) -> Vec<String> {
     let environment = TestEnvironment::shared().await.unwrap();
     let mut places = vec![
@@ -37,6 +38,7 @@ pub(crate) async fn places_with(namespace: &TestNamespace<'_>, words: &[String])
         );
         places.push((kind, String::from_utf8_lossy(&output.stdout).into_owned()));
     }
+    places.push(("board".to_owned(), board(namespace).await));
     let mut found = Vec::new();
     for (place, text) in &places {
         assert!(!text.is_empty(), "{place} is empty");
@@ -51,6 +53,18 @@ pub(crate) async fn places_with(namespace: &TestNamespace<'_>, words: &[String])
         }
     }
     found
+}
+
+/// Returns every page that the board has for this namespace.
+async fn board(namespace: &TestNamespace<'_>) -> String {
+    let viewer = Viewer::known(namespace).await;
+    let mut text = viewer.read("/").await.text;
+    for contract in namespace.list::<Contract>().await {
+        let name = contract.metadata.name.unwrap_or_default();
+        let path = format!("/namespaces/{}/contracts/{name}", namespace.name());
+        text += &viewer.read_until(&path, &name).await.text;
+    }
+    text
 }
 
 /// Returns the word itself and every form in which a program might have written it.
@@ -133,7 +147,12 @@ async fn the_search_for_a_canary_finds_what_is_there() {
     contract_is(namespace, "loud", "Delivered").await;
     let words = [namespace.name().to_owned()];
     let found = places_with(namespace, &words).await;
-    for place in ["contracts.entente.dev", "connections.entente.dev", "events"] {
+    for place in [
+        "contracts.entente.dev",
+        "connections.entente.dev",
+        "events",
+        "board",
+    ] {
         assert!(
             found.iter().any(|line| line.contains(place)),
             "{place} {found:#?}"

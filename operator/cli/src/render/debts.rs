@@ -92,7 +92,7 @@ fn sums(view: &OwedView, with_namespace: bool, screen: &Screen) -> String {
             plainly(&*sum.customer),
             plainly(&*sum.contract),
             plainly(&*sum.currency),
-            plainly(&*sum.r#final),
+            plainly(&*sum.final_sum),
             plainly(&*sum.growing),
             (sum.total.clone(), Tone::Bold),
         ];

@@ -92,9 +92,9 @@ fn parts_of_examples() -> (Vec<Part>, Vec<Part>) {
 
 /// Metrics in which every series was written to once, and the caches that they describe.
 fn all() -> (Metrics, [Arc<FakeCache>; 3]) {
-    let mut metrics = Metrics::new("1.2.3");
-    metrics.register_events_endpoint();
-    metrics.events_certificate(true);
+    let metrics = Metrics::new("1.2.3");
+    metrics.certificate("events", true);
+    metrics.board_request(200);
     metrics.contract_event("started", 201);
     metrics.leader(true);
     metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
@@ -163,7 +163,8 @@ fn counted_facts_appear_under_the_documented_names() {
         "entente_orphans{connection=\"northwind\"} 2",
         "entente_clock_skew_seconds -1.5",
         "entente_contract_events_total{type=\"started\",code=\"201\"} 1",
-        "entente_events_certificate_valid 1",
+        "entente_certificate_valid{endpoint=\"events\"} 1",
+        "entente_board_requests_total{code=\"200\"} 1",
         "entente_leader 1",
         "entente_resources{kind=\"Compensation\",condition=\"Calculated\",status=\"True\",reason=\"AmountFinal\"} 1.0",
         "entente_promises{state=\"Missed\"} 1.0",
@@ -182,9 +183,9 @@ fn counted_facts_appear_under_the_documented_names() {
 }
 
 #[test]
-fn the_certificate_of_events_is_told_only_where_events_are_served() {
+fn a_certificate_is_told_only_of_an_endpoint_that_is_served() {
     let metrics = Metrics::new("1.2.3");
-    assert!(!metrics.encode().contains("events_certificate"));
+    assert!(!metrics.encode().contains("entente_certificate_valid{"));
 }
 
 /// Reports of others about operators, each with the text that a scrape of ours must have or lack.

@@ -130,8 +130,9 @@ pub const RIGHTS: &[Right] = &[
     ),
 ];
 
-/// Every right more that the operator needs while it serves the events endpoint.
-pub const EVENTS_RIGHTS: &[Right] = &[
+/// Every right more that the operator needs while it serves the events endpoint or the board: to ask who
+/// a caller is, and what that one may do.
+pub const REVIEW_RIGHTS: &[Right] = &[
     right(
         "authentication.k8s.io",
         "tokenreviews",
@@ -144,6 +145,10 @@ pub const EVENTS_RIGHTS: &[Right] = &[
         &["create"],
         Within::Cluster,
     ),
+];
+
+/// Every right more that the operator needs while it serves the events endpoint.
+pub const EVENTS_RIGHTS: &[Right] = &[
     right(ENTENTE, "contracts", &["create"], Within::Served),
     right(ENTENTE, "contractamendments", &["create"], Within::Served),
     right(ENTENTE, "contractnotices", &["create"], Within::Served),

@@ -162,9 +162,9 @@ pub struct ItemNode {
 
 /// Returns the tree of a contract. `subscriptions` may hold those of other contracts, which are passed
 /// over; their order makes no difference.
-pub fn contract_tree(
+pub fn contract_tree<'a>(
     contract: &Contract,
-    subscriptions: &[ServiceSubscription],
+    subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
     unread: Vec<String>,
     options: TreeOptions,
     now: Timestamp,
@@ -207,9 +207,9 @@ pub fn contract_tree(
 /// earlier one that was deleted, has a uid of its own.
 fn own<'a>(
     contract: &Contract,
-    subscriptions: &'a [ServiceSubscription],
+    subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
 ) -> Vec<&'a ServiceSubscription> {
-    let of = subscriptions.iter().filter(|found| {
+    let of = subscriptions.into_iter().filter(|found| {
         found.metadata.namespace == contract.metadata.namespace
             && Some(&found.spec.contract.uid) == contract.metadata.uid.as_ref()
     });

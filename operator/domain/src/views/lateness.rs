@@ -78,9 +78,9 @@ impl Sum {
 }
 
 /// Returns the devices with missed promises, the one with the most time first.
-pub fn late_devices(
-    subscriptions: &[ServiceSubscription],
-    compensations: &[Compensation],
+pub fn late_devices<'a>(
+    subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
+    compensations: impl IntoIterator<Item = &'a Compensation>,
     filter: &LatenessFilter,
     now: Timestamp,
 ) -> Vec<LateDevice> {
@@ -110,7 +110,8 @@ pub fn late_devices(
         }
     }
     // A voided record says nothing, and the one that was issued in its place does.
-    for found in compensations.iter().filter(|it| it.spec.voided.is_none()) {
+    let records = compensations.into_iter();
+    for found in records.filter(|it| it.spec.voided.is_none()) {
         let record = &found.spec.record;
         if !told.insert((record.subscription.uid.clone(), record.promised)) {
             continue;

@@ -109,7 +109,8 @@ pub struct OwedSum {
     /// The currency (ISO 4217).
     pub currency: String,
     /// Sum of the final amounts.
-    pub r#final: String,
+    #[serde(rename = "final")]
+    pub final_sum: String,
     /// Sum of the amounts that still grow, as they are now.
     pub growing: String,
     /// Sum of both.
@@ -117,8 +118,12 @@ pub struct OwedSum {
 }
 
 /// Returns the debts that a filter lets through.
-pub fn owed(compensations: &[Compensation], filter: &OwedFilter, now: Timestamp) -> OwedView {
-    let rows = compensations.iter().map(|found| row(found, now));
+pub fn owed<'a>(
+    compensations: impl IntoIterator<Item = &'a Compensation>,
+    filter: &OwedFilter,
+    now: Timestamp,
+) -> OwedView {
+    let rows = compensations.into_iter().map(|found| row(found, now));
     let mut rows: Vec<OwedRow> = rows.filter(|row| filter.lets_through(row)).collect();
     rows.sort_by(|a, b| order(a).cmp(&order(b)));
     let mut sums: BTreeMap<[&str; 4], [Decimal; 2]> = BTreeMap::new();
@@ -152,7 +157,7 @@ pub fn owed(compensations: &[Compensation], filter: &OwedFilter, now: Timestamp)
     let sums = sums.into_iter().map(|(key, [done, growing])| {
         let [namespace, customer, contract, currency] = key.map(str::to_owned);
         OwedSum {
-            r#final: written(done, &currency),
+            final_sum: written(done, &currency),
             growing: written(growing, &currency),
             total: written(done.saturating_add(growing), &currency),
             namespace,

@@ -38,9 +38,13 @@ pub struct StartRow {
 
 /// Returns the contracts that begin after `now` and within a time from it, the nearest first. A contract
 /// without an accepted start, as one that a notice starts, is not among them.
-pub fn starts(contracts: &[Contract], within: SignedDuration, now: Timestamp) -> Vec<StartRow> {
+pub fn starts<'a>(
+    contracts: impl IntoIterator<Item = &'a Contract>,
+    within: SignedDuration,
+    now: Timestamp,
+) -> Vec<StartRow> {
     let until = now.checked_add(within).unwrap_or(Timestamp::MAX);
-    let rows = contracts.iter().filter_map(|contract| {
+    let rows = contracts.into_iter().filter_map(|contract| {
         let is_going = contract.metadata.deletion_timestamp.is_some();
         let status = contract.status.as_ref().filter(|_| !is_going)?;
         let start = status.term.as_ref()?.start;

@@ -10,7 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{LatenessFilter, Moment, OwedFilter, age, late_devices, owed, starts};
+use super::{
+    BoardFilter, BoardObjects, LatenessFilter, Moment, OwedFilter, age, board, late_devices,
+    late_services, owed, starts,
+};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
@@ -142,6 +145,146 @@ fn a_start_is_soon_from_the_next_instant_to_the_end_of_the_time() {
     going.metadata.deletion_timestamp = Some(Time(now));
     assert!(!soon(&going), "one that is deleted does not start");
     assert!(!soon(&banco_sul_2027()), "nobody has accepted it yet");
+}
+
+/// A subscription whose promise of the first of April is in that state, with these fields more, on a
+/// device.
+fn promise_on(device: &str, state: &str, more: &Value) -> ServiceSubscription {
+    let mut found = promised(state);
+    found.spec.device_ref.name = device.to_owned();
+    let mut status = serde_json::to_value(&found.status).expect("it is JSON");
+    let promise = status["promises"][0].as_object_mut().expect("a promise");
+    let more = more.as_object().expect("fields");
+    promise.extend(
+        more.iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    let items = json!([{"key": "DeviceSetting/backup.url", "state": "Pending", "problem": {
+        "outcome": "Unreachable", "message": "the connection was refused",
+        "since": "2027-04-01T03:00:00Z"}}]);
+    status["items"] = items;
+    with_status(&found, status)
+}
+
+// shows D1 D3
+#[test]
+fn a_service_is_late_from_its_promised_instant_until_it_is_complete_or_over() {
+    let lasts = json!({"delays": [{"from": "2027-04-01T03:00:00Z", "cause": "Device",
+                                   "reason": "Unreachable"}]});
+    let with = |name: &str, at: &str| {
+        let mut fields = lasts.clone();
+        fields[name] = json!(at);
+        fields
+    };
+    let (before, begun) = ("2027-04-01T02:59:59Z", "2027-04-01T03:00:00Z");
+    let later = "2027-04-01T09:00:00Z";
+    for (state, fields, now, expected) in [
+        ("Open", &lasts, before, None),
+        ("Open", &lasts, begun, Some((0, 1))),
+        ("Missed", &lasts, later, Some((1, 0))),
+        (
+            "Missed",
+            &with("completed", "2027-04-01T08:00:00Z"),
+            later,
+            None,
+        ),
+        (
+            "Missed",
+            &with("closed", "2027-04-01T08:00:00Z"),
+            later,
+            None,
+        ),
+        (
+            "Missed",
+            &with("closed", "2027-04-02T00:00:00Z"),
+            later,
+            Some((1, 0)),
+        ),
+        ("Kept", &lasts, later, None),
+        ("Closed", &lasts, later, None),
+    ] {
+        let found = late_services([&promise_on("lobby-mfp", state, fields)], at(now));
+        let found: Vec<_> = found.iter().map(|it| (it.missed, it.due)).collect();
+        assert_eq!(found, Vec::from_iter(expected), "{state} {fields} at {now}");
+    }
+    let mut going = promise_on("lobby-mfp", "Missed", &lasts);
+    going.metadata.deletion_timestamp = Some(Time(at(later)));
+    assert_eq!(late_services([&going], at(later)), [], "it goes");
+}
+
+// shows D1 D3
+#[test]
+fn late_devices_of_one_entry_are_told_together_by_their_reason() {
+    let lasts = |cause: &str| json!({"delays": [{"from": "2027-04-01T03:00:00Z", "cause": cause, "reason": "Unreachable"}]});
+    let subscriptions = [
+        promise_on("c-mfp", "Missed", &lasts("Device")),
+        promise_on("a-mfp", "Open", &lasts("Device")),
+        promise_on("b-mfp", "Missed", &lasts("Server")),
+    ];
+    let found = late_services(&subscriptions, at("2027-04-01T09:00:00Z"));
+    let [late] = &found[..] else {
+        panic!("one entry: {found:#?}")
+    };
+    assert_eq!((late.missed, late.due, &*late.late), (2, 1, "6h"));
+    let told = late
+        .reasons
+        .iter()
+        .map(|it| (it.cause, it.devices.join(" ")));
+    let expected = [(Cause::Device, "a-mfp c-mfp"), (Cause::Server, "b-mfp")];
+    let expected = expected.map(|(cause, devices)| (Some(cause), devices.to_owned()));
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let first = &late.reasons[0];
+    assert_eq!(
+        (&*first.reason, &*first.message),
+        ("Unreachable", "the connection was refused")
+    );
+    assert!(
+        first
+            .next_step
+            .is_some_and(|step| step.contains("switched on"))
+    );
+}
+
+// shows B2 D8
+#[test]
+fn a_board_answers_for_the_namespace_and_the_customer_that_are_asked() {
+    let debt = record("0.63");
+    let (customer, namespace) = (&debt.spec.record.customer.id, &debt.metadata.namespace);
+    let objects = BoardObjects {
+        contracts: vec![Box::new(banco_sul_2027())],
+        subscriptions: vec![Box::new(promised("Missed"))],
+        compensations: vec![Box::new(debt.clone())],
+    };
+    let asks = |namespace: &Option<String>, customer: Option<&str>| {
+        let days = |days: i64| SignedDuration::from_hours(24 * days);
+        let filter = BoardFilter {
+            namespace: namespace.clone(),
+            customer: customer.map(str::to_owned),
+            within: days(7),
+            back: days(90),
+        };
+        board(&objects, &filter, at("2027-04-02T00:00:00Z"))
+    };
+    let all = asks(&None, None);
+    assert_eq!(
+        (all.contracts, all.late.len(), all.devices.len()),
+        (1, 1, 1)
+    );
+    assert_eq!(all.owed.totals[0].value, "0.63");
+    assert_eq!(asks(namespace, Some(customer)), all);
+    for (namespace, customer) in [(&None, Some("C-0")), (&Some("elsewhere".to_owned()), None)] {
+        let nothing = asks(namespace, customer);
+        assert_eq!(
+            (nothing.contracts, nothing.late.len(), nothing.devices.len()),
+            (0, 0, 0)
+        );
+        assert_eq!(nothing.owed.totals, []);
+        assert_eq!(
+            nothing.customers, all.customers,
+            "a person can choose another one"
+        );
+        assert_eq!(nothing.namespaces, all.namespaces);
+    }
 }
 
 #[test]

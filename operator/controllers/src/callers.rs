@@ -1,9 +1,9 @@
-//! Callers of the events endpoint: who one is (TokenReview) and what it may create
-//! (SubjectAccessReview), as the API server says.
+//! Callers of the operator's own endpoints: who one is (TokenReview) and what it may do to kinds of
+//! Entente (SubjectAccessReview), as the API server says.
 //!
 //! An answer is kept for ten seconds, under a digest of the token, so that a token that was revoked or
 //! a right that was taken ends soon. It must never keep, log or return a token. Called by
-//! `contract_events`.
+//! `contract_events` and `board`.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,10 +11,7 @@ use std::{
 };
 
 use entente_crds::GROUP;
-use entente_domain::{
-    contract_event::{Problem, Refusal},
-    expiring::ExpiringMap,
-};
+use entente_domain::expiring::ExpiringMap;
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
@@ -29,8 +26,10 @@ use tracing::warn;
 const AUDIENCE: &str = "entente";
 /// Time for which an answer of the API server is used.
 const KEPT: Duration = Duration::from_secs(10);
-/// The most answers of each kind that are kept; at the bound the oldest are forgotten.
-const MOST: usize = 1024;
+/// The most callers and the most strangers that are kept; at the bound the oldest are forgotten.
+const MOST_CALLERS: usize = 1024;
+/// The most answers about rights that are kept: a caller may ask about each of many namespaces.
+const MOST_RIGHTS: usize = 16 * 1024;
 /// The most bytes of a token.
 const MOST_OF_TOKEN: usize = 16 * 1024;
 
@@ -51,33 +50,52 @@ impl Caller {
     }
 }
 
-/// The callers of one operator.
-pub(super) struct Callers {
+/// Reason why a caller or its rights are not known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallerFault {
+    /// The token is nobody's, or not for this audience, or there is none.
+    Unknown,
+    /// The API server does not answer, or refuses to review.
+    Unavailable,
+}
+
+/// A right on a kind of Entente.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Wish {
+    /// The verb, such as `create`.
+    pub(crate) verb: &'static str,
+    /// The plural of the kind.
+    pub(crate) resource: &'static str,
+    /// The namespace; `None`: all of them.
+    pub(crate) namespace: Option<String>,
+}
+
+/// The callers of one endpoint.
+pub(crate) struct Callers {
     client: Client,
     users: Recent<Digest, UserInfo>,
     /// Tokens of nobody, apart, so that no number of them makes a caller be forgotten.
     strangers: Recent<Digest, ()>,
-    rights: Recent<(Digest, String, &'static str), bool>,
+    rights: Recent<(Digest, Wish), bool>,
 }
 
 impl Callers {
-    pub(super) fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
-            users: Recent::default(),
-            strangers: Recent::default(),
-            rights: Recent::default(),
+            users: Recent::new(MOST_CALLERS),
+            strangers: Recent::new(MOST_CALLERS),
+            rights: Recent::new(MOST_RIGHTS),
         }
     }
 
-    /// Returns the caller of a header `Authorization` (RFC 6750).
-    pub(super) async fn identify(&self, authorization: Option<&str>) -> Result<Caller, Problem> {
-        let token = authorization
-            .and_then(bearer)
-            .ok_or_else(Problem::unauthorized)?;
+    /// Returns the caller whose token it is.
+    pub(crate) async fn identify(&self, token: Option<&str>) -> Result<Caller, CallerFault> {
+        let token = token.filter(|token| is_token(token));
+        let token = token.ok_or(CallerFault::Unknown)?;
         let digest: Digest = Sha256::digest(token.as_bytes()).into();
         if self.strangers.get(&digest).is_some() {
-            return Err(Problem::unauthorized());
+            return Err(CallerFault::Unknown);
         }
         let known = self.users.get(&digest);
         let user = if let Some(user) = known {
@@ -87,7 +105,7 @@ impl Callers {
             user
         } else {
             self.strangers.put(digest, ());
-            return Err(Problem::unauthorized());
+            return Err(CallerFault::Unknown);
         };
         Ok(Caller {
             user,
@@ -96,7 +114,7 @@ impl Callers {
     }
 
     /// Asks the API server whose token it is; `None`: nobody's, or not for this audience.
-    async fn review(&self, token: &str) -> Result<Option<UserInfo>, Problem> {
+    async fn review(&self, token: &str) -> Result<Option<UserInfo>, CallerFault> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 token: Some(token.to_owned()),
@@ -121,17 +139,13 @@ impl Callers {
         Ok(status.user.filter(|user| is_known && has_name(user)))
     }
 
-    /// Asks the API server if a caller may create objects of Entente in a namespace.
-    pub(super) async fn may_create(
-        &self,
-        caller: &Caller,
-        namespace: &str,
-        plural: &'static str,
-    ) -> Result<bool, Problem> {
-        let key = (caller.token, namespace.to_owned(), plural);
+    /// Asks the API server if a caller has a right.
+    pub(crate) async fn may(&self, caller: &Caller, wish: Wish) -> Result<bool, CallerFault> {
+        let key = (caller.token, wish);
         if let Some(may) = self.rights.get(&key) {
             return Ok(may);
         }
+        let wish = &key.1;
         let user = caller.user.clone();
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
@@ -141,9 +155,9 @@ impl Callers {
                 extra: user.extra,
                 resource_attributes: Some(ResourceAttributes {
                     group: Some(GROUP.to_owned()),
-                    resource: Some(plural.to_owned()),
-                    verb: Some("create".to_owned()),
-                    namespace: Some(namespace.to_owned()),
+                    resource: Some(wish.resource.to_owned()),
+                    verb: Some(wish.verb.to_owned()),
+                    namespace: wish.namespace.clone(),
                     ..ResourceAttributes::default()
                 }),
                 ..SubjectAccessReviewSpec::default()
@@ -159,33 +173,31 @@ impl Callers {
     }
 }
 
-/// Returns the token of a header `Bearer …`.
-fn bearer(authorization: &str) -> Option<&str> {
+/// Returns the token of a header `Authorization: Bearer …` (RFC 6750).
+pub fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
-    let token = token.trim();
-    let is_token = !token.is_empty()
-        && token.len() <= MOST_OF_TOKEN
-        && token.bytes().all(|byte| byte.is_ascii_graphic());
-    (scheme.eq_ignore_ascii_case("bearer") && is_token).then_some(token)
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn not_now(error: &kube::Error) -> Problem {
+fn is_token(text: &str) -> bool {
+    (1..=MOST_OF_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn not_now(error: &kube::Error) -> CallerFault {
     // A message of the API server has no token in it; nor has the request's path.
-    warn!(%error, "callers of the events endpoint can not be reviewed");
-    Refusal::default().unavailable()
+    warn!(%error, "callers of an endpoint can not be reviewed");
+    CallerFault::Unavailable
 }
 
 /// Answers of the last ten seconds.
 #[derive(Debug)]
 struct Recent<K, V>(Mutex<ExpiringMap<K, V, Instant>>);
 
-impl<K: Ord, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self(Mutex::new(ExpiringMap::new(MOST, |_, _| false)))
-    }
-}
-
 impl<K: Ord, V: Clone> Recent<K, V> {
+    fn new(most: usize) -> Self {
+        Self(Mutex::new(ExpiringMap::new(most, |_, _| false)))
+    }
+
     fn get(&self, key: &K) -> Option<V> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(key, Instant::now()).cloned()

@@ -1,8 +1,8 @@
-//! The events endpoint of the operator under test: its address, and a certificate that only its
-//! callers trust.
+//! An endpoint of the operator under test, for events or for the board: its address, and a certificate
+//! that only its callers trust.
 //!
 //! The files lie as a Secret of type `kubernetes.io/tls` is mounted. Made by [`super::Operator`], used
-//! by tests of the endpoint.
+//! by tests of the endpoints.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,32 +11,36 @@ use std::time::Duration;
 
 use super::{OperatorError, free_address};
 
-/// Name of the Secret with which the chart is rendered: the files below stand for it.
-const SECRET: &str = "entente-events-tls";
 /// The longest wait for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
 /// The endpoint of one operator.
 #[derive(Clone, Debug)]
-pub struct EventsEndpoint {
+pub struct Endpoint {
+    /// Its word in flags and in values of the chart: `events` or `board`.
+    word: &'static str,
     address: SocketAddr,
     directory: PathBuf,
 }
 
-impl EventsEndpoint {
+impl Endpoint {
     /// Takes a free address and writes a new certificate.
-    pub(super) fn prepare(directory: &Path) -> Result<Self, OperatorError> {
+    pub(super) fn prepare(word: &'static str, directory: &Path) -> Result<Self, OperatorError> {
         let failed = |source| OperatorError::Process {
             action: "write the certificate of",
             source,
         };
         let address = free_address()?;
-        let directory = directory.join(format!("events-{}", address.port()));
+        let directory = directory.join(format!("{word}-{}", address.port()));
         let names = ["localhost".to_owned(), address.ip().to_string()];
         let made = rcgen::generate_simple_self_signed(names)
             .map_err(|error| failed(std::io::Error::other(error)))?;
         fs::create_dir_all(&directory).map_err(failed)?;
-        let endpoint = Self { address, directory };
+        let endpoint = Self {
+            word,
+            address,
+            directory,
+        };
         fs::write(endpoint.certificate(), made.cert.pem()).map_err(failed)?;
         let key = endpoint.directory.join("tls.key");
         fs::write(key, made.signing_key.serialize_pem()).map_err(failed)?;
@@ -46,16 +50,17 @@ impl EventsEndpoint {
     /// Returns the flags of the operator.
     pub(super) fn flags(&self) -> [String; 2] {
         [
-            format!("--events-address={}", self.address),
-            format!("--events-tls-dir={}", self.directory.display()),
+            format!("--{}-address={}", self.word, self.address),
+            format!("--{}-tls-dir={}", self.word, self.directory.display()),
         ]
     }
 
-    /// Returns the values with which the chart grants its rights.
-    pub(super) fn chart_values() -> Vec<String> {
-        vec![
-            "events.enabled=true".to_owned(),
-            format!("events.tls.secretName={SECRET}"),
+    /// Returns the values with which the chart grants its rights. The files stand for the Secret.
+    pub(super) fn chart_values(&self) -> [String; 2] {
+        let word = self.word;
+        [
+            format!("{word}.enabled=true"),
+            format!("{word}.tls.secretName=entente-{word}-tls"),
         ]
     }
 

@@ -1,9 +1,10 @@
-//! The certificate of the events endpoint: `tls.crt` and `tls.key` of a directory, as a Secret of type
+//! The certificate of an endpoint: `tls.crt` and `tls.key` of a directory, as a Secret of type
 //! `kubernetes.io/tls` is mounted.
 //!
 //! The files are read again every ten seconds. While they can not be used, the certificate before stays
-//! in use, or no event is answered if there was none, and the metric `entente_events_certificate_valid`
-//! is 0: contracts go on without events. It must never log a key.
+//! in use, or nothing is answered if there was none, and the metric `entente_certificate_valid` is 0:
+//! contracts go on without the endpoint. It must never log a key. Used by the events endpoint and by
+//! the board.
 
 use std::{
     io,
@@ -107,7 +108,7 @@ impl Certificate {
         if files != self.files {
             self.tls.reload_from_config(files.server(&self.directory)?);
             self.files = files;
-            info!("the certificate of the events endpoint was read again");
+            info!(directory = %self.directory.display(), "a certificate was read again");
         }
         Ok(())
     }
@@ -124,24 +125,30 @@ async fn pause(shutdown: &Shutdown) -> Option<()> {
 /// The fault of the files that was told last, each once.
 pub(crate) struct Faults {
     metrics: Arc<Metrics>,
+    endpoint: &'static str,
     told: String,
 }
 
 impl Faults {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        let told = String::new();
-        Self { metrics, told }
+    /// Returns one that has told nothing yet, of the endpoint that has this word in logs and metrics.
+    pub(crate) fn new(metrics: Arc<Metrics>, endpoint: &'static str) -> Self {
+        Self {
+            metrics,
+            endpoint,
+            told: String::new(),
+        }
     }
 
     fn tell(&mut self, fault: Option<&CertificateError>) {
         let fault = fault.map(ToString::to_string).unwrap_or_default();
-        self.metrics.events_certificate(fault.is_empty());
+        let endpoint = self.endpoint;
+        self.metrics.certificate(endpoint, fault.is_empty());
         match (&*self.told, &*fault) {
             (before, now) if before == now => {}
-            (_, "") => info!("the certificate of the events endpoint can be used"),
+            (_, "") => info!(endpoint, "the certificate of an endpoint can be used"),
             _ => warn!(
-                fault,
-                "the certificate of the events endpoint can not be used"
+                endpoint,
+                fault, "the certificate of an endpoint can not be used"
             ),
         }
         self.told = fault;
@@ -262,19 +269,17 @@ mod tests {
     async fn a_certificate_that_is_not_there_is_awaited_and_told() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::tempdir().unwrap();
-        let mut metrics = Metrics::new("0");
-        metrics.register_events_endpoint();
-        let metrics = Arc::new(metrics);
+        let metrics = Arc::new(Metrics::new("0"));
         let (trigger, shutdown) = Shutdown::channel();
         let path = directory.path().to_owned();
-        let mut faults = Faults::new(Arc::clone(&metrics));
+        let mut faults = Faults::new(Arc::clone(&metrics), "events");
         let awaited = tokio::spawn(async move {
             let found = Certificate::when_usable(&path, &mut faults, &shutdown).await;
             let certificate = found.expect("it came before the shutdown");
             certificate.follow(faults, shutdown).await;
         });
         let says = async |value: &str| {
-            let line = format!("entente_events_certificate_valid {value}");
+            let line = format!("entente_certificate_valid{{endpoint=\"events\"}} {value}");
             // It looks every ten seconds.
             for _ in 0..10 {
                 if metrics.encode().contains(&line) {

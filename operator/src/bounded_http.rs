@@ -1,0 +1,98 @@
+//! HTTP/1.1 for strangers: over TLS or plain, with bounds on connections, heads and silence.
+//!
+//! Closes a connection too many as it comes, and one that is silent for too long; at the shutdown it
+//! lets requests under way end. It decides nothing of a request. Used by the events endpoint and by the
+//! board.
+
+use std::{
+    future::{Ready, ready},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Extension, Router};
+use axum_server::{
+    Handle, Server,
+    accept::Accept,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use entente_controllers::shutdown::Shutdown;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+/// Time in which a connection shows its certificate, a head or a body is whole, or the next request comes.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
+/// Time in which requests under way may end after the signal to stop.
+const GRACE: Duration = Duration::from_secs(15);
+/// Most bytes of the head of a request: a token may have 16 KiB.
+const HEAD: usize = 32 * 1024;
+
+/// Serves a router until the shutdown is requested and requests under way have ended. `connections`
+/// are open at most at once.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<RustlsConfig>,
+    router: Router,
+    connections: usize,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let connections = Connections {
+        slots: Arc::new(Semaphore::new(connections)),
+    };
+    let handle = Handle::new();
+    let server = Server::<SocketAddr>::from_listener(listener).handle(handle.clone());
+    let answering = async {
+        let service = router.into_make_service();
+        if let Some(tls) = tls {
+            let acceptor = RustlsAcceptor::new(tls)
+                .handshake_timeout(SILENCE)
+                .acceptor(connections);
+            bounded(server.acceptor(acceptor)).serve(service).await
+        } else {
+            bounded(server.acceptor(connections)).serve(service).await
+        }
+    };
+    let stop = async {
+        shutdown.requested().await;
+        handle.graceful_shutdown(Some(GRACE));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = answering => ended,
+        () = stop => Ok(()),
+    }
+}
+
+fn bounded<A>(server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
+    let mut server = server.http1_only().first_request_timeout(SILENCE);
+    server
+        .http_builder()
+        .http1()
+        .header_read_timeout(SILENCE)
+        .max_buf_size(HEAD);
+    server
+}
+
+/// The connections that are open. Each holds a place until it is closed.
+#[derive(Clone)]
+struct Connections {
+    slots: Arc<Semaphore>,
+}
+
+impl Accept<TcpStream, Router> for Connections {
+    type Stream = TcpStream;
+    type Service = Router;
+    type Future = Ready<io::Result<(TcpStream, Router)>>;
+
+    fn accept(&self, stream: TcpStream, service: Router) -> Self::Future {
+        let place = Arc::clone(&self.slots).try_acquire_owned();
+        ready(match place {
+            Ok(place) => Ok((stream, service.layer(Extension(Arc::new(place))))),
+            Err(_) => Err(io::Error::other("too many connections")),
+        })
+    }
+}
