@@ -2,10 +2,11 @@
 //!
 //! A status default makes kstatus report InProgress before the operator has seen an object: without
 //! it an object with no conditions counts as finished. The default of a field of a spec is told in its
-//! description, since `kubectl explain` shows that alone.
+//! description, since `kubectl explain` shows that alone, and inside a list there alone: the types have
+//! the same default, so that absence means it everywhere.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use schemars::JsonSchema;
@@ -45,6 +46,7 @@ fn finished<T: JsonSchema>(crd: CustomResourceDefinition) -> CustomResourceDefin
     for schema in spec {
         meanings::tell::<T>(schema);
         tell_defaults(schema);
+        drop_defaults_inside_lists(schema, false);
     }
     crd
 }
@@ -66,8 +68,33 @@ fn tell_defaults(schema: &mut JSONSchemaProps) {
         }
         tell_defaults(field);
     }
-    if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
+    if let Some(item) = below(schema) {
         tell_defaults(item);
+    }
+}
+
+/// Removes the default of each field below a schema that is inside a list or a map.
+///
+/// Clients that compare or apply a list as one value, such as `kubectl apply` and Argo CD, would find
+/// the default of the server in it, and not in the manifest, for ever.
+fn drop_defaults_inside_lists(schema: &mut JSONSchemaProps, is_inside: bool) {
+    if is_inside {
+        schema.default = None;
+    }
+    for field in schema.properties.iter_mut().flat_map(|it| it.values_mut()) {
+        drop_defaults_inside_lists(field, is_inside);
+    }
+    if let Some(item) = below(schema) {
+        drop_defaults_inside_lists(item, true);
+    }
+}
+
+/// Returns the schema of the items of a list, or of the values of a map.
+fn below(schema: &mut JSONSchemaProps) -> Option<&mut JSONSchemaProps> {
+    match (&mut schema.items, &mut schema.additional_properties) {
+        (Some(JSONSchemaPropsOrArray::Schema(item)), _)
+        | (_, Some(JSONSchemaPropsOrBool::Schema(item))) => Some(item),
+        _ => None,
     }
 }
 

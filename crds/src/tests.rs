@@ -83,6 +83,18 @@ fn only_scalars_have_a_default() {
     assert_eq!(found, Vec::<String>::new());
 }
 
+/// Some tools compare and apply a list as one value: a default inside it would be a difference from
+/// the manifest for ever.
+#[test]
+fn nothing_inside_a_list_or_a_map_has_a_default() {
+    let found = complaints(|path, schema| {
+        let is_inside = path.contains("[]") || path.contains("{}");
+        let default = &schema["default"];
+        (is_inside && !default.is_null()).then(|| default.to_string())
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
 #[test]
 fn every_string_list_and_map_is_bounded() {
     let found = complaints(|path, schema| {
@@ -444,6 +456,7 @@ fn every_reason_belongs_to_a_condition() {
     }
 }
 
+mod defaults;
 mod rules;
 
 // shows K7

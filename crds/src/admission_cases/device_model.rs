@@ -86,6 +86,12 @@ pub(super) fn case(table: &mut Table) {
         "a secret that cannot be read",
         &setting("Secret", unseen),
     );
+    let at_once = json!({"writeOnly": true, "takesEffect": "Immediately"});
+    table.accepts(
+        DeviceModel,
+        "a secret that cannot be read, of which the model tells that it takes effect at once",
+        &setting("Secret", at_once),
+    );
     let late = json!({"writeOnly": true, "takesEffect": "AfterRestart"});
     table.rejects(
         DeviceModel,

@@ -77,7 +77,7 @@ pub struct IppIdentity {
     validation = Rule::new("self.type == 'Integer' || (!has(self.minimum) && !has(self.maximum) && !has(self.unit))").message("minimum, maximum and unit go with type Integer only"),
     validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
     validation = Rule::new("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum").message("minimum must not be above maximum"),
-    validation = Rule::new("!has(self.writeOnly) || !self.writeOnly || self.takesEffect == 'Immediately'").message("writeOnly goes with takesEffect Immediately only: nothing could tell that the restart has been"),
+    validation = Rule::new("!has(self.writeOnly) || !self.writeOnly || !has(self.takesEffect) || self.takesEffect == 'Immediately'").message("writeOnly goes with takesEffect Immediately only: nothing could tell that the restart has been"),
     validation = Rule::new(IppSyntax::rule()).message("type String or Secret goes with via.ipp.syntax Text, Name, Keyword or Uri; Keyword with Keyword, Text, Name or Uri; KeywordSet with Keyword; Integer with Integer or Enum; Boolean with Boolean")
 )]
 pub struct DeviceSetting {
