@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{RULES, matches_pattern, of_kind};
+use super::{RULES, by_schema::matches_pattern, of_kind};
 
 fn contract(change: impl FnOnce(&mut Value)) -> Value {
     let mut object = serde_json::to_value(crate::example::banco_sul_2027()).expect("it is JSON");
