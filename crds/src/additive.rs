@@ -60,18 +60,15 @@ pub fn faults(old: &[Value], new: &[Value]) -> Vec<String> {
 }
 
 /// Returns the changes that nobody accepted, and what is wrong with the list of those that somebody
-/// did: each line is one change, in the words of [`faults`], below a comment (`#`) with the reason.
+/// did: each line is one change, in the words of [`faults`], below a comment (`#`) with the reason, which
+/// holds until an empty line.
 pub fn unaccepted(faults: &[String], accepted: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut taken = BTreeSet::new();
     let mut has_reason = false;
-    for line in accepted
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
-        if line.starts_with('#') {
-            has_reason = true;
+    for line in accepted.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            has_reason = !line.is_empty();
             continue;
         }
         if !has_reason {
@@ -79,7 +76,6 @@ pub fn unaccepted(faults: &[String], accepted: &str) -> Vec<String> {
                 "accepted without a reason in a comment above: {line}"
             ));
         }
-        has_reason = false;
         taken.insert(line.to_owned());
     }
     complaints.extend(

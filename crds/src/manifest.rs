@@ -2,15 +2,16 @@
 //!
 //! A status default makes kstatus report InProgress before the operator has seen an object: without
 //! it an object with no conditions counts as finished. The default of a field of a spec is told in its
-//! description, since `kubectl explain` shows that alone, and inside a list there alone: the types have
-//! the same default, so that absence means it everywhere.
+//! description, since `kubectl explain` shows that alone. The schema has it only where what the API
+//! server fills in never differs from a manifest; the types have it everywhere, so that absence always
+//! means the same.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use schemars::JsonSchema;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::meanings;
 use crate::v1alpha1::{
@@ -35,20 +36,37 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     ]
 }
 
-fn finished<T: JsonSchema>(crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let mut crd = with_status_default(crd);
-    let spec = crd
-        .spec
-        .versions
-        .iter_mut()
+fn finished<T: JsonSchema>(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let versions = crd.spec.versions.iter_mut();
+    let fields = versions
         .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-        .filter_map(|schema| schema.properties.as_mut()?.get_mut("spec"));
-    for schema in spec {
-        meanings::tell::<T>(schema);
-        tell_defaults(schema);
-        drop_defaults_inside_lists(schema, false);
+        .flat_map(|schema| schema.properties.iter_mut().flatten());
+    for (name, schema) in fields {
+        match name.as_str() {
+            "spec" => {
+                meanings::tell::<T>(schema);
+                tell_defaults(schema);
+                drop_defaults_that_differ(schema, false);
+            }
+            "status" => schema.default = Some(JSON(unseen())),
+            _ => {}
+        }
     }
     crd
+}
+
+/// Returns the status of an object that the operator has not seen.
+fn unseen() -> Value {
+    json!({
+        "observedGeneration": -1,
+        "conditions": [{
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": "Pending",
+            "message": "The operator has not seen this object yet.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z"
+        }]
+    })
 }
 
 /// Adds to the description of each field below a schema the scalar that it has by default.
@@ -58,9 +76,9 @@ fn tell_defaults(schema: &mut JSONSchemaProps) {
             .default
             .as_ref()
             .and_then(|JSON(default)| match default {
-                serde_json::Value::String(text) => Some(text.clone()),
-                serde_json::Value::Number(number) => Some(number.to_string()),
-                serde_json::Value::Bool(truth) => Some(truth.to_string()),
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                Value::Bool(truth) => Some(truth.to_string()),
                 _ => None,
             });
         if let (Some(default), Some(description)) = (default, &mut field.description) {
@@ -73,19 +91,22 @@ fn tell_defaults(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// Removes the default of each field below a schema that is inside a list or a map.
+/// Removes the defaults below a schema that a client would find different from its manifest.
 ///
-/// Clients that compare or apply a list as one value, such as `kubectl apply` and Argo CD, would find
-/// the default of the server in it, and not in the manifest, for ever.
-fn drop_defaults_inside_lists(schema: &mut JSONSchemaProps, is_inside: bool) {
-    if is_inside {
-        schema.default = None;
-    }
+/// - Inside a list or a map: `kubectl apply` and Argo CD compare and apply a list as one value.
+/// - In an object that can be empty: when its manifest, `timeouts: {}`, changes from an apply of the
+///   client to one of the server, that removes the object with what was filled in, since nobody owns
+///   either.
+fn drop_defaults_that_differ(schema: &mut JSONSchemaProps, is_inside: bool) {
+    let can_be_empty = schema.required.as_ref().is_none_or(Vec::is_empty);
     for field in schema.properties.iter_mut().flat_map(|it| it.values_mut()) {
-        drop_defaults_inside_lists(field, is_inside);
+        if is_inside || can_be_empty {
+            field.default = None;
+        }
+        drop_defaults_that_differ(field, is_inside);
     }
     if let Some(item) = below(schema) {
-        drop_defaults_inside_lists(item, true);
+        drop_defaults_that_differ(item, true);
     }
 }
 
@@ -96,26 +117,4 @@ fn below(schema: &mut JSONSchemaProps) -> Option<&mut JSONSchemaProps> {
         | (_, Some(JSONSchemaPropsOrBool::Schema(item))) => Some(item),
         _ => None,
     }
-}
-
-fn with_status_default(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let status = crd
-        .spec
-        .versions
-        .iter_mut()
-        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-        .filter_map(|schema| schema.properties.as_mut()?.get_mut("status"));
-    for schema in status {
-        schema.default = Some(JSON(json!({
-            "observedGeneration": -1,
-            "conditions": [{
-                "type": "Ready",
-                "status": "Unknown",
-                "reason": "Pending",
-                "message": "The operator has not seen this object yet.",
-                "lastTransitionTime": "1970-01-01T00:00:00Z"
-            }]
-        })));
-    }
-    crd
 }

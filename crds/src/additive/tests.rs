@@ -303,6 +303,13 @@ fn a_change_is_accepted_by_its_own_line_with_a_reason_above_and_no_other_is() {
         "accepted without a reason in a comment above: things spec: the rule is new: a"
     );
     assert_eq!(*other, faults[1]);
+    let both = format!("# One reason.\n{}\n{}\n", faults[0], faults[1]);
+    assert_eq!(judge(&both), Vec::<String>::new());
+    let apart = format!("# One reason.\n{}\n\n{}\n", faults[0], faults[1]);
+    assert_eq!(
+        judge(&apart),
+        ["accepted without a reason in a comment above: things spec: the field b is gone"]
+    );
     let stale = judge("# Gone.\nthings spec: the field c is gone\n");
     assert_eq!(stale.len(), 3);
     assert_eq!(

@@ -145,6 +145,11 @@ fn connections(table: &mut Table) {
             &changes,
         );
     }
+    table.accepts(
+        Connection,
+        "authorities without a trust, which is Verify then",
+        &[("/spec/tls/trust", Value::Null)],
+    );
     let trust = ("/spec/tls/trust", json!("Insecure"));
     table.rejects_by_schema(
         Connection,

@@ -141,8 +141,9 @@ const RELEASED_NOTICE: &str = "\
 
 const ACCEPTED_NOTICE: &str = "\
 # Changes of the definitions since the last release that `crdgen --check` cannot prove to be additive,
-# and that are: one a line, in its words, below a comment with the reason. A change that objects or
-# clients of the last release would meet is no reason: it needs another version of the API.
+# and that are: one a line, in its words, below a comment with the reason, which holds until an empty
+# line. A change that objects or clients of the last release would meet is no reason: it needs another
+# version of the API.
 ";
 
 /// Returns the files that are in a directory of generated files and are none of them.

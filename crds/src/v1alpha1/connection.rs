@@ -162,7 +162,7 @@ pub struct AllowEntry {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.caConfigMapRef) || self.trust == 'Verify'")
+    validation = Rule::new("!has(self.caConfigMapRef) || !has(self.trust) || self.trust == 'Verify'")
         .message("caConfigMapRef goes with trust Verify only")
 )]
 pub struct Tls {

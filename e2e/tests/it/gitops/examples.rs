@@ -61,13 +61,13 @@ fn examples() -> Vec<(&'static str, Files)> {
     folders.into_iter().map(read).collect()
 }
 
-/// Returns two objects of each kind, with every list filled, that leave out whatever has a default.
+/// Returns objects of each kind, with every list filled, that leave out whatever has a default.
 fn without_defaults() -> Vec<Json> {
     let mut objects = Vec::new();
     for kind in KINDS {
         let schema = spec_rules::schema_of(kind);
         let mut put = BTreeSet::new();
-        for kept in [Kept::First, Kept::Last] {
+        for kept in [Kept::First, Kept::Last, Kept::None] {
             let mut object = kind.complete();
             let name = format!("whole-{}-{kept:?}", kind.plural()).to_lowercase();
             object["metadata"]["name"] = json!(name);
@@ -86,12 +86,14 @@ fn without_defaults() -> Vec<Json> {
 
 /// The member that stays in an object of which all have a default.
 ///
-/// An object that is left empty is nobody's: when its manifest changes from an apply of the client
-/// to one of the server, the library of server-side apply removes it with its defaults.
+/// An object that is left empty is nobody's, and so is what the API server would fill in: when its
+/// manifest changes from an apply of the client to one of the server, the library of server-side
+/// apply would remove both.
 #[derive(Clone, Copy, Debug)]
 enum Kept {
     First,
     Last,
+    None,
 }
 
 /// Removes each member that has a default.
@@ -101,10 +103,10 @@ fn strip(schema: &Json, kept: Kept, value: &mut Json) {
             let name = match kept {
                 Kept::First => members.keys().next(),
                 Kept::Last => members.keys().next_back(),
+                Kept::None => None,
             };
             let kept_name = name.cloned();
-            let is_left_out =
-                |name: &String| schema["properties"][name.as_str()].get("default").is_some();
+            let is_left_out = |name: &String| has_default(&schema["properties"][name.as_str()]);
             if members.keys().all(is_left_out) {
                 members.retain(|name, _| kept_name.as_ref() == Some(name));
             } else {
@@ -121,6 +123,13 @@ fn strip(schema: &Json, kept: Kept, value: &mut Json) {
         }
         _ => {}
     }
+}
+
+/// True if a field has a default: that of its schema, or one that the code alone has and the
+/// description tells.
+fn has_default(schema: &Json) -> bool {
+    let description = schema["description"].as_str().unwrap_or_default();
+    schema.get("default").is_some() || description.contains(" Default: ")
 }
 
 /// Collects the paths of the members that the API server has put into an object; `[]` is any item.
