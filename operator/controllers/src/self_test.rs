@@ -133,7 +133,8 @@ pub async fn missing(
     let everywhere = installation.watched.is_empty();
     let rights = rights.iter();
     let rights = rights.filter(|right| everywhere || right.within != Within::Served);
-    missing.extend(refused(client, installation.namespace, rights).await?);
+    let rights = rights.map(|right| right.everywhere(installation.namespace));
+    missing.extend(refused(client, rights).await?);
     Ok(missing)
 }
 
@@ -147,16 +148,8 @@ async fn servable(
     let (mut served, mut lacking) = (Vec::new(), Vec::new());
     for namespace in watched {
         let rights = rights.iter().filter(|right| right.within == Within::Served);
-        let here = rights.map(|right| Right {
-            within: Within::OwnNamespace,
-            ..*right
-        });
-        let here: Vec<Right> = here.collect();
-        match refused(client, namespace, here.iter())
-            .await?
-            .into_iter()
-            .next()
-        {
+        let here = rights.map(|right| (right, Some(&**namespace)));
+        match refused(client, here).await?.into_iter().next() {
             Some(sentence) => lacking.push(sentence),
             None => served.push(namespace.clone()),
         }

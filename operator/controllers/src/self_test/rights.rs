@@ -165,48 +165,66 @@ pub const ELECTION_RIGHTS: &[Right] = &[
     ),
 ];
 
+/// A right, and the namespace in which it is needed; none: in the whole cluster.
+pub(super) type Placed<'a> = (&'a Right, Option<&'a str>);
+
+impl Right {
+    /// Returns the right where it is needed if every namespace is served; this one is the operator's.
+    pub(super) fn everywhere<'a>(&'a self, own_namespace: &'a str) -> Placed<'a> {
+        let namespace = match self.within {
+            Within::Cluster | Within::Served => None,
+            Within::OwnNamespace | Within::OwnObject(_) => Some(own_namespace),
+        };
+        (self, namespace)
+    }
+
+    /// Returns the name of the one object that it is about, if it is about one.
+    fn object(&self) -> Option<&'static str> {
+        match self.within {
+            Within::OwnObject(name) => Some(name),
+            Within::Cluster | Within::Served | Within::OwnNamespace => None,
+        }
+    }
+}
+
 /// Returns a sentence for each right that is not granted.
-pub(super) async fn refused(
+pub(super) async fn refused<'a>(
     client: &Client,
-    namespace: &str,
-    rights: impl Iterator<Item = &Right>,
+    rights: impl Iterator<Item = Placed<'a>>,
 ) -> Result<Vec<String>, kube::Error> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let mut refused = Vec::new();
-    for right in rights {
-        for verb in right.verbs {
-            if !is_allowed(&reviews, namespace, *right, verb).await? {
-                refused.push(sentence(namespace, *right, verb));
+    for placed in rights {
+        for verb in placed.0.verbs {
+            if !is_allowed(&reviews, placed, verb).await? {
+                refused.push(sentence(placed, verb));
             }
         }
     }
     Ok(refused)
 }
 
-fn sentence(namespace: &str, right: Right, verb: &str) -> String {
+fn sentence((right, namespace): Placed<'_>, verb: &str) -> String {
     let group = if right.group.is_empty() {
         "core"
     } else {
         right.group
     };
-    let place = match right.within {
-        Within::Cluster | Within::Served => "the cluster".to_owned(),
-        Within::OwnNamespace | Within::OwnObject(_) => format!("namespace {namespace}"),
-    };
-    let which = match right.within {
-        Within::OwnObject(name) => format!(" {name}"),
-        Within::Cluster | Within::Served | Within::OwnNamespace => String::new(),
-    };
+    let place = namespace.map_or_else(
+        || "the cluster".to_owned(),
+        |namespace| format!("namespace {namespace}"),
+    );
+    let which = right.object().map(|name| format!(" {name}"));
     format!(
-        "may not {verb} {}{which} of group {group} in {place}",
-        right.resource
+        "may not {verb} {}{} of group {group} in {place}",
+        right.resource,
+        which.unwrap_or_default()
     )
 }
 
 async fn is_allowed(
     reviews: &Api<SelfSubjectAccessReview>,
-    namespace: &str,
-    right: Right,
+    (right, namespace): Placed<'_>,
     verb: &str,
 ) -> Result<bool, kube::Error> {
     let (resource, subresource) = match right.resource.split_once('/') {
@@ -220,14 +238,8 @@ async fn is_allowed(
                 resource: Some(resource.to_owned()),
                 subresource,
                 verb: Some(verb.to_owned()),
-                namespace: match right.within {
-                    Within::Cluster | Within::Served => None,
-                    Within::OwnNamespace | Within::OwnObject(_) => Some(namespace.to_owned()),
-                },
-                name: match right.within {
-                    Within::OwnObject(name) => Some(name.to_owned()),
-                    Within::Cluster | Within::Served | Within::OwnNamespace => None,
-                },
+                namespace: namespace.map(str::to_owned),
+                name: right.object().map(str::to_owned),
                 ..ResourceAttributes::default()
             }),
             non_resource_attributes: None,
