@@ -29,7 +29,7 @@ pub use claim::{
     Claimant, claim_digest, claimant, is_proved_by_another, known_identities, known_identity,
     may_claim,
 };
-pub use effect::{Effect, outcome};
+pub use effect::{Effect, outcome, outcome_at_server};
 pub use model::{
     action::{Action, CarriedItem, Plan, ServedItem},
     backoffs::Backoffs,

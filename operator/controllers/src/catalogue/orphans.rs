@@ -16,7 +16,7 @@ use std::{
 use entente_crds::v1alpha1::{Connection, Orphan, ServiceSubscription};
 use entente_domain::{
     catalogue::{BrokerInstances, Removals, may_deprovision, report_orphans},
-    delivery::{RemovalAnswer, RemovalRequest},
+    delivery::{RemovalAnswer, RemovalRequest, outcome_at_server},
     remote::{Catalog, InstanceContext, InstanceKey},
 };
 use entente_drivers::{ServiceDriver, service::ServerTarget};
@@ -190,15 +190,12 @@ impl Catalogue {
             RemovalRequest::Deprovision => {
                 let context = context_of(orphan);
                 let result = driver.deprovision(target, instance, &context).await;
-                let failure = result.as_ref().err();
-                let outcome =
-                    failure.map_or_else(|| "Accepted".to_owned(), |it| format!("{:?}", it.kind));
                 tracing::info!(
                     target: audit::TARGET,
                     operation = "deprovision",
                     connection = target.profile.name,
                     instance = instance.instance_id,
-                    outcome,
+                    outcome = outcome_at_server(&result),
                     "effect on an orphan"
                 );
                 RemovalAnswer::Server(result)

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::{Action, Answer, CarriedItem, Pass, ResolvedDevice, Verified};
 use crate::{
     names::{ConnectionName, SubscriptionName},
-    remote::{InstanceKey, ServerAnswer},
+    remote::{Failure, InstanceKey, ServerAnswer},
 };
 
 /// An effect on one item. A request that carries several has one of each.
@@ -134,20 +134,27 @@ fn at_a_server(action: &Action) -> Option<Change<'_>> {
 /// Returns the outcome of an action that has an effect, in a word: `Accepted`, `UnderWay`, or the
 /// kind of the failure. Accepted says nothing of what is in effect: that is read back.
 pub fn outcome(answer: &Answer) -> String {
-    let failure = match answer {
-        Answer::DeviceWritten(Ok(())) => return "Accepted".to_owned(),
-        Answer::Server(Ok(answer)) => {
-            let word = match answer {
-                ServerAnswer::Done => "Accepted",
-                ServerAnswer::Existed => "Existed",
-                ServerAnswer::UnderWay { .. } => "UnderWay",
-                ServerAnswer::Absent { .. } => "Absent",
-            };
-            return word.to_owned();
-        }
-        Answer::DeviceWritten(Err(failure)) | Answer::Server(Err(failure)) => failure,
-        Answer::NotAsked(_) => return "NotSent".to_owned(),
-        _ => return String::new(),
+    match answer {
+        Answer::DeviceWritten(Ok(())) => "Accepted".to_owned(),
+        Answer::DeviceWritten(Err(failure)) => outcome_of_failure(failure),
+        Answer::Server(answer) => outcome_at_server(answer),
+        Answer::NotAsked(_) => "NotSent".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Returns the outcome of a change at a service server, as [`outcome`] does.
+pub fn outcome_at_server(answer: &Result<ServerAnswer, Failure>) -> String {
+    let word = match answer {
+        Ok(ServerAnswer::Done) => "Accepted",
+        Ok(ServerAnswer::Existed) => "Existed",
+        Ok(ServerAnswer::UnderWay { .. }) => "UnderWay",
+        Ok(ServerAnswer::Absent { .. }) => "Absent",
+        Err(failure) => return outcome_of_failure(failure),
     };
+    word.to_owned()
+}
+
+fn outcome_of_failure(failure: &Failure) -> String {
     format!("{:?}", failure.kind)
 }
