@@ -15,6 +15,7 @@ use entente_controllers::{
     events::Events,
     liveness::Liveness,
     metrics::Metrics,
+    pass_ids::PassIds,
     readiness::Readiness,
     self_test::{self, Installation, Right},
     shutdown::{Shutdown, ShutdownTrigger},
@@ -210,6 +211,7 @@ async fn context(
         readiness: Arc::clone(readiness),
         liveness: Arc::clone(liveness),
         drivers,
+        passes: Arc::new(PassIds::since(clock.now())),
         options: Options {
             namespace: args.namespace.clone(),
             served: Vec::new(),

@@ -1,7 +1,10 @@
 //! The log: its destination, its format, and its level, which may change while the process runs.
 //!
 //! A level that is a plain word is that of our own lines: of libraries, which write far more, nothing
-//! below `info` is shown unless directives ask for it. Decides nothing about what is logged.
+//! below `info` is shown unless directives ask for it. The span of a pass is at every level part of
+//! the lines that are written within it. Decides nothing about what is logged.
+
+mod json;
 
 use std::{
     any::Any,
@@ -26,6 +29,7 @@ use crate::{
     args::{LogFormat, log_directives},
     traces::{self, Traces},
 };
+use json::JsonLines;
 
 /// Time between two looks at the file with the level.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -59,7 +63,7 @@ pub(crate) fn start(
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
     let log = match format {
-        LogFormat::Json => log.json().flatten_event(true).boxed(),
+        LogFormat::Json => log.json().event_format(JsonLines).boxed(),
         LogFormat::Text => log.boxed(),
     };
     let spans = traces.map(|traces| {
@@ -127,15 +131,18 @@ impl LogLevel {
     }
 }
 
-/// Returns the directives of a level. A plain word that asks for more than `info` is for our own lines.
+/// Returns the directives of a level. A plain word that asks for more than `info` is for our own
+/// lines. The spans of passes come first, which lines of every target may be within; they have the
+/// level of errors.
 fn directives(level: &str) -> String {
+    let spans = format!("{}=error", traces::TARGET);
     let is_plain = !level.contains([',', '=']);
     let asks_for_more = ["debug", "trace"].contains(&level.trim().to_ascii_lowercase().as_str());
     if !is_plain || !asks_for_more {
-        return level.to_owned();
+        return format!("{spans},{level}");
     }
     let ours = OURS.map(|target| format!("{target}={level}"));
-    format!("info,{}", ours.join(","))
+    format!("{spans},info,{}", ours.join(","))
 }
 
 /// Returns the message of a panic if it stands in the program. One that was made may quote what was
@@ -146,7 +153,10 @@ fn constant(payload: &(dyn Any + Send)) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use tracing::{Level, enabled, subscriber::with_default};
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use tracing::{Level, enabled, error, error_span, subscriber::with_default};
 
     use super::*;
 
@@ -206,6 +216,47 @@ mod tests {
             level.apply(Ok(String::new())).unwrap();
             assert!(is_info() && !is_debug());
         });
+    }
+
+    #[test]
+    fn a_line_within_a_pass_names_its_object_at_every_level_of_the_log() {
+        for flag in ["error", "debug", "entente_controllers=info"] {
+            let filter = EnvFilter::try_new(directives(flag)).unwrap();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let log = tracing_subscriber::fmt::layer()
+                .with_writer(Arc::new(file.reopen().unwrap()))
+                .json()
+                .event_format(JsonLines);
+            with_default(Registry::default().with(log.with_filter(filter)), || {
+                let name = "a\"b";
+                let pass = error_span!(target: traces::TARGET, "pass", name, id = "1-1");
+                let _pass = pass.enter();
+                error!(target: "entente_controllers", name = "of the line", "within");
+                error!(target: "entente_controllers", parent: None, "outside");
+            });
+            let lines = fs::read_to_string(file.path()).unwrap();
+            let lines = lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap());
+            let lines: Vec<serde_json::Value> = lines.collect();
+            let [within, outside] = &lines[..] else {
+                panic!("{flag}: two lines, not {lines:#?}");
+            };
+            assert_eq!(
+                within["pass"],
+                json!({"name": "a\"b", "id": "1-1"}),
+                "{flag}"
+            );
+            assert_eq!(within["name"], "of the line", "{flag}");
+            assert_eq!(within["message"], "within", "{flag}");
+            assert_eq!(within["level"], "ERROR", "{flag}");
+            assert_eq!(within["target"], "entente_controllers", "{flag}");
+            assert!(
+                within["timestamp"].as_str().unwrap().ends_with('Z'),
+                "{flag}"
+            );
+            assert_eq!(outside["pass"], serde_json::Value::Null, "{flag}");
+        }
     }
 
     // shows K4

@@ -32,7 +32,7 @@ use crate::{
     cache::{Cache, Key},
     connection_profiles::ConnectionProfiles,
     context::Context,
-    controller::{Failed, Reconcile, Watches},
+    controller::{Failed, PassObject, Reconcile, Watches},
     defect::Defect,
     events::EventReason,
     objects::Objects,
@@ -89,6 +89,17 @@ impl fmt::Display for Subject {
 impl Reconcile for Catalogue {
     const NAME: &'static str = "catalogue";
     type Key = Subject;
+
+    fn object(&self, subject: &Subject) -> PassObject {
+        let objects = &self.objects;
+        match subject {
+            Subject::Connection(name) | Subject::Orphans(name) => {
+                PassObject::of(&objects.connections, Key::new("", name))
+            }
+            Subject::Model(name) => PassObject::of(&objects.models, Key::new("", name)),
+            Subject::Service(name) => PassObject::of(&objects.services, Key::new("", name)),
+        }
+    }
 
     fn watch(&self, watches: &Watches<Self>) {
         let objects = &self.objects;

@@ -30,7 +30,7 @@ use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 use crate::{
     cache::Key,
     context::Context,
-    controller::{Failed, Reconcile, Watches},
+    controller::{Failed, PassObject, Reconcile, Watches},
     defect::Defect,
     events::EventReason,
     objects::{BY_ENTRY, Objects, entry_label, path},
@@ -50,6 +50,13 @@ pub(crate) struct Compensations {
 impl Reconcile for Compensations {
     const NAME: &'static str = "compensation";
     type Key = Key;
+
+    /// Returns the contract of the entry.
+    fn object(&self, key: &Key) -> PassObject {
+        let contract = key.name.split('.').next().unwrap_or_default();
+        let contract = Key::new(key.namespace.clone(), contract);
+        PassObject::of(&self.objects.contracts, contract)
+    }
 
     fn watch(&self, watches: &Watches<Self>) {
         watches.cache(&self.objects.subscriptions, triggers::subscription);

@@ -13,6 +13,7 @@ use crate::{
     events::Events,
     liveness::Liveness,
     metrics::Metrics,
+    pass_ids::PassIds,
     readiness::Readiness,
 };
 
@@ -68,6 +69,8 @@ pub struct Context {
     pub drivers: Drivers,
     /// Service servers: every request to one goes through here.
     pub brokers: Arc<Brokers>,
+    /// The ids of the passes of this process.
+    pub passes: Arc<PassIds>,
     /// Flags.
     pub options: Options,
     /// The queues of the controllers that run.

@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 use crate::{
     cache::Key,
     context::Context,
-    controller::{Failed, Reconcile, Watches},
+    controller::{Failed, PassObject, Reconcile, Watches},
     defect::Defect,
     objects::{BY_CONTRACT, Objects, path},
     queue::Requeue,
@@ -63,6 +63,10 @@ pub(crate) struct Contracts {
 impl Reconcile for Contracts {
     const NAME: &'static str = "contract";
     type Key = Key;
+
+    fn object(&self, key: &Key) -> PassObject {
+        PassObject::of(&self.objects.contracts, key.clone())
+    }
 
     fn watch(&self, watches: &Watches<Self>) {
         let objects = &self.objects;

@@ -5,6 +5,10 @@
 //! reports a pass that ends in a defect. It never decides anything about an object. [`crate::run`]
 //! names every controller; a new one is one implementation and one line there.
 
+mod span;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
@@ -16,10 +20,13 @@ use crate::{
     context::Context,
     defect::{Defect, guarded, guarded_now},
     liveness::Liveness,
+    pass_ids::PassIds,
     queue::{Queue, QueueKey, Requeue, Slots},
     shutdown::Shutdown,
     status::WriteError,
 };
+
+pub(crate) use span::PassObject;
 
 /// Target of the spans of traces: of each pass, and of each request within it.
 pub(crate) const TRACE: &str = "entente_trace";
@@ -35,6 +42,9 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
     const PASS_LIMIT: Duration = Duration::from_mins(5);
     /// Subject of one pass. It need not be the name of an object that exists.
     type Key: QueueKey + fmt::Display;
+
+    /// Returns the object that a pass over a key is about, as the log and traces name it.
+    fn object(&self, key: &Self::Key) -> PassObject;
 
     /// Returns the number of passes that work at once; those that hang on a remote side do not
     /// count.
@@ -141,11 +151,12 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         shutdown: shutdown.clone(),
         liveness: Arc::clone(&context.liveness),
     });
+    let ids = Arc::clone(&context.passes);
     let worker = move |key: R::Key| {
-        let reconciler = Arc::clone(&reconciler);
+        let (reconciler, ids) = (Arc::clone(&reconciler), Arc::clone(&ids));
         // On the heap, and only once it begins: a fleet that becomes ready at one instant has as
         // many passes waiting for their first turn.
-        async move { run_once(&*reconciler, &key).await }
+        async move { run_once(&*reconciler, &key, &ids).await }
     };
     queue.run(slots, worker, shutdown.clone()).await;
 }
@@ -161,14 +172,22 @@ fn unheard<R: Reconcile, C>(liveness: &Liveness, shutdown: &Shutdown) {
 }
 
 /// Runs one pass over a key, in whatever way it ends. Returns when the key runs again.
-pub(crate) async fn run_once<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
+pub(crate) async fn run_once<R: Reconcile>(
+    reconciler: &R,
+    key: &R::Key,
+    ids: &PassIds,
+) -> Option<Requeue> {
+    let span = span::of_pass(reconciler, key, ids);
+    ended(reconciler, key).instrument(span).await
+}
+
+/// Runs one pass to its end.
+async fn ended<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
     let begun = std::time::Instant::now();
-    let span = tracing::debug_span!(target: TRACE, "pass", controller = R::NAME, %key);
-    let work = Box::pin(pass(reconciler, key).instrument(span));
-    match guarded(R::PASS_LIMIT, work).await {
+    match guarded(R::PASS_LIMIT, Box::pin(pass(reconciler, key))).await {
         Ok(requeue) => {
             let took = begun.elapsed();
-            tracing::debug!(controller = R::NAME, %key, ?took, ?requeue, "a pass has ended");
+            tracing::debug!(?took, ?requeue, "a pass has ended");
             requeue
         }
         // Made only now, and on the heap: a pass must not be larger for what it hardly ever does.
@@ -189,7 +208,7 @@ fn surviving<R: Reconcile>(
 
 /// Reports a pass that ended in a defect.
 async fn defective<R: Reconcile>(reconciler: &R, key: &R::Key, defect: &Defect) -> Option<Requeue> {
-    tracing::error!(controller = R::NAME, %key, ?defect, "a pass ended in a defect of Entente");
+    tracing::error!(?defect, "a pass ended in a defect of Entente");
     let at = surviving(reconciler, key, None);
     reconciler.report_defect(key, defect).await;
     Some(match defect {
@@ -202,7 +221,7 @@ async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
     match reconciler.reconcile(key).await {
         Ok(requeue) => requeue,
         Err(Failed { error, at }) => {
-            tracing::warn!(controller = R::NAME, %key, %error, "reconcile failed");
+            tracing::warn!(%error, "reconcile failed");
             let at = surviving(reconciler, key, at);
             Some(match error {
                 WriteError::Panicked { .. } => Requeue::Panicked { at },
@@ -211,6 +230,3 @@ async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -35,7 +35,7 @@ use crate::{
     cache::Key,
     connection_profiles::ConnectionProfiles,
     context::Context,
-    controller::{Failed, Reconcile, Watches},
+    controller::{Failed, PassObject, Reconcile, Watches},
     defect::Defect,
     objects::{BY_DEVICE, Objects, path},
     queue::Requeue,
@@ -67,6 +67,10 @@ impl Reconcile for Delivery {
     /// Time limit of a pass: longer than all requests of a plan in turn.
     const PASS_LIMIT: Duration = Duration::from_mins(10);
     type Key = Key;
+
+    fn object(&self, key: &Key) -> PassObject {
+        PassObject::of(&self.objects.devices, key.clone())
+    }
 
     fn concurrency(&self) -> usize {
         self.context.options.concurrency

@@ -70,6 +70,7 @@ pub(crate) fn context(
         readiness: Arc::new(Readiness::default()),
         liveness: Arc::default(),
         drivers,
+        passes: Arc::default(),
         options: Options::default(),
         queues: Queues::default(),
     }

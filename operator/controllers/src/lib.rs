@@ -30,6 +30,7 @@ mod internal_errors;
 pub mod liveness;
 pub mod metrics;
 mod objects;
+pub mod pass_ids;
 pub mod queue;
 pub mod readiness;
 #[cfg(test)]

@@ -26,7 +26,7 @@ use entente_crds::{
         ServiceSubscriptionStatus, SmartService,
     },
 };
-use entente_drivers::fake::Operation;
+use entente_drivers::fake::{FakeDevice, Operation};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -91,6 +91,18 @@ async fn established() -> InProcess {
     let mut process = prepared();
     start_and_establish(&mut process).await;
     process
+}
+
+/// Starts as [`established`] does, with the first device off over the start. Returns after its promise
+/// was missed, five hours later, with the device.
+async fn missed() -> (InProcess, FakeDevice) {
+    let process = established().await;
+    let device = process.world.remove_device(&url(0)).expect("a device");
+    jump_to_start(&process);
+    process.let_pass(Duration::from_hours(5)).await;
+    let missed = |process: &InProcess| contract_says(process, "PromiseMissed").starts_with("True");
+    process.until("a promise is missed", missed).await;
+    (process, device)
 }
 
 /// Starts the operator, and waits until it has made every subscription.

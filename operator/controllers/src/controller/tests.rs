@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Defect, Failed, Reconcile, Watches, run};
+use super::{Defect, Failed, PassObject, Reconcile, Watches, run};
 use crate::{
     cache::{Cache, Change, Key},
     clock::FakeClock,
@@ -66,6 +66,10 @@ impl Obedient {
 impl Reconcile for Obedient {
     const NAME: &'static str = "obedient";
     type Key = Key;
+
+    fn object(&self, key: &Key) -> PassObject {
+        PassObject::of(&self.connections, key.clone())
+    }
 
     fn watch(&self, watches: &Watches<Self>) {
         let wake = |_: &Self, queue: &Queue<Key>, change: &Change<Connection>| {
@@ -249,8 +253,13 @@ async fn a_pass_that_fails_is_logged_and_tried_again_after_longer_and_longer() {
         assert!(whole / 2 <= *pause && *pause <= whole, "{pauses:?}");
     }
     let lines = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
-    let failed = lines.matches("reconcile failed controller=\"obedient\" key=one");
-    assert_eq!(failed.count(), 3, "{lines}");
+    let failed = lines
+        .lines()
+        .filter(|line| line.contains("reconcile failed"));
+    let in_passes: Vec<bool> = failed
+        .map(|line| line.contains("pass{controller=\"obedient\" key=one kind=\"Connection\""))
+        .collect();
+    assert_eq!(in_passes, [true; 3], "{lines}");
     assert!(
         lines.contains("Connection one was changed in between"),
         "{lines}"

@@ -13,6 +13,7 @@ use crate::{
     controller::{Reconcile, run_once},
     delivery::Delivery,
     in_process::Parts,
+    pass_ids::PassIds,
     queue::Requeue,
 };
 
@@ -45,7 +46,7 @@ async fn broken_off<R: Reconcile>(
     let (parts, _trigger) = process.parts().await;
     let reconciler = make(parts);
     process.cluster.fail_after(after, failure);
-    let requeue = run_once(&reconciler, key).await;
+    let requeue = run_once(&reconciler, key, &PassIds::default()).await;
     (instant(requeue), !process.cluster.waits_to_fail())
 }
 

@@ -1,35 +1,73 @@
 //! The log of a contract's life, and the number of its events.
 
 use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeSet,
+    fmt::Debug,
+    sync::{Arc, Mutex},
 };
 
-use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
+use entente_drivers::fake::Fault;
+use serde_json::{Map, Value};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt as _},
+    registry::LookupSpan,
+};
 
 use super::*;
 
-/// Everything that was logged, as lines of JSON.
+/// Everything that was logged. A line has its fields, and the fields of each span by its name.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Lines(Arc<Mutex<Vec<Value>>>);
 
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.write(line)
+/// Fields of a line or a span.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let text = format!("{value:?}");
+        self.0.insert(field.name().to_owned(), Value::String(text));
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Lines;
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        let span = context.span(id).expect("a span that is new");
+        span.extensions_mut().insert(fields);
+    }
 
-    fn make_writer(&'a self) -> Lines {
-        self.clone()
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut line = Fields::default();
+        event.record(&mut line);
+        let mut line = line.0;
+        line.insert("target".to_owned(), event.metadata().target().into());
+        for span in context.event_scope(event).into_iter().flatten() {
+            let extensions = span.extensions();
+            let fields = extensions.get::<Fields>().map(|it| it.0.clone());
+            line.insert(span.name().to_owned(), fields.into());
+        }
+        self.0.lock().unwrap().push(Value::Object(line));
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        // As a log of the level "info".
+        *metadata.level() <= tracing::Level::INFO
     }
 }
 
@@ -43,8 +81,8 @@ struct Listening {
 
 impl Lines {
     fn listen(&self) -> Listening {
-        let log = tracing_subscriber::fmt().json().flatten_event(true);
-        let log = tracing::Dispatch::new(log.with_writer(self.clone()).finish());
+        let log = tracing_subscriber::registry().with(self.clone());
+        let log = tracing::Dispatch::new(log);
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         Listening {
             _guard: tracing::dispatcher::set_default(&log),
@@ -53,11 +91,7 @@ impl Lines {
     }
 
     fn all(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        self.0.lock().unwrap().clone()
     }
 
     /// Returns the effects of an operation.
@@ -101,8 +135,7 @@ async fn every_effect_and_every_turn_of_a_contracts_life_has_a_line_in_the_log()
     }
     for operation in ["provision", "update"] {
         let found = lines.effects(operation);
-        let instances: std::collections::BTreeSet<_> =
-            found.iter().map(|it| it["instance"].to_string()).collect();
+        let instances: BTreeSet<_> = found.iter().map(|it| it["instance"].to_string()).collect();
         assert_eq!(instances.len(), 4, "{operation}: {found:#?}");
         assert!(
             found.iter().all(|it| it["connection"] == BROKER),
@@ -134,6 +167,75 @@ async fn every_effect_and_every_turn_of_a_contracts_life_has_a_line_in_the_log()
     }
 }
 
+// shows C10
+#[tokio::test(start_paused = true)]
+async fn a_removal_of_an_orphan_that_takes_its_time_is_under_way_in_the_audit_log() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let process = established().await;
+    jump_to_start(&process);
+    process.until("everything is delivered", is_delivered).await;
+    let slow = Fault::Async { polls: 2 };
+    process.world.script(None, Operation::Deprovision, slow, 4);
+    orphans::abandon(&process);
+    let removed = |_: &InProcess| lines.effects("deprovision").len() == 4;
+    process.until("every orphan is removed", removed).await;
+    for line in lines.effects("deprovision") {
+        assert_eq!(controller_of(&line), "catalogue");
+        assert_eq!(line["message"], "effect on an orphan", "{line:#}");
+        assert_eq!(line["outcome"], "UnderWay", "{line:#}");
+    }
+}
+
+/// Returns the controller whose pass a line is within, and checks the fields of the pass.
+fn controller_of(line: &Value) -> &str {
+    let pass = &line["pass"];
+    let controller = pass["controller"].as_str().expect("a name");
+    let (kinds, namespace): (&[&str], Value) = match controller {
+        "contract" | "compensation" => (&["Contract"], NAMESPACE.into()),
+        "delivery" => (&["Device"], NAMESPACE.into()),
+        _ => (&["Connection", "DeviceModel", "SmartService"], Value::Null),
+    };
+    let kind = pass["kind"].as_str().expect("a kind");
+    assert!(kinds.contains(&kind), "{line:#}");
+    assert_eq!(pass["namespace"], namespace, "{line:#}");
+    assert!(pass["name"].is_string(), "{line:#}");
+    assert!(pass["generation"].as_i64() >= Some(1), "{line:#}");
+    controller
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_line_of_a_pass_names_its_object_the_generation_of_that_and_the_pass() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let (process, _) = missed().await;
+    let is_owed = |process: &InProcess| !process.cluster.names::<Compensation>().is_empty();
+    process.until("a missed promise is recorded", is_owed).await;
+    let all = lines.all();
+    let in_passes = ["entente_audit", "entente_controllers::events"];
+    let (within, others): (Vec<_>, Vec<_>) =
+        all.iter().partition(|line| line["pass"] != Value::Null);
+    for line in others {
+        let target = line["target"].as_str().expect("a target");
+        assert!(!in_passes.contains(&target), "without a pass: {line:#}");
+    }
+    let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut controllers = BTreeSet::new();
+    for line in within {
+        controllers.insert(controller_of(line));
+        let (id, key) = (line["pass"]["id"].as_str(), line["pass"]["key"].as_str());
+        keys.entry(id.expect("an id"))
+            .or_default()
+            .insert(key.expect("a key"));
+        if line["target"] == "entente_audit" {
+            assert_eq!(line["pass"]["name"], line["device"], "{line:#}");
+        }
+    }
+    assert_eq!(controllers, ["compensation", "contract", "delivery"].into());
+    assert!(keys.values().all(|keys| keys.len() == 1), "{keys:#?}");
+    assert!(keys.len() >= 4 + SUBSCRIPTIONS, "{keys:#?}");
+}
+
 /// Events about one object that a life with failures may make.
 const BUDGET: usize = 6;
 
@@ -146,12 +248,7 @@ fn events_written(process: &InProcess) -> usize {
 // shows K1 K2
 #[tokio::test(start_paused = true)]
 async fn a_life_with_failures_makes_few_events_and_one_that_is_settled_none() {
-    let process = established().await;
-    let device = process.world.remove_device(&url(0)).expect("a device");
-    jump_to_start(&process);
-    let missed = |process: &InProcess| contract_says(process, "PromiseMissed").starts_with("True");
-    process.let_pass(Duration::from_hours(5)).await;
-    process.until("a promise is missed", missed).await;
+    let (process, device) = missed().await;
     // A day of failures, each of which is tried again.
     process.let_pass(Duration::from_hours(24)).await;
     process.world.put_device(&url(0), device);

@@ -48,7 +48,7 @@ fn exists(process: &InProcess) -> bool {
 }
 
 /// Deletes the contract and gives its instances up, where they are.
-fn abandon(process: &InProcess) {
+pub(super) fn abandon(process: &InProcess) {
     process
         .cluster
         .edit(NAMESPACE, CONTRACT, |contract: &mut Contract| {

@@ -109,10 +109,7 @@ where
 /// A contract that is delivered but for what the first device got too late, for which a record is
 /// final.
 async fn with_a_record() -> InProcess {
-    let process = established().await;
-    let device = process.world.remove_device(&url(0)).expect("a device");
-    jump_to_start(&process);
-    process.let_pass(Duration::from_hours(5)).await;
+    let (process, device) = missed().await;
     process.world.put_device(&url(0), device);
     process.until("everything is delivered", is_delivered).await;
     let is_final = |process: &InProcess| is_final(process, RECORD);

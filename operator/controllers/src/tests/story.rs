@@ -135,12 +135,7 @@ async fn what_is_delivered_rests_until_the_next_look() {
 // shows D3 D4 D8 K2
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_off_over_the_start_costs_what_its_contract_says() {
-    let process = established().await;
-    let device = process.world.remove_device(&url(0)).expect("a device");
-    jump_to_start(&process);
-    let missed = |process: &InProcess| contract_says(process, "PromiseMissed").starts_with("True");
-    process.let_pass(Duration::from_hours(5)).await;
-    process.until("a promise is missed", missed).await;
+    let (process, device) = missed().await;
     let record = "banco-sul-2027.backup.lobby-mfp.20270401t030000z.credit";
     assert_eq!(process.cluster.names::<Compensation>(), [record]);
     let delivered = statuses(&process);
@@ -170,10 +165,7 @@ async fn a_device_that_is_off_over_the_start_costs_what_its_contract_says() {
 // shows C10 D8
 #[tokio::test(start_paused = true)]
 async fn a_contract_that_is_deleted_takes_everything_back_and_leaves_its_records() {
-    let process = established().await;
-    let device = process.world.remove_device(&url(0)).expect("a device");
-    jump_to_start(&process);
-    process.let_pass(Duration::from_hours(5)).await;
+    let (process, device) = missed().await;
     process.world.put_device(&url(0), device);
     process.until("everything is delivered", is_delivered).await;
     process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);

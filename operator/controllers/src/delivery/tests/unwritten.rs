@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     cache::Key,
     controller::{Reconcile as _, run_once},
+    pass_ids::PassIds,
     queue::Requeue,
 };
 
@@ -151,9 +152,9 @@ async fn a_pass_that_ends_in_a_defect_is_one_whose_status_was_not_written() {
     let delivery = delivery(parts);
     let login = "secrets/northwind-services";
     process.cluster.panic(Method::GET, login, 1);
-    run_once(&delivery, &key()).await;
+    run_once(&delivery, &key(), &PassIds::default()).await;
     assert!(delivery.unwritten.of(&key()).is_some());
-    run_once(&delivery, &key()).await;
+    run_once(&delivery, &key(), &PassIds::default()).await;
     assert_eq!(delivery.unwritten.of(&key()), None);
 }
 
