@@ -82,6 +82,7 @@ async fn a_missing_right_is_named_and_takes_no_more_than_its_part() {
         &[
             "unknown  rights",
             "list servicesubscriptions (for status, late, plan)",
+            "patch contracts, patch devices, patch connections (for reconcile)",
         ],
     );
 }

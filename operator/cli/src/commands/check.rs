@@ -83,10 +83,10 @@ const fn right(resource: &'static str, verb: &'static str, commands: &'static st
     }
 }
 
-const fn catalogue(resource: &'static str, commands: &'static str) -> Right {
+const fn catalogue(resource: &'static str, verb: &'static str, commands: &'static str) -> Right {
     Right {
         cluster: true,
-        ..right(resource, "list", commands)
+        ..right(resource, verb, commands)
     }
 }
 
@@ -98,9 +98,11 @@ const RIGHTS: &[Right] = &[
     right("contractamendments", "list", "plan"),
     right("contractnotices", "list", "plan"),
     right("devices", "list", "plan"),
+    right("contracts", "patch", "reconcile"),
     right("devices", "patch", "reconcile"),
-    catalogue("smartservices", "plan"),
-    catalogue("connections", "check"),
+    catalogue("smartservices", "list", "plan"),
+    catalogue("connections", "list", "check"),
+    catalogue("connections", "patch", "reconcile"),
 ];
 
 pub(super) async fn run(

@@ -1,10 +1,25 @@
-//! Clocks and Leases, without a cluster.
+//! Rights, clocks and Leases, without a cluster.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::json;
 
-use super::{State, clock, holder};
+use super::{RIGHTS, State, clock, holder};
+
+#[test]
+fn the_right_to_ask_for_a_reconcile_is_checked_for_each_kind_that_takes_it() {
+    let checked = RIGHTS.iter().filter(|right| right.verb == "patch");
+    let checked: Vec<_> = checked
+        .map(|right| (right.resource, right.cluster, right.commands))
+        .collect();
+    let expected = [
+        ("contracts", false),
+        ("devices", false),
+        ("connections", true),
+    ]
+    .map(|(resource, cluster)| (resource, cluster, "reconcile"));
+    assert_eq!(checked, expected);
+}
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
