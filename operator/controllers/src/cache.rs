@@ -11,10 +11,12 @@
 
 mod feed;
 mod index;
+mod relists;
 mod sharing;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod undecoded;
 mod unmanaged;
 

@@ -13,13 +13,11 @@
 //!   watch brings something newer without having brought it.
 //! - An object whose removal was seen (by UID) does not come back by a late answer of an own write.
 //!
-//! Where only some namespaces are served, each has a watch of its own: a relist and the order of a
-//! watch say something about the objects of that namespace, and nothing about others.
+//! The numbers of relists are kept in `relists`, the removals in `tombstones`. Called by the cache.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
 use entente_domain::inventory::{Part, Tally};
@@ -29,12 +27,11 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tracing::error;
 
-use super::{Change, Key, Unreadable, UnreadableChange, index::Index};
-
-/// Time for which the UID of a removed object is remembered: longer than any request may take.
-const TOMBSTONE: Duration = Duration::from_mins(2);
+use super::{
+    Change, Key, Unreadable, UnreadableChange, index::Index, relists::Relists,
+    tombstones::Tombstones,
+};
 
 struct Entry<K> {
     object: Arc<K>,
@@ -43,15 +40,6 @@ struct Entry<K> {
     /// Instant at which it was stored as the answer of an own write; `None` as soon as watch or
     /// list has brought this or a newer version.
     written: Option<Instant>,
-}
-
-/// The relists of one watch.
-#[derive(Default)]
-struct Relists {
-    /// Number of those that have begun.
-    begun: u64,
-    /// Own writes that the one just finished did not bring, by resourceVersion.
-    unlisted: BTreeMap<u64, Arc<Key>>,
 }
 
 pub(super) struct State<K> {
@@ -65,10 +53,8 @@ pub(super) struct State<K> {
     /// Objects whose newest version cannot be read, and the relist that saw it last.
     unreadable: BTreeMap<Key, (Arc<Unreadable>, u64)>,
     unreadable_subscribers: Vec<mpsc::UnboundedSender<UnreadableChange>>,
-    tombstones: HashMap<String, Instant>,
-    oldest_tombstones: VecDeque<(Instant, String)>,
-    /// The relists of each watch: by namespace, or under an empty name if one watch brings all.
-    relists: BTreeMap<String, Relists>,
+    tombstones: Tombstones,
+    relists: Relists,
     /// Callers that wait for the echo of an own write; dropped when it has come.
     waiting: HashMap<Arc<Key>, Vec<oneshot::Sender<()>>>,
     /// Objects of which we are writing a status, and the versions that watch or list brought
@@ -87,9 +73,8 @@ impl<K> Default for State<K> {
             subscribers: Vec::new(),
             unreadable: BTreeMap::new(),
             unreadable_subscribers: Vec::new(),
-            tombstones: HashMap::new(),
-            oldest_tombstones: VecDeque::new(),
-            relists: BTreeMap::new(),
+            tombstones: Tombstones::default(),
+            relists: Relists::default(),
             waiting: HashMap::new(),
             writing: HashMap::new(),
         }
@@ -205,7 +190,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         if !listed {
             self.drop_unlisted_before(&key, new);
         }
-        let relist = self.relist_of(&key);
+        let relist = self.relists.last_of(&key);
         let Some(entry) = self.objects.get_mut(&key) else {
             return false;
         };
@@ -273,7 +258,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     /// Notes an object from the watch or a relist that cannot be read. The version before stays.
     pub(super) fn unreadable_seen(&mut self, unreadable: Unreadable) {
         let key = unreadable.key.clone();
-        let relist = self.relist_of(&key);
+        let relist = self.relists.last_of(&key);
         if let Some(entry) = self.objects.get_mut(&key) {
             if entry.object.meta().uid == unreadable.metadata.uid {
                 entry.relist = relist;
@@ -313,14 +298,12 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
     /// Begins a relist of a namespace; an empty name: of everything.
     pub(super) fn relist_begins(&mut self, namespace: &str) {
-        let relists = self.relists.entry(namespace.to_owned()).or_default();
-        relists.begun += 1;
-        relists.unlisted.clear();
+        self.relists.begins(namespace);
     }
 
     /// Ends a relist that brought every existing object of a namespace; an empty name: of everything.
     pub(super) fn relist_ends(&mut self, namespace: &str) {
-        let relist = self.relists.get(namespace).map_or(0, |it| it.begun);
+        let relist = self.relists.last(namespace);
         let is_of = |key: &Key| namespace.is_empty() || key.namespace == namespace;
         let unreadable = self.unreadable.iter();
         let unlisted = unreadable.filter(|(key, (_, seen))| is_of(key) && *seen != relist);
@@ -339,24 +322,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let unlisted = unlisted
             .map(|(key, entry)| (version(entry.object.meta()), Arc::clone(key)))
             .collect();
-        if let Some(relists) = self.relists.get_mut(namespace) {
-            relists.unlisted = unlisted;
-        }
-    }
-
-    /// Returns the number of the last relist of the watch that brings an object.
-    fn relist_of(&self, key: &Key) -> u64 {
-        let relists = self.relists.get(self.watch_of(key));
-        relists.map_or(0, |it| it.begun)
-    }
-
-    /// Returns the namespace of the watch that brings an object; empty if one brings all.
-    fn watch_of<'k>(&self, key: &'k Key) -> &'k str {
-        if self.relists.contains_key(&key.namespace) {
-            &key.namespace
-        } else {
-            ""
-        }
+        self.relists.ends_without(namespace, unlisted);
     }
 
     /// Stores the object in the answer to a write of our own.
@@ -364,7 +330,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let key = Key::of(&*object);
         let meta = object.meta();
         let uid = meta.uid.clone().unwrap_or_default();
-        if self.tombstones.contains_key(&uid) {
+        if self.tombstones.has(&uid) {
             return;
         }
         if let Some(entry) = self.objects.get(&key)
@@ -399,14 +365,14 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         if stored.is_some_and(|entry| entry.object.meta().uid.as_deref() == Some(uid)) {
             self.remove(key);
         } else {
-            self.bury(uid);
+            self.tombstones.bury(uid);
         }
     }
 
     /// Removes own writes older than `newer` that the watch of an object, which is past them, did not
     /// bring.
     fn drop_unlisted_before(&mut self, of: &Key, newer: u64) {
-        while let Some((written, key)) = self.first_unlisted_before(of, newer) {
+        while let Some((written, key)) = self.relists.take_unlisted_before(of, newer) {
             let stored = self.objects.get(&key);
             let gone = stored.is_some_and(|entry| {
                 entry.written.is_some() && version(entry.object.meta()) == written
@@ -415,12 +381,6 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 self.remove(&key);
             }
         }
-    }
-
-    fn first_unlisted_before(&mut self, of: &Key, newer: u64) -> Option<(u64, Arc<Key>)> {
-        let relists = self.relists.get_mut(self.watch_of(of))?;
-        let oldest = relists.unlisted.first_entry()?;
-        (*oldest.key() < newer).then(|| oldest.remove_entry())
     }
 }
 
@@ -432,7 +392,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let shared = known.map_or_else(|| Arc::new(key.clone()), |(known, _)| Arc::clone(known));
         let entry = Entry {
             object: Arc::clone(&object),
-            relist: self.relist_of(&shared),
+            relist: self.relists.last_of(&shared),
             written: (!confirmed).then(Instant::now),
         };
         if confirmed {
@@ -448,7 +408,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         self.count(old.as_deref(), Some(&object));
         if let Some(old) = &old {
             if old.meta().uid != object.meta().uid {
-                self.bury(old.meta().uid.as_deref().unwrap_or_default());
+                self.tombstones
+                    .bury(old.meta().uid.as_deref().unwrap_or_default());
             }
         } else {
             let namespace = self.namespaces.entry(key.namespace.clone());
@@ -477,7 +438,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 self.namespaces.remove(&key.namespace);
             }
         }
-        self.bury(entry.object.meta().uid.as_deref().unwrap_or_default());
+        self.tombstones
+            .bury(entry.object.meta().uid.as_deref().unwrap_or_default());
         self.tell(&Change {
             key: key.clone(),
             old: Some(entry.object),
@@ -491,26 +453,6 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             let before = old.map(parts).unwrap_or_default();
             self.tally
                 .change(&before, new.map(parts).unwrap_or_default());
-        }
-    }
-
-    fn bury(&mut self, uid: &str) {
-        if uid.is_empty() {
-            error!("an object without a uid was removed; is this a Kubernetes API server?");
-            return;
-        }
-        let now = Instant::now();
-        while let Some((died, _)) = self.oldest_tombstones.front()
-            && now.duration_since(*died) > TOMBSTONE
-        {
-            let (_, forgotten) = self
-                .oldest_tombstones
-                .pop_front()
-                .unwrap_or((now, String::new()));
-            self.tombstones.remove(&forgotten);
-        }
-        if self.tombstones.insert(uid.to_owned(), now).is_none() {
-            self.oldest_tombstones.push_back((now, uid.to_owned()));
         }
     }
 
