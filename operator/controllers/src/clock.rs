@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use entente_domain::time::format_duration;
+use entente_domain::{clocks::TOLERANCE, time::format_duration};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -77,7 +77,7 @@ fn truncated(instant: Timestamp) -> Timestamp {
 /// Difference between this machine's clock and that of the API server, measured from the `Date`
 /// header (RFC 9110, section 6.6.1) of its answers.
 ///
-/// Starting and withdrawing services needs the two within [`ClockSkew::TOLERANCE`]; the decision
+/// Starting and withdrawing services needs the two within [`TOLERANCE`]; the decision
 /// reads [`ClockSkew::is_skewed`] before each. Fed by the layer of `client`.
 #[derive(Debug, Default)]
 pub struct ClockSkew {
@@ -88,9 +88,6 @@ pub struct ClockSkew {
 }
 
 impl ClockSkew {
-    /// Largest difference up to which the clocks count as equal.
-    pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
-
     /// Measures by one answer: the server dated it `date`, and it belongs to a request that was
     /// sent at `sent` and answered at `received`, both by the local clock.
     ///
@@ -154,7 +151,7 @@ impl ClockSkew {
 /// more than is tolerated.
 fn is_news(told: Option<SignedDuration>, found: Option<SignedDuration>) -> bool {
     match (told, found) {
-        (Some(told), Some(found)) => (found - told).abs() > ClockSkew::TOLERANCE,
+        (Some(told), Some(found)) => (found - told).abs() > TOLERANCE,
         (told, found) => told.is_some() != found.is_some(),
     }
 }
@@ -162,7 +159,7 @@ fn is_news(told: Option<SignedDuration>, found: Option<SignedDuration>) -> bool 
 /// Returns a difference of so many milliseconds, if it is more than is tolerated.
 fn excess(milliseconds: i64) -> Option<SignedDuration> {
     let skew = SignedDuration::from_millis(milliseconds);
-    (skew.abs() > ClockSkew::TOLERANCE).then_some(skew)
+    (skew.abs() > TOLERANCE).then_some(skew)
 }
 
 /// Name of the clock in the readiness.

@@ -12,7 +12,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use entente_domain::election::{Candidate, Step};
+use entente_domain::election::{Candidate, LEASE, Step};
 use entente_drivers::Fence;
 use jiff::Timestamp;
 use kube::Client;
@@ -31,7 +31,6 @@ use crate::{
 use lease::{Changes, Holding, LeaseApi, Written};
 
 pub use entente_domain::election::Terms;
-pub use lease::LEASE;
 
 /// Name of the election in [`Readiness`].
 const COMPONENT: &str = "election";

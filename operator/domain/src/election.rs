@@ -16,6 +16,9 @@
 
 use std::time::Duration;
 
+/// Name of the Lease, in the operator's own namespace.
+pub const LEASE: &str = "entente";
+
 /// Lengths of time of an election, all from the duration of the Lease.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Terms {

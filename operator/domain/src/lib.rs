@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod broker;
 pub mod broker_waits;
 pub mod catalogue;
+pub mod clocks;
 pub mod compensation;
 pub mod condition;
 pub mod contract;

@@ -17,20 +17,6 @@ mod calendar;
 pub use calendar::{CalendarPeriod, LocalDate, dates_over, period_of, periods_over};
 pub use entente_crds::duration::{DurationError, parse_duration};
 
-/// Returns the later of the instants that two clocks show: the local one, which shows `now`, and one
-/// from which it differs by `skew` (positive: the local one is ahead). What a date begins has begun
-/// by one of them from then on.
-pub fn later_clock(now: Timestamp, skew: Option<SignedDuration>) -> Timestamp {
-    let other = skew.map(|skew| now.saturating_sub(skew).unwrap_or(now));
-    other.map_or(now, |other| other.max(now))
-}
-
-/// Returns the earlier of those.
-pub fn earlier_clock(now: Timestamp, skew: Option<SignedDuration>) -> Timestamp {
-    let other = skew.map(|skew| now.saturating_sub(skew).unwrap_or(now));
-    other.map_or(now, |other| other.min(now))
-}
-
 /// Writes a duration such as `7h12m`, `1m5s`, `3s` or `450ms`, cut toward zero to whole seconds,
 /// and below one second to whole milliseconds. Never longer than the duration, and always the same
 /// text for the same duration. [`parse_duration`] reads it back if it is not negative.

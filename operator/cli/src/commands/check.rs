@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Connection;
+use entente_domain::clocks::TOLERANCE;
 use entente_domain::condition::find;
+use entente_domain::election::LEASE;
 use entente_domain::views::{Health, age, health};
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
@@ -27,11 +29,6 @@ use crate::cluster::{Cluster, ClusterError, Listed, Place};
 use crate::outcome::{Code, Outcome};
 use crate::render;
 use crate::screen::Screen;
-
-/// Name of the Lease of the operator's leader.
-const LEASE: &str = "entente";
-/// The greatest difference of two clocks that the operator tolerates.
-const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 
 /// Result of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use entente_domain::election;
+use entente_domain::election::{self, LEASE};
 use futures::{StreamExt as _, stream::BoxStream};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -17,9 +17,6 @@ use kube::{
     api::{PostParams, WatchEvent, WatchParams},
 };
 use tokio::time::sleep;
-
-/// Name of the Lease, in the operator's own namespace.
-pub const LEASE: &str = "entente";
 
 /// Longest time of one watch, in seconds.
 const WATCH_SECONDS: u32 = 60;

@@ -3,12 +3,13 @@
 //! Says what the operator needs, right by right, as the chart grants it; decides nothing of what
 //! follows from one that is missing. Called by the self test.
 
+use entente_domain::election::LEASE;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{election::LEASE, secrets::DIGEST_KEY_SECRET};
+use crate::secrets::DIGEST_KEY_SECRET;
 
 /// Scope of a right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::parsed::created;
 use super::subscription_state::SubscriptionState;
 use super::{Awaited, EntryDevices, Fault, ResolvedContract, listed};
+use crate::clocks::{earlier_clock, later_clock};
 use crate::listing::some_of;
-use crate::time::{earlier_clock, later_clock};
 
 /// The most devices that are named as not found: the first ones show the typing error.
 const NOT_FOUND_SHOWN: usize = 3;

@@ -21,7 +21,7 @@ use super::segments::{segments, upcoming};
 use super::subscriptions::Subscriptions;
 use super::succession::{self, taken_over};
 use super::timeline::timeline;
-use super::wake::preparation;
+use super::wake::{next_of_written, preparation};
 use super::{
     Changes, ContractWorld, EntryDevices, Exception, ExceptionCause, Fault, ResolvedContract,
     SubscriptionHandle, is_deleting, is_terminating,
@@ -83,22 +83,6 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     }
     resolved.amendments = verdicts(world, &timeline, &resolved, &ahead, now);
     resolved
-}
-
-/// Returns the next instant of the subscriptions as they are written, of the changes that the status
-/// tells, and of the amendments that were accepted: while the contract is refused, waits for its start or
-/// misses a service, these count.
-fn next_of_written(world: &ContractWorld, now: Timestamp) -> Option<Timestamp> {
-    let revisions = world.own().flat_map(|found| &found.spec.revisions);
-    let instants = revisions.flat_map(|it| [Some(it.effective), it.until]);
-    let told = world.contract.status.iter().flat_map(|it| &it.upcoming);
-    let told = told.map(|change| change.effective);
-    let accepted = world
-        .amendments
-        .iter()
-        .filter_map(|it| it.status.as_ref()?.effective);
-    let instants = instants.flatten().chain(told).chain(accepted);
-    instants.filter(|instant| *instant > now).min()
 }
 
 /// True if a subscription has the promise of a start: one that came back from a backup does.

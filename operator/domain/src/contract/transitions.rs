@@ -33,7 +33,7 @@ pub(super) fn tell_dates(
     let next = next_transition(&transitions, now);
     status.next_transition = next.map(|next| next.at);
     status.next_transition_to = next.map(|next| next.to);
-    status.next = next.map(|next| in_words(contract, next));
+    status.next = next.map(|next| column(contract, next));
     status.history = history(std::mem::take(&mut status.history), &transitions, now);
     // Also of a contract that is refused for another fault.
     let term = resolved.term.as_ref().or(status.term.as_ref());
@@ -108,8 +108,8 @@ fn next_transition(transitions: &[Transition], now: Timestamp) -> Option<&Transi
     ahead.min_by_key(|it| (it.at, weight(it.to)))
 }
 
-/// Returns a change with its local date, as a table shows it.
-fn in_words(contract: &Contract, transition: &Transition) -> Text<64> {
+/// Returns a change with its local date, such as `InForce 2027-04-01`, for a column of a table.
+fn column(contract: &Contract, transition: &Transition) -> Text<64> {
     let Transition { at, to, .. } = transition;
     let date = match (zone(&contract.spec.term.time_zone), to) {
         (Ok(zone), TransitionTo::Ended | TransitionTo::StartExpected) => local_end(*at, &zone),

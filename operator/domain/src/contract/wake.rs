@@ -1,10 +1,11 @@
 //! The instants at which a contract is looked at again although nothing happens.
 //!
 //! Decides only when: a pass that comes too early changes nothing, and one that does not come leaves a
-//! status or a subscription as it was. Called by the contract controller after each pass.
+//! status or a subscription as it was. Called by the contract controller after each pass, and by resolve.
 
 use entente_crds::v1alpha1::{
     Contract, ContractAmendment, ContractNotice, ResolvedTerm, ServiceSubscription,
+    ServiceSubscriptionSpec,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,8 +13,8 @@ use super::notices::noticed;
 use super::parsed::lead_time;
 use super::subscriptions::kept_until;
 use super::timeline::effective_in;
-use super::{Awaited, ResolvedContract, is_own};
-use crate::time::earlier_clock;
+use super::{Awaited, ContractWorld, ResolvedContract, is_own};
+use crate::clocks::earlier_clock;
 
 /// Interval between two looks while the clocks differ: the local one may be set at any time.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
@@ -34,12 +35,8 @@ pub fn next_wake(
         .term
         .iter()
         .flat_map(|term| [Some(term.start), term.end]);
-    let revisions = resolved
-        .desired
-        .iter()
-        .flat_map(|desired| &desired.spec.revisions);
-    let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
-    term.chain(revisions)
+    let specs = resolved.desired.iter().map(|desired| &desired.spec);
+    term.chain(specs.flat_map(ends_of_revisions))
         .chain([resolved.preparation, resolved.next_change])
         .flatten()
         .chain(resolved.awaited.iter().flat_map(Awaited::dates))
@@ -71,15 +68,34 @@ pub fn next_date<'a>(
         .iter()
         .flatten()
         .flat_map(|term| [preparation(contract, term), Some(term.start), term.end]);
-    let of_revisions = own.iter().flat_map(|found| {
-        let revisions = found.spec.revisions.iter();
-        let dates = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
-        dates.chain([kept_until(contract, found)])
-    });
+    let of_revisions = own
+        .iter()
+        .flat_map(|found| ends_of_revisions(&found.spec).chain([kept_until(contract, found)]));
     let amendments = amendments.into_iter();
     let of_amendments = amendments.map(|amendment| effective_in(contract, amendment));
     let dates = of_terms.chain(of_revisions).chain(of_amendments).flatten();
     dates.chain(awaited).filter(|instant| *instant > now).min()
+}
+
+/// Returns the next instant of the subscriptions as they are written, of the changes that the status
+/// tells, and of the amendments that were accepted: while the contract is refused, waits for its start or
+/// misses a service, these count.
+pub(super) fn next_of_written(world: &ContractWorld, now: Timestamp) -> Option<Timestamp> {
+    let of_revisions = world.own().flat_map(|found| ends_of_revisions(&found.spec));
+    let told = world.contract.status.iter().flat_map(|it| &it.upcoming);
+    let told = told.map(|change| Some(change.effective));
+    let amendments = world.amendments.iter();
+    let accepted = amendments.map(|it| it.status.as_ref()?.effective);
+    let dates = of_revisions.chain(told).chain(accepted).flatten();
+    dates.filter(|instant| *instant > now).min()
+}
+
+/// Returns the instants at which the revisions of a subscription begin and end.
+fn ends_of_revisions(
+    spec: &ServiceSubscriptionSpec,
+) -> impl Iterator<Item = Option<Timestamp>> + use<'_> {
+    let revisions = spec.revisions.iter();
+    revisions.flat_map(|revision| [Some(revision.effective), revision.until])
 }
 
 /// Returns the instant from which the start of a term is prepared.

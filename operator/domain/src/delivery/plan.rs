@@ -12,13 +12,13 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
+use crate::clocks::later_clock;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedConnection,
     ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim,
     observations::record::may_exist, verify::identity,
 };
 use crate::names::SubscriptionName;
-use crate::time::later_clock;
 use crate::unreadable::Referent;
 
 mod acceptance;

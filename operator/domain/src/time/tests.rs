@@ -387,21 +387,6 @@ fn a_date_that_the_zone_skipped_is_no_date() {
     assert_eq!(dates, ["2011-12-29", "2011-12-31"]);
 }
 
-// shows K5
-#[test]
-fn of_two_clocks_that_differ_one_is_later_whichever_is_ahead() {
-    let now: Timestamp = "2027-04-01T03:00:00Z".parse().expect("an instant");
-    let hour = SignedDuration::from_hours(1);
-    for (skew, earlier, later) in [
-        (None, now, now),
-        (Some(hour), now - hour, now),
-        (Some(-hour), now, now + hour),
-    ] {
-        assert_eq!(earlier_clock(now, skew), earlier, "{skew:?}");
-        assert_eq!(later_clock(now, skew), later, "{skew:?}");
-    }
-}
-
 /// Returns a term of so long from its notice on.
 fn lasting(length: &str, zone: &str) -> Term {
     Term {
