@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 )
 
-// The settings of the three servers: the smallest control plane on which an operator meets the
-// real rules (schemas, CEL, RBAC, admission policies, garbage collection) and nothing that needs
-// a kubelet.
+// The settings of the servers: the smallest control plane on which an operator meets the real rules
+// (schemas, CEL, RBAC, admission policies, garbage collection). What needs nodes is there with
+// --workloads alone.
 
 func etcdArguments(dir, client string, peerPort int) []string {
 	peer := fmt.Sprintf("http://127.0.0.1:%d", peerPort)
@@ -61,15 +61,25 @@ func apiserverArguments(files files, etcd string, port int, chosen settings) []s
 	return arguments
 }
 
-func controllerManagerArguments(files files) []string {
+func controllerManagerArguments(files files, workloads bool) []string {
+	controllers := "garbage-collector-controller,namespace-controller," +
+		"serviceaccount-controller,clusterrole-aggregation-controller"
+	if workloads {
+		controllers += ",deployment-controller,replicaset-controller,disruption-controller," +
+			"endpointslice-controller,node-lifecycle-controller"
+	}
 	return []string{
 		"--kubeconfig=" + files.controllerKubeconfig,
-		"--controllers=garbage-collector-controller,namespace-controller," +
-			"serviceaccount-controller,clusterrole-aggregation-controller",
+		"--controllers=" + controllers,
 		"--leader-elect=false",
 		"--secure-port=0",
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
 		"--profiling=false",
 	}
+}
+
+// Its port is closed, and its settings are those of files.schedulerConfiguration.
+func schedulerArguments(files files) []string {
+	return []string{"--config=" + files.schedulerConfiguration, "--secure-port=0"}
 }

@@ -20,6 +20,7 @@ type files struct {
 	serviceAccountKey, serviceAccountPublicKey string
 	auditPolicy, auditLog                      string
 	kubeconfig, controllerKubeconfig           string
+	schedulerConfiguration                     string
 	controllerToken                            string
 }
 
@@ -50,6 +51,7 @@ func prepareFiles(dir string, port int) (files, error) {
 		auditLog:                at("audit.log"),
 		kubeconfig:              at("admin.kubeconfig"),
 		controllerKubeconfig:    at("controller-manager.kubeconfig"),
+		schedulerConfiguration:  at("scheduler.yaml"),
 	}
 	for _, made := range []string{f.certificates, f.logs} {
 		if err := os.MkdirAll(made, 0o700); err != nil {
@@ -71,9 +73,10 @@ func prepareFiles(dir string, port int) (files, error) {
 	contents := map[string]string{
 		f.tokens: adminToken + ",admin,admin,system:masters\n" +
 			f.controllerToken + "," + controllers + ",controllers,system:masters\n",
-		f.auditPolicy:          auditPolicy,
-		f.kubeconfig:           kubeconfig("admin", adminToken, f.serverCertificate, port),
-		f.controllerKubeconfig: kubeconfig(controllers, f.controllerToken, f.serverCertificate, port),
+		f.auditPolicy:            auditPolicy,
+		f.kubeconfig:             kubeconfig("admin", adminToken, f.serverCertificate, port),
+		f.controllerKubeconfig:   kubeconfig(controllers, f.controllerToken, f.serverCertificate, port),
+		f.schedulerConfiguration: schedulerConfiguration(f.controllerKubeconfig),
 	}
 	for path, content := range contents {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -97,6 +100,19 @@ contexts:
   context: {cluster: control-plane, user: %q}
 current-context: control-plane
 `, port, certificate, user, token, user)
+}
+
+// schedulerConfiguration spreads pods as they ask for it themselves: the scheduler's own wish to
+// spread all of them would hide that one of them asks for nothing.
+func schedulerConfiguration(kubeconfig string) string {
+	return fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+clientConnection: {kubeconfig: %q}
+leaderElection: {leaderElect: false}
+profiles:
+- pluginConfig:
+  - {name: PodTopologySpread, args: {defaultingType: List}}
+`, kubeconfig)
 }
 
 // keptSecret reads the secret at path, or writes a new random one there.

@@ -1,8 +1,8 @@
 //go:build !supervisor
 
 // Command controlplane is a whole Kubernetes control plane in one file: it acts as etcd,
-// kube-apiserver, kube-controller-manager or kubectl by its first argument (or by the name it is
-// called by), and `up` supervises the first three. It decides nothing about the project under
+// kube-apiserver, kube-controller-manager, kube-scheduler or kubectl by its first argument (or by
+// the name it is called by), and `up` supervises the servers of them. It decides nothing about the project under
 // test. It must never serve a cluster that holds anything of value: etcd runs without fsync.
 // Tests, benches and the demo call it through e2e/src/control_plane.rs.
 package main
@@ -18,10 +18,13 @@ import (
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
 // builtIn are the servers this file can act as itself.
-var builtIn = map[string]bool{"etcd": true, "kube-apiserver": true, "kube-controller-manager": true}
+var builtIn = map[string]bool{
+	"etcd": true, "kube-apiserver": true, "kube-controller-manager": true, "kube-scheduler": true,
+}
 
 // roles maps a name to what this file does under it; each reads os.Args with that name as Args[0].
 var roles = map[string]func(){
@@ -30,6 +33,7 @@ var roles = map[string]func(){
 	"kube-controller-manager": func() {
 		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
 	},
+	"kube-scheduler": func() { os.Exit(cli.Run(scheduler.NewSchedulerCommand())) },
 	"kubectl": func() {
 		if err := cli.RunNoErrOutput(kubectlcmd.NewDefaultKubectlCommand()); err != nil {
 			kubectlutil.CheckErr(err)
@@ -50,6 +54,6 @@ func main() {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: controlplane up|etcd|kube-apiserver|kube-controller-manager|kubectl [flags]; each shows its flags with --help")
+	fmt.Fprintln(os.Stderr, "usage: controlplane up|etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl [flags]; each shows its flags with --help")
 	os.Exit(2)
 }

@@ -36,7 +36,7 @@ type ending struct {
 	err  error
 }
 
-// start brings up the three servers in their order. It returns nil without an error when it was
+// start brings up the servers in their order. It returns nil without an error when it was
 // told to stop before everything was ready.
 func (p *plane) start(told <-chan struct{}) (*announcement, error) {
 	ports, err := reservePorts(0, 0, p.port)
@@ -61,12 +61,17 @@ func (p *plane) start(told <-chan struct{}) (*announcement, error) {
 		return nil, err
 	}
 	if p.has("kube-controller-manager") {
-		if err := p.run("kube-controller-manager", controllerManagerArguments(p.files)); err != nil {
+		if err := p.run("kube-controller-manager", controllerManagerArguments(p.files, p.workloads)); err != nil {
 			return nil, err
 		}
 		// The service account controller makes this one first: the controllers work.
 		const sign = "/api/v1/namespaces/default/serviceaccounts/default"
 		if stop, err := p.await(sign, server, told, late); stop || err != nil {
+			return nil, err
+		}
+	}
+	if p.workloads {
+		if err := p.run("kube-scheduler", schedulerArguments(p.files)); err != nil {
 			return nil, err
 		}
 	}

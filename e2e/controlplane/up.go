@@ -20,6 +20,7 @@ type settings struct {
 	temporary        bool          // dir is ours and goes when we stop
 	port             int           // of kube-apiserver; 0 takes a free one
 	audit            bool          // write an audit log
+	workloads        bool          // run what makes pods of a Deployment and binds them to nodes
 	admissionPlugins string        // to enable beside those that are on by default, by comma
 	assets           string        // envtest binaries; empty acts as them itself
 	deadline         time.Duration // until everything must be ready
@@ -51,7 +52,7 @@ func up(args []string) int {
 		return 2
 	}
 	told := toldToStop()
-	plane := &plane{settings: chosen, ended: make(chan ending, 3)}
+	plane := &plane{settings: chosen, ended: make(chan ending, 4)}
 	defer plane.stop()
 	announced, err := plane.start(told)
 	if err != nil {
@@ -80,6 +81,7 @@ func parseSettings(args []string) (settings, error) {
 	flags.StringVar(&chosen.dir, "dir", "", "directory for data, certificates and logs; kept, so that a later `up` with it continues (default: a temporary one)")
 	flags.IntVar(&chosen.port, "port", 0, "port of kube-apiserver on 127.0.0.1 (default: a free one)")
 	flags.BoolVar(&chosen.audit, "audit", false, "write an audit log, level Metadata")
+	flags.BoolVar(&chosen.workloads, "workloads", false, "run a scheduler, and the controllers of Deployments, budgets of disruption and nodes")
 	flags.StringVar(&chosen.admissionPlugins, "admission-plugins", "", "admission plugins to enable beside those that are on by default, separated by commas")
 	flags.StringVar(&chosen.assets, "assets", "", "directory with etcd and kube-apiserver (KUBEBUILDER_ASSETS) to run instead of the built-in ones")
 	flags.DurationVar(&chosen.deadline, "deadline", time.Minute, "time until everything must be ready")

@@ -4,8 +4,9 @@
 //!
 //! Decides which control plane is used: the cluster of `KUBECONFIG` if that is set, else one of its
 //! own on loopback (with the binaries of `KUBEBUILDER_ASSETS` if that is set). It must never leave
-//! a process behind, listen beyond loopback or hide that a tool is missing. There is no kubelet:
-//! Deployments are accepted, pods do not run.
+//! a process behind, listen beyond loopback or hide that a tool is missing. There is no kubelet, so no
+//! container runs; Deployments are accepted, and with [`Options::workloads`] Pods are made for them and
+//! bound to nodes that a test makes.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,6 +45,8 @@ const BUILD_COMMAND: &str = "make tools";
 pub struct Options {
     /// Write an audit log, so that [`ControlPlane::audit_events`] can count requests.
     pub audit: bool,
+    /// Run a scheduler, and the controllers of Deployments, disruption budgets and nodes.
+    pub workloads: bool,
     /// Directory of the data; a later start with the same directory and port continues with it, and
     /// accepts the same kubeconfig files and tokens. None takes a temporary directory that is
     /// removed with the control plane.
@@ -60,6 +63,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             audit: false,
+            workloads: false,
             directory: None,
             port: None,
             admission_plugins: &[],
@@ -188,6 +192,7 @@ impl ControlPlane {
     fn of_cluster(options: &Options) -> Result<Self, StartError> {
         let refused = [
             (options.audit, "an audit log"),
+            (options.workloads, "a scheduler"),
             (options.directory.is_some(), "a data directory"),
             (options.port.is_some(), "a port"),
             (!options.admission_plugins.is_empty(), "admission plugins"),
@@ -226,7 +231,7 @@ impl ControlPlane {
     }
 
     /// Ids of the processes by name (`supervisor`, `etcd`, `kube-apiserver`,
-    /// `kube-controller-manager`); empty on a developer's cluster.
+    /// `kube-controller-manager`, `kube-scheduler`); empty on a developer's cluster.
     pub fn processes(&self) -> &BTreeMap<String, u32> {
         &self.processes
     }

@@ -102,6 +102,9 @@ fn command(path: &PathBuf, options: &Options) -> Command {
     if options.audit {
         command.arg("--audit");
     }
+    if options.workloads {
+        command.arg("--workloads");
+    }
     if !options.admission_plugins.is_empty() {
         let plugins = options.admission_plugins.join(",");
         command.arg(format!("--admission-plugins={plugins}"));

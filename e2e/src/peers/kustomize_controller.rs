@@ -11,8 +11,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::PeerError;
-use super::launch::{Launch, Process, Sandbox, directory, free_port, text};
-use crate::operator::workspace;
+use super::launch::{Launch, Process, Sandbox, built, directory, free_port, text};
 
 const PEER: &str = "kustomize-controller";
 
@@ -33,33 +32,17 @@ impl KustomizeController {
         kubeconfig: &Path,
         namespace: &str,
     ) -> Result<KustomizeController, PeerError> {
-        let program = workspace().join("target/tools").join(PEER);
-        if !program.is_file() {
-            return Err(PeerError::NotBuilt { path: program });
-        }
         let directory = directory(PEER, Sandbox::SameUser)?;
         let health = format!("127.0.0.1:{}", free_port(PEER)?);
-        let mut process = Launch::new(PEER, Sandbox::SameUser, program, directory.path())
+        let mut process = Launch::new(PEER, Sandbox::SameUser, built(PEER)?, directory.path())
             .arguments(["--watch-all-namespaces=false", "--metrics-addr=0"])
             .arguments(["--requeue-dependency=1s", "--http-retry=2"])
             .arguments([format!("--health-addr={health}")])
             .environment("KUBECONFIG", text(kubeconfig))
             .environment("RUNTIME_NAMESPACE", namespace)
             .spawn()?;
-        // The client needs a provider; an earlier caller chose the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().build();
-        let client = client.map_err(|source| PeerError::Control {
-            peer: PEER.to_owned(),
-            what: "a question for its readiness",
-            source,
-        })?;
-        let url = format!("http://{health}/readyz");
         process
-            .until_ready(async || {
-                let answer = client.get(&url).send().await;
-                answer.is_ok_and(|it| it.status().is_success())
-            })
+            .until_answers(&format!("http://{health}/readyz"))
             .await?;
         Ok(KustomizeController {
             process,

@@ -4,18 +4,21 @@
 //! (`setpriv --pdeathsig`) and is killed by its process id on drop; it must never be searched by
 //! name. Called by the fixtures beside it.
 
-use std::ffi::OsStr;
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
+mod machine;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::PeerError;
+
+use machine::{NOBODY, running_as_root};
+pub(super) use machine::{
+    built, directory, free_port, give_to_peer, peer_user, program, text, write,
+};
 
 /// Time limit of a peer's first answer. Peers need milliseconds; the rest is for a machine busy
 /// compiling.
@@ -23,9 +26,6 @@ pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 const ONE_PROBE: Duration = Duration::from_secs(2);
 const BETWEEN_PROBES: Duration = Duration::from_millis(10);
 const LOG_TAIL: usize = 4096;
-
-/// The user a peer runs as when the tests run as root: `nobody` on every Debian and most others.
-const NOBODY: u32 = 65534;
 
 /// User and network access of a peer's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +224,26 @@ impl Process {
         }
     }
 
+    /// Requests a page until it answers with success.
+    ///
+    /// # Errors
+    /// As of [`Self::until_ready`].
+    pub(super) async fn until_answers(&mut self, url: &str) -> Result<(), PeerError> {
+        // The client needs a provider; an earlier caller chose the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().build();
+        let client = client.map_err(|source| PeerError::Control {
+            peer: self.launch.name.clone(),
+            what: "a question for its readiness",
+            source,
+        })?;
+        self.until_ready(async || {
+            let answer = client.get(url).send().await;
+            answer.is_ok_and(|it| it.status().is_success())
+        })
+        .await
+    }
+
     /// Returns the process id while it runs.
     pub(super) fn id(&self) -> Option<u32> {
         self.child.id()
@@ -361,103 +381,9 @@ fn is_stopped(process: u32) -> bool {
     })
 }
 
-/// Finds an executable in PATH and in Debian's directory of servers.
-///
-/// # Errors
-/// [`PeerError::Missing`] names it.
-pub(super) fn program(name: &str) -> Result<PathBuf, PeerError> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|candidate| candidate.is_file())
-        .ok_or_else(|| PeerError::Missing {
-            program: name.to_owned(),
-        })
-}
-
-/// Returns a directory of the peer's own, removed on drop. A sandboxed peer can write to it.
-pub(super) fn directory(peer: &str, sandbox: Sandbox) -> Result<TempDir, PeerError> {
-    let failed = |source| PeerError::Preparation {
-        peer: peer.to_owned(),
-        what: "its directory",
-        source,
-    };
-    let directory = tempfile::Builder::new()
-        .prefix(&format!("entente-{peer}-"))
-        .tempdir()
-        .map_err(failed)?;
-    give_to_peer(peer, directory.path(), sandbox)?;
-    Ok(directory)
-}
-
-/// Writes a file that the peer reads.
-pub(super) fn write(peer: &str, path: &Path, content: &str) -> Result<(), PeerError> {
-    fs::write(path, content).map_err(|source| PeerError::Preparation {
-        peer: peer.to_owned(),
-        what: "its configuration",
-        source,
-    })
-}
-
-/// Makes a path belong to the user the peer will run as.
-pub(super) fn give_to_peer(peer: &str, path: &Path, sandbox: Sandbox) -> Result<(), PeerError> {
-    if sandbox == Sandbox::SameUser || !running_as_root() {
-        return Ok(());
-    }
-    chown(path, Some(NOBODY), Some(NOBODY)).map_err(|source| PeerError::Preparation {
-        peer: peer.to_owned(),
-        what: "the owner of its directory",
-        source,
-    })
-}
-
-/// Returns the numeric user id the peer will run as.
-pub(super) fn peer_user() -> u32 {
-    if running_as_root() {
-        NOBODY
-    } else {
-        own_user()
-    }
-}
-
-fn running_as_root() -> bool {
-    own_user() == 0
-}
-
-fn own_user() -> u32 {
-    fs::metadata("/proc/self").map_or(NOBODY, |metadata| metadata.uid())
-}
-
-/// Returns a TCP port that is free on 127.0.0.1 now. Another process may take it before the peer
-/// does; the peer then ends and the start fails loudly.
-pub(super) fn free_port(peer: &str) -> Result<u16, PeerError> {
-    let failed = |source| PeerError::Preparation {
-        peer: peer.to_owned(),
-        what: "a free port",
-        source,
-    };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-    Ok(listener.local_addr().map_err(failed)?.port())
-}
-
-/// Returns a path as an argument.
-pub(super) fn text(path: impl AsRef<OsStr>) -> String {
-    path.as_ref().to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_missing_program_is_named_together_with_the_way_to_get_it() {
-        let missing = program("no-such-print-server").unwrap_err().to_string();
-        assert_eq!(
-            missing,
-            "no-such-print-server is not installed: run `make peers`"
-        );
-    }
 
     #[tokio::test]
     async fn a_peer_that_ends_early_shows_its_log() {

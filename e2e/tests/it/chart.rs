@@ -3,9 +3,9 @@
 
 mod cluster;
 mod events;
+mod helm;
 mod helm_test;
 mod installed;
-mod lifecycle;
 mod manifests;
 mod namespaces;
 mod pods;

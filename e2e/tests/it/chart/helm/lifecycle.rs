@@ -9,12 +9,12 @@ use std::path::Path;
 
 use entente_crds::admission_cases::CaseKind;
 use entente_crds::{manifest, yaml};
-use entente_e2e::control_plane::{ControlPlane, Options};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use super::cluster::{NAMESPACE, Person, own};
-use super::{chart, helm, repository};
+use super::super::cluster::{NAMESPACE, Person, own};
+use super::super::{chart, repository};
+use super::Release;
 
 /// The kind that the earlier chart does not have.
 const NEW_KIND: &str = "contractnotices";
@@ -72,52 +72,7 @@ fn without_new_field(text: &str) -> String {
     format!("{before}{}\n", rest.join("\n"))
 }
 
-/// One release on a control plane of its own.
-struct Release {
-    plane: ControlPlane,
-}
-
 impl Release {
-    async fn none() -> Self {
-        let plane = ControlPlane::start(Options::default()).await;
-        let plane = plane.expect("a control plane");
-        Self { plane }
-    }
-
-    /// Runs helm on the release; its output, or its error.
-    async fn helm(&self, line: &str) -> Result<String, String> {
-        let mut arguments: Vec<&str> = line.split_whitespace().collect();
-        arguments.extend(["--namespace", NAMESPACE]);
-        let output = helm(Some(self.plane.kubeconfig()), &arguments).await;
-        let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
-        if output.status.success() {
-            Ok(said(&output.stdout))
-        } else {
-            Err(said(&output.stderr))
-        }
-    }
-
-    async fn kubectl(&self, line: &str, input: &str) -> Result<String, String> {
-        let arguments: Vec<&str> = line.split_whitespace().collect();
-        Person::administrator(&self.plane)
-            .kubectl(&arguments, input)
-            .await
-    }
-
-    /// Returns an object, or null if it is not there.
-    async fn object(&self, what: &str) -> Value {
-        match self
-            .kubectl(&format!("get {what} -n {NAMESPACE} -o json"), "")
-            .await
-        {
-            Ok(text) => serde_json::from_str(&text).expect("JSON"),
-            Err(said) => {
-                assert!(said.contains("NotFound"), "{said}");
-                Value::Null
-            }
-        }
-    }
-
     /// Creates the contract `kept`, as an earlier definition knows it.
     async fn create_contract(&self) {
         let mut contract = own(CaseKind::Contract, "kept", NAMESPACE);
@@ -125,10 +80,6 @@ impl Release {
         spec.remove(NEW_FIELD).expect("all fields are there");
         let created = self.kubectl("create -f -", &contract.to_string()).await;
         created.expect("a contract");
-    }
-
-    async fn deployment(&self) -> Value {
-        self.object("deployment/entente").await["spec"].take()
     }
 
     async fn has_new_field(&self) -> bool {
