@@ -2,6 +2,8 @@
 
 mod kwok;
 mod lifecycle;
+mod upgrades;
+mod values;
 
 use entente_e2e::control_plane::{ControlPlane, Options};
 use serde_json::Value;

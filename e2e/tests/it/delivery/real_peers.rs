@@ -360,7 +360,7 @@ async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_stand
 
 // shows K2 K5
 #[tokio::test]
-async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_contract() {
+async fn helm_does_not_roll_back_a_contract_for_a_printer_that_cannot_be_set_at_all() {
     let namespace = test_namespace("helm").await;
     let namespace = &namespace;
     let printer = IppEvePrinter::start(IppEvePrinterOptions::default())

@@ -40,7 +40,7 @@ async fn the_chart_makes_a_rule_and_a_dashboard_of_the_same_files_if_asked() {
 }
 
 #[tokio::test]
-async fn the_alerts_link_to_runbooks_at_the_place_that_was_set_and_promtool_takes_them() {
+async fn promtool_takes_the_alerts_with_links_to_runbooks_at_the_place_that_was_set() {
     let place = "https://wiki.example/entente";
     let objects = rendered(&[
         "metrics.prometheusRule.enabled=true",
