@@ -11,7 +11,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/cache"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
 )
@@ -29,7 +28,7 @@ type application struct {
 	log     logr.Logger
 	kubectl *kube.KubectlCmd
 	cache   cache.ClusterCache
-	health  health.HealthOverride
+	scripts scripts
 	targets []*unstructured.Unstructured
 }
 
@@ -37,18 +36,14 @@ type application struct {
 type tracked struct{ id string }
 
 // open lists and watches the cluster, and reads the manifests.
-func open(config *rest.Config, asked request, log logr.Logger) (*application, error) {
-	scripts, err := readHealth(asked.health)
-	if err != nil {
-		return nil, err
-	}
-	it := &application{request: asked, config: config, log: log, kubectl: kubectl(log), health: scripts}
+func open(config *rest.Config, asked request, of scripts, log logr.Logger) (*application, error) {
+	it := &application{request: asked, config: config, log: log, kubectl: kubectl(log), scripts: of}
 	it.cache = cache.NewClusterCache(config,
 		cache.SetNamespaces([]string{asked.namespace}),
 		cache.SetClusterResources(true),
 		cache.SetKubectl(it.kubectl),
 		cache.SetLogr(log),
-		cache.SetSettings(cache.Settings{ResourceHealthOverride: scripts, ResourcesFilter: busyKinds{}}),
+		cache.SetSettings(cache.Settings{ResourceHealthOverride: of, ResourcesFilter: busyKinds{}}),
 		cache.SetPopulateResourceInfoHandler(func(object *unstructured.Unstructured, _ bool) (any, bool) {
 			id := object.GetAnnotations()[trackingAnnotation]
 			return tracked{id}, id != ""
@@ -57,23 +52,13 @@ func open(config *rest.Config, asked request, log logr.Logger) (*application, er
 	if err := it.cache.EnsureSynced(); err != nil {
 		return nil, fmt.Errorf("listing the cluster: %w", err)
 	}
+	var err error
 	it.targets, err = it.readManifests()
 	return it, err
 }
 
 func (it *application) close() {
 	it.cache.Invalidate()
-}
-
-func (it *application) act(action string) (any, error) {
-	switch action {
-	case "sync":
-		return it.sync()
-	case "diff":
-		return it.differences()
-	default:
-		return nil, fmt.Errorf("the first argument is %q; allowed are sync and diff", action)
-	}
 }
 
 // busyKinds are the kinds that Argo CD leaves out unless told otherwise: nobody keeps them in a repository.

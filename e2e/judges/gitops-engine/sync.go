@@ -99,7 +99,7 @@ func (it *application) options() []sync.SyncOpt {
 	foreground := metav1.DeletePropagationForeground
 	return []sync.SyncOpt{
 		sync.WithLogr(it.log),
-		sync.WithHealthOverride(it.health),
+		sync.WithHealthOverride(it.scripts),
 		sync.WithPrune(true),
 		sync.WithPrunePropagationPolicy(&foreground),
 		sync.WithServerSideApply(it.serverSideApply),
@@ -114,7 +114,7 @@ func (it *application) healthOf(target *unstructured.Unstructured) (healthOf, er
 		judged.Status, judged.Message = health.HealthStatusMissing, err.Error()
 		return judged, nil
 	}
-	found, err := health.GetResourceHealth(live, it.health)
+	found, err := health.GetResourceHealth(live, it.scripts)
 	if found != nil {
 		judged.Status, judged.Message = found.Status, found.Message
 	}

@@ -124,7 +124,7 @@ impl<'a> Application<'a> {
     pub(super) async fn sync(&self, flags: &[&str]) -> Synced {
         let scripts = workspace().join("contrib/argo-cd/argocd-cm.yaml");
         let scripts = scripts.to_string_lossy();
-        let flags = [&["--health", &scripts], flags].concat();
+        let flags = [&["--settings", &scripts], flags].concat();
         self.sync_without_health_scripts(&flags).await
     }
 

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use entente_e2e::operator::workspace;
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -46,8 +47,9 @@ impl Situation<'_> {
             }
         };
         let verdicts = judge(&objects).await;
-        for ((row, verdict), object) in rows.iter().zip(&verdicts).zip(&objects) {
-            let health = argo_cd::health(object);
+        let healths = argo_cd::health(&objects).await;
+        let judged = rows.iter().zip(&verdicts).zip(&healths);
+        for (((row, verdict), health), object) in judged.zip(&objects) {
             println!(
                 "{:<34} {:<12} {:<12} {}",
                 row.0,
@@ -190,26 +192,8 @@ fn missing(object: &Value, wanted: &str) -> Vec<String> {
 
 /// Returns the verdict of kstatus on each object.
 pub(super) async fn judge(objects: &[Value]) -> Vec<String> {
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/kstatus");
-    let mut process = Command::new(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}; run `make tools`"));
-    let mut input = process.stdin.take().expect("its standard input is a pipe");
-    let text = serde_json::to_vec(objects).expect("objects are JSON");
-    input.write_all(&text).await.expect("it reads");
-    drop(input);
-    let output = tokio::time::timeout(SOON, process.wait_with_output());
-    let output = output.await.expect("it ends").expect("it runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let verdicts: Vec<String> = String::from_utf8_lossy(&output.stdout)
+    let answer = judged("kstatus", &[], &json!(objects)).await;
+    let verdicts: Vec<String> = answer
         .lines()
         .map(|line| {
             let conclusion: Value = serde_json::from_str(line).expect("each line is JSON");
@@ -218,4 +202,30 @@ pub(super) async fn judge(objects: &[Value]) -> Vec<String> {
         .collect();
     assert_eq!(verdicts.len(), objects.len(), "one verdict each");
     verdicts
+}
+
+/// Returns the answer of a program of `make tools` about what it is given as JSON.
+pub(super) async fn judged(program: &str, arguments: &[&str], about: &Value) -> String {
+    let path = workspace().join("target/tools").join(program);
+    let mut process = Command::new(&path)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; run `make tools`", path.display()));
+    let mut input = process.stdin.take().expect("its standard input is a pipe");
+    let text = about.to_string();
+    input.write_all(text.as_bytes()).await.expect("it reads");
+    drop(input);
+    let output = tokio::time::timeout(SOON, process.wait_with_output());
+    let output = output.await.expect("it ends").expect("it runs");
+    let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        said(&output.stderr)
+    );
+    said(&output.stdout)
 }
