@@ -63,8 +63,10 @@ bench: tools ## Compare with a dumb client on this machine; writes docs/benchmar
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench --devices $(DEVICES)
 
 .PHONY: picture
-picture: tools peers ## Draw docs/images/dashboard.svg from what the dashboard's queries give in a test
+picture: tools peers ## Draw docs/images: the dashboard from what its queries give in a test, and the board
 	@$(PHASE) 'build' $(CARGO) build --locked -p entente-operator
+	@ENTENTE_BOARD_PICTURE=$(CURDIR)/docs/images/board.png \
+	  $(CARGO) test --locked -p entente-e2e --test it board::chromium::a_person_sees
 	@ENTENTE_DASHBOARD_RESULTS=$(CURDIR)/target/dashboard.json \
 	  $(CARGO) test --locked -p entente-e2e --test it every_query_of_the_dashboard
 	@python3 -m venv target/picture
@@ -94,7 +96,7 @@ tools: ## Build control plane, kubectl, helm and the judges of GitOps into targe
 	@$(PHASE) 'tools' e2e/install-tools
 
 .PHONY: peers
-peers: ## Install what tests talk to: IPP servers, Prometheus (apt-get), a broker (pip), judges of the API (pip, npm)
+peers: ## Install what tests talk to: IPP servers, Prometheus, Chromium (apt-get), a broker (pip), judges (pip, npm)
 	@$(PHASE) 'peers' e2e/peers/install
 
 ##@ Prove

@@ -1,6 +1,7 @@
 //! The Helm chart: its rendering, its refusals, and the rights to write each kind once it is
 //! installed on a real API server.
 
+mod board;
 mod cluster;
 mod events;
 mod helm;

@@ -23,12 +23,13 @@ async fn with_events_the_operator_may_make_three_kinds_and_review_its_callers_an
     let create = json!(["create"]);
     let of = |group: &str, resources: Value| json!({"apiGroups": [group], "resources": resources, "verbs": create});
     let kinds = json!(["contracts", "contractamendments", "contractnotices"]);
+    assert_eq!(role["rules"], json!([of("entente.dev", kinds)]));
+    let reviews = named(&objects, "ClusterRole", "entente-operator-reviews").expect("a role");
     let expected = json!([
         of("authentication.k8s.io", json!(["tokenreviews"])),
         of("authorization.k8s.io", json!(["subjectaccessreviews"])),
-        of("entente.dev", kinds),
     ]);
-    assert_eq!(role["rules"], expected);
+    assert_eq!(reviews["rules"], expected);
     let binding = named(&objects, "ClusterRoleBinding", "entente-operator-events");
     let subjects =
         json!([{"kind": "ServiceAccount", "name": "entente", "namespace": "entente-system"}]);

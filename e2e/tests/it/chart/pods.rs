@@ -218,6 +218,7 @@ async fn the_operator_takes_every_flag_that_the_chart_gives_it() {
         "operator.accrualInterval=5m,operator.concurrency=64,operator.apiInFlight=8",
         "operator.leaseDuration=10m,log.format=text",
         "events.enabled=true,events.tls.secretName=tls",
+        "board.enabled=true,board.tls.secretName=tls",
         r"watchNamespaces={acme,banco-sul},selector=tier in (gold\,silver)",
     ];
     let binary = std::env::var_os("ENTENTE_OPERATOR_BINARY").map_or_else(
