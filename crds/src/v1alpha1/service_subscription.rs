@@ -16,10 +16,10 @@ pub use item::*;
 pub use promise::*;
 
 use super::{
-    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
-    StepType, contract::parameters,
+    Cause, Condition, DeletionPolicy, Fee, MAX_RECONCILE_AT, NameReference, Remedy,
+    SecretParameter, ServiceLevel, StepType, contract::parameters,
 };
-use crate::{digest::Digest, duration::Duration, schema};
+use crate::{bounded::Token, digest::Digest, duration::Duration, schema};
 
 /// One service on one device: its dated revisions, the proof of delivery and the promises.
 ///
@@ -329,6 +329,10 @@ pub struct ServiceSubscriptionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
     pub promises: Vec<Promise>,
+    /// Value of the annotation entente.dev/reconcile-at of its contract for which the device was last
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
 }
 
 /// The revision that is delivered or under way.

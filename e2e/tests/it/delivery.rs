@@ -14,3 +14,4 @@ mod real_peers;
 mod renamed;
 mod sharing;
 mod start;
+mod wishes;

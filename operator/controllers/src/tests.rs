@@ -16,6 +16,7 @@ mod settle;
 mod story;
 mod tasks;
 mod undecodable;
+mod wishes;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -21,6 +21,7 @@ mod resolve;
 mod schedule;
 mod unwritten;
 mod verify;
+mod wishes;
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +49,6 @@ pub use observations::record::{handles_in, handles_of, may_exist};
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
 pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};
-pub use plan::sync::is_reconcile_requested;
 pub use previous::SavedItem;
 pub use removal::{RemovalAnswer, RemovalAttempt, RemovalEnd, RemovalRequest};
 pub use report::SubscriptionReport;
@@ -62,3 +62,4 @@ pub use resolve::{
 pub use schedule::intent::{next_date, wants_nothing};
 pub use unwritten::UnwrittenStatus;
 pub use verify::{Verified, VerifiedItem};
+pub use wishes::{OpenWish, is_reconcile_requested};

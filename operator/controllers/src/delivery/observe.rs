@@ -18,6 +18,7 @@ use entente_domain::{
     delivery::{DeviceSnapshot, handles_of, is_reconcile_requested},
     names::{ConnectionName, SubscriptionName},
     promise::{CompensationRecord, has_missed, owed_records, promises},
+    reconcile_wish::reconcile_wish_in,
     secret::Secrets,
 };
 use entente_drivers::profile::ConnectionProfile;
@@ -73,7 +74,6 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         clock_skew: delivery.context.skew.is_skewed(),
         unwritten: delivery.unwritten.of(key),
         unsaid_attempts: delivery.attempts.of(key),
-        reconcile_requested: device.as_deref().is_some_and(is_reconcile_requested),
         withdraw_deadline: SignedDuration::try_from(delivery.context.options.withdraw_deadline)
             .unwrap_or(SignedDuration::MAX),
         orphans_taken_over: orphans(&connections),
@@ -88,6 +88,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         ..DeviceSnapshot::default()
     };
     contracts(objects, &mut snapshot);
+    snapshot.reconcile_requested = !snapshot.open_wishes().is_empty();
     read_secrets(delivery, &mut snapshot, now).await;
     snapshot
 }
@@ -95,7 +96,9 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
 /// Reads the Secrets and authorities that the Connections and the subscriptions name, or the faults
 /// that prevent it.
 async fn read_secrets(delivery: &Delivery, snapshot: &mut DeviceSnapshot, now: Timestamp) {
-    if snapshot.reconcile_requested {
+    // For a wish of a contract its trigger forgets them once, and not the pass over each device.
+    let device = snapshot.device.as_deref();
+    if device.is_some_and(is_reconcile_requested) {
         delivery.secrets.forget_namespace(&snapshot.namespace);
     }
     for (name, connection) in &snapshot.connections {
@@ -269,9 +272,13 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
         let Some((metadata, established)) = contract_facts(objects, &key) else {
             continue;
         };
+        let wish = reconcile_wish_in(&metadata);
         let Some(uid) = metadata.uid else { continue };
         if let Some(established) = established {
             snapshot.established.insert(uid.clone(), established);
+        }
+        if let Some(wish) = wish {
+            snapshot.contract_wishes.insert(uid.clone(), wish);
         }
         let annotations = metadata.annotations.unwrap_or_default();
         if annotations.contains_key(ANNOTATION_ABANDON) {

@@ -15,6 +15,7 @@ mod secrets;
 mod triggers;
 mod unwritten;
 mod waits;
+mod wishes;
 mod withdrawal;
 
 use std::{sync::Arc, time::Duration};

@@ -15,6 +15,7 @@ use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
 use entente_domain::delivery::{handles_of, instance_id, missing_offering};
 use entente_domain::promise::CompensationRecord;
+use entente_domain::reconcile_wish::reconcile_wish;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
@@ -317,6 +318,13 @@ fn refers_to_others(change: &Change<Connection>) -> bool {
 }
 
 pub(super) fn contract(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Contract>) {
+    let wish = |version: &Option<Arc<Contract>>| version.as_deref().and_then(reconcile_wish);
+    let wanted = wish(&change.new);
+    let is_wished = wanted.is_some() && wanted != wish(&change.old);
+    if is_wished {
+        // A Secret that was corrected is read by the passes that follow.
+        delivery.secrets.forget_namespace(&change.key.namespace);
+    }
     let matters = differs(change, |contract| {
         (
             contract.uid(),
@@ -328,10 +336,9 @@ pub(super) fn contract(delivery: &Delivery, queue: &Queue<Key>, change: &Change<
                 .and_then(|status| status.established),
         )
     });
-    if !matters {
-        return;
+    if is_wished || matters {
+        of_contract(delivery, queue, &change.key);
     }
-    of_contract(delivery, queue, &change.key);
 }
 
 fn of_contract(delivery: &Delivery, queue: &Queue<Key>, contract: &Key) {

@@ -34,7 +34,6 @@ use crate::delivery::{
     verify::verify,
 };
 use crate::names::SubscriptionName;
-use crate::reconcile_wish::reconcile_wish;
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
@@ -81,7 +80,7 @@ impl Pass {
     /// person asks for a reconcile, except for the waits that remote sides asked for.
     pub fn new(mut snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if snapshot.reconcile_requested {
-            backoffs.clear_for(snapshot.device.as_deref().and_then(reconcile_wish));
+            backoffs.clear_for(snapshot.open_wishes());
         }
         let resolved = resolve_anew(&mut snapshot, now);
         let mut pass = Self {

@@ -26,6 +26,7 @@ use crate::{
     condition::{ConditionSet, Summary, Work, sentence},
     promise,
     reasons::{Class, Side, cause, class, is_a_matter_of_time},
+    reconcile_wish::Wish,
 };
 
 mod conditions;
@@ -144,6 +145,7 @@ impl Report<'_> {
             server: self.server(&withdrawal),
             leaving: self.leaving(),
             promises,
+            last_handled_reconcile_at: self.handled_wish(&previous),
         };
         let heard = self.observations.of(&self.subscription.name);
         let counted = status.items.clone();
@@ -154,6 +156,15 @@ impl Report<'_> {
             wake_at: self.wake_at(&status, is_stalled),
             status,
         }
+    }
+
+    /// Returns the wish of its contract that was done: that of the snapshot, if the device was looked
+    /// at since. One that did not answer was, too.
+    fn handled_wish(&self, previous: &ServiceSubscriptionStatus) -> Option<Wish> {
+        let done = self.observations.last_look();
+        let done = done.and_then(|_| self.snapshot.wish_for(self.object));
+        done.or(previous.last_handled_reconcile_at.as_ref())
+            .cloned()
     }
 
     /// Returns the generation that the pass decided on. The object may have got another spec since, of

@@ -31,4 +31,5 @@ mod turns;
 mod unfetchable;
 mod unwritten;
 mod values;
+mod wishes;
 mod withdrawing;

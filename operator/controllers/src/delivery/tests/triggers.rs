@@ -1,7 +1,7 @@
 //! Tests of triggers: the device that a change wakes, and changes that wake none.
 
 use entente_crds::{
-    ANNOTATION_ABANDON,
+    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
     condition::Reason,
     v1alpha1::{
         Compensation, Condition, Connection, Device, DeviceClaim, DeviceConnectionStatus,
@@ -290,11 +290,15 @@ async fn a_secret_that_is_missing_or_was_mended_wakes_all_who_use_it_and_a_refus
 
 // shows B1 C10
 #[tokio::test(start_paused = true)]
-async fn of_a_contract_matters_that_it_is_established_deleted_or_abandoned() {
+async fn of_a_contract_matters_that_it_is_established_deleted_abandoned_or_wished_to_be_read() {
     type Edit = fn(&mut Contract);
     let idle = Idle::new().await;
     let contract: Contract = idle.get(NAMESPACE, "banco-sul-2027");
-    let wakes: [Edit; 4] = [
+    let wakes: [Edit; 5] = [
+        |it| {
+            let wish = (ANNOTATION_RECONCILE_AT.to_owned(), "now".to_owned());
+            it.metadata.annotations = Some([wish].into());
+        },
         |it| it.status.get_or_insert_default().established = None,
         |it| it.metadata.deletion_timestamp = Some(Time(promised())),
         |it| {

@@ -4,13 +4,16 @@
 //! falls when a person changes something; the wait that a remote side asked for is its own, and
 //! stays. Filled by the pass; read by plan, which waits for the end of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{bounded::Token, digest::Digest, item_key::ItemKey, v1alpha1::MAX_RECONCILE_AT};
+use entente_crds::{digest::Digest, item_key::ItemKey};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
-use crate::delivery::model::{asked_waits::AskedWaits, blocked::Blocked};
+use crate::delivery::{
+    OpenWish,
+    model::{asked_waits::AskedWaits, blocked::Blocked},
+};
 use crate::names::{ConnectionName, SubscriptionName};
 
 /// Scope of a backoff after a failure.
@@ -136,8 +139,8 @@ pub struct Backoffs {
     entries: BTreeMap<BackoffKey, Backoff>,
     /// The waits that a remote side asked for: no person shortens them.
     asked: AskedWaits,
-    /// The request of a person for which all were dropped.
-    dropped_for: Option<Token<MAX_RECONCILE_AT>>,
+    /// The open wishes of people for which all were dropped.
+    dropped_for: BTreeSet<OpenWish>,
     /// Instant until which the words of problems that are still the same stay as they are.
     words_kept_until: Option<Timestamp>,
 }
@@ -284,13 +287,13 @@ impl Backoffs {
         backoff.until = Timestamp::MIN;
     }
 
-    /// Drops every backoff, as [`Backoffs::clear_all`] does, once for each request of a person to
-    /// reconcile now. The request stands until the device was looked at, which may never be.
-    pub fn clear_for(&mut self, wish: Option<Token<MAX_RECONCILE_AT>>) {
-        if self.dropped_for != wish {
+    /// Drops every backoff, as [`Backoffs::clear_all`] does, once for each wish of a person to
+    /// reconcile now. A wish is open until the device was looked at, which may never be.
+    pub fn clear_for(&mut self, open: BTreeSet<OpenWish>) {
+        if !open.is_subset(&self.dropped_for) {
             self.clear_all();
-            self.dropped_for = wish;
         }
+        self.dropped_for = open;
     }
 
     /// Drops every backoff, for a person who changed something. What a remote side asked for stays:
@@ -362,8 +365,26 @@ mod tests {
         let mut backoffs = Backoffs::default();
         for (wish, held) in [("monday", false), ("monday", true), ("tuesday", false)] {
             backoffs.fail(device(), why(), LONGEST, instant(1000));
-            backoffs.clear_for(Some(wish.into()));
+            backoffs.clear_for([OpenWish::of_device(wish)].into());
             assert_eq!(until(&backoffs, 1000).is_some(), held, "{wish}");
+        }
+    }
+
+    // shows K5
+    #[test]
+    fn each_of_several_wishes_drops_the_backoffs_once_in_whatever_order_they_are_done() {
+        let mut backoffs = Backoffs::default();
+        for (open, held) in [
+            (&["monday"][..], false),
+            (&["monday", "tuesday"], false),
+            (&["tuesday", "monday"], true),
+            (&["tuesday"], true),
+            (&["wednesday"], false),
+        ] {
+            backoffs.fail(device(), why(), LONGEST, instant(1000));
+            let wishes = open.iter().map(|wish| OpenWish::of_device(wish));
+            backoffs.clear_for(wishes.collect());
+            assert_eq!(until(&backoffs, 1000).is_some(), held, "{open:?}");
         }
     }
 
@@ -443,7 +464,7 @@ mod tests {
             asked_to_wait(&mut backoffs, &device(), seconds);
             backoffs.clear_all();
             for wish in ["monday", "tuesday"] {
-                backoffs.clear_for(Some(wish.into()));
+                backoffs.clear_for([OpenWish::of_device(wish)].into());
             }
             let end = 1000 + seconds;
             let held = |side: Digest, now: i64| {

@@ -19,6 +19,7 @@ use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Blocked, CarriedItem, Claimant, UnwrittenStatus},
     promise::{Circumstances, CompensationRecord},
+    reconcile_wish::Wish,
     remote::Catalog,
     secret::Secrets,
     unreadable::{Referent, UnreadableObjects},
@@ -90,7 +91,9 @@ pub struct DeviceSnapshot {
     /// Attempts that no status says yet: their number alone is no reason for a write, or the write of
     /// one failed.
     pub unsaid_attempts: UnsaidAttempts,
-    /// True if a person asked for a full read-back now.
+    /// Wishes of the contracts that a device is read now, by uid.
+    pub contract_wishes: BTreeMap<String, Wish>,
+    /// True if a person asked for a full read-back now: a wish was open when this was observed.
     pub reconcile_requested: bool,
     /// Time after which a withdrawal is given up.
     pub withdraw_deadline: SignedDuration,

@@ -6,18 +6,7 @@
 use entente_crds::v1alpha1::{Device, DeviceStatus};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    delivery::{DeviceSnapshot, digest},
-    reconcile_wish::reconcile_wish,
-};
-
-/// True if a person asked for a full read-back and it was not acted on yet.
-pub fn is_reconcile_requested(device: &Device) -> bool {
-    let status = device.status.as_ref();
-    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
-    let wish = reconcile_wish(device);
-    wish.is_some() && wish.as_ref() != handled
-}
+use crate::delivery::{DeviceSnapshot, digest};
 
 /// Returns the time of the next reading of the device although nothing is pending: the period of
 /// its connection after the last reading, jittered by namespace and name. `None`: it was never

@@ -17,7 +17,8 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, Observations, ResolvedDevice, ResolvedSubscription,
     SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
-    plan::sync::{is_reconcile_requested, next_sync, sync_period},
+    is_reconcile_requested,
+    plan::sync::{next_sync, sync_period},
     report::exclusive,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
@@ -505,7 +506,8 @@ impl Report<'_> {
         };
         let period = sync_period(self.snapshot, self.device);
         // Who asked for a look is told that it was made.
-        let is_asked_for = is_reconcile_requested(self.device);
+        let is_asked_for =
+            is_reconcile_requested(self.device) || !self.snapshot.open_wishes().is_empty();
         let is_fresh =
             |last: &&LastSync| last.result == result && at.duration_since(last.at) < period / FRESH;
         let fresh = previous.last_sync.as_ref().filter(is_fresh);
