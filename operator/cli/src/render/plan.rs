@@ -67,10 +67,10 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
         field(&mut text, "start", &start, tone, screen);
     }
     for amendment in &view.upcoming {
-        let (at, it) = (&amendment.effective, amendment);
+        let (at, it) = (amendment.effective.in_full(), amendment);
         let words = format!(
-            "{} {} ({}): adds {}, removes {}, changes {}",
-            it.amendment, at.local, at.relative, it.adds, it.removes, it.changes
+            "{} {at}: adds {}, removes {}, changes {}",
+            it.amendment, it.adds, it.removes, it.changes
         );
         field(&mut text, "amendment", &words, Tone::Plain, screen);
     }
@@ -95,14 +95,14 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
 
 fn start(view: &ChangePlan) -> Option<String> {
     let start = view.start.as_ref()?;
-    let when = format!("{} ({})", start.local, start.relative);
+    let when = start.in_full();
     let rest = if view.is_late {
         ": late, it has passed before the contract was known and is not promised".to_owned()
     } else if start.relative.ends_with("ago") {
         String::new()
     } else {
         let prepared = view.prepared_from.as_ref();
-        let prepared = prepared.map(|it| format!(", prepared from {} ({})", it.local, it.relative));
+        let prepared = prepared.map(|it| format!(", prepared from {}", it.in_full()));
         format!(": in time{}", prepared.unwrap_or_default())
     };
     Some(when + &rest)

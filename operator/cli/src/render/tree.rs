@@ -126,7 +126,7 @@ fn next(view: &ContractTree) -> Option<String> {
         }
         (Some(next), Some(at)) => Some(format!("{next} ({}, {})", at.local, at.relative)),
         (Some(next), None) => Some(next.clone()),
-        (None, at) => at.map(|at| format!("{} ({})", at.local, at.relative)),
+        (None, at) => at.map(Moment::in_full),
     }
 }
 

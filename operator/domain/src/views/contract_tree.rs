@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::health::{Health, Said, health, next_step};
+use super::health::{Health, Said, find_true, health, next_step};
 use super::moment::Moment;
 use crate::condition::{find, is_true};
 use crate::time::zone;
@@ -227,7 +227,7 @@ fn warnings(conditions: &[Condition], ready: &Said) -> Vec<Warning> {
         ConditionType::DevicesFailing,
     ];
     let found = told.into_iter().filter_map(|kind| {
-        let found = find(conditions, kind).filter(|_| is_true(conditions, kind))?;
+        let found = find_true(conditions, kind)?;
         let message = found.message.as_str();
         (message != ready.message).then(|| Warning {
             condition: found.type_.clone(),

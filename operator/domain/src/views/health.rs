@@ -52,28 +52,22 @@ pub struct Said {
 /// Returns the health of an object with its condition Ready.
 pub fn health(metadata: &ObjectMeta, conditions: &[Condition]) -> Said {
     let ready = find(conditions, ConditionType::Ready);
-    let waiting = |reason: &str, message: &str| Said {
+    let pending = |message: &str| Said {
         health: Health::InProgress,
-        status: "Unknown".to_owned(),
-        reason: reason.to_owned(),
+        status: Status::Unknown.as_str().to_owned(),
+        reason: Reason::Pending.as_str().to_owned(),
         message: message.to_owned(),
         since: None,
         next_step: next_step(Reason::Pending.as_str()),
     };
     let Some(ready) = ready else {
-        return waiting(
-            Reason::Pending.as_str(),
-            "The operator has not seen this object yet.",
-        );
+        return pending("The operator has not seen this object yet.");
     };
     let is_deleting = metadata.deletion_timestamp.is_some();
     let seen = ready.observed_generation;
     // One that was never seen has the default of the schema, which names no generation.
     if !is_deleting && seen.is_some() && seen < metadata.generation {
-        return waiting(
-            Reason::Pending.as_str(),
-            "The operator has not seen this spec yet.",
-        );
+        return pending("The operator has not seen this spec yet.");
     }
     let health = match () {
         () if is_deleting => Health::InProgress,
@@ -96,6 +90,11 @@ pub fn health(metadata: &ObjectMeta, conditions: &[Condition]) -> Said {
             Health::InProgress | Health::Failed => next_step(&ready.reason),
         },
     }
+}
+
+/// Returns the condition of a type that is present and True.
+pub(super) fn find_true(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    find(conditions, kind).filter(|_| is_true(conditions, kind))
 }
 
 /// Returns the thing that a person can do about a reason; `None` where there is nothing, and for a word that this

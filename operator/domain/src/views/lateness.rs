@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::duration::Duration;
-use entente_crds::v1alpha1::{Cause, Compensation, PromiseState, ServiceSubscription};
+use entente_crds::v1alpha1::{Cause, Compensation, Promise, PromiseState, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -84,28 +84,16 @@ pub fn late_devices<'a>(
     filter: &LatenessFilter,
     now: Timestamp,
 ) -> Vec<LateDevice> {
-    let mut sums: BTreeMap<(String, String), Sum> = BTreeMap::new();
+    let mut sums = Sums::default();
+    // What a subscription says of a promise comes before what a record says of it.
     let mut told: BTreeSet<(String, Timestamp)> = BTreeSet::new();
     for found in subscriptions {
         let uid = found.metadata.uid.clone().unwrap_or_default();
         let promises = found.status.iter().flat_map(|status| &status.promises);
         for promise in promises.filter(|it| it.state == PromiseState::Missed) {
             told.insert((uid.clone(), promise.effective));
-            let contract = &found.spec.contract.name;
-            let delays = promise.delays.iter().filter(|it| filter.wants(it.cause));
-            let mut delays = delays.peekable();
-            if !filter.asks_for(contract, promise.effective) || delays.peek().is_none() {
-                continue;
-            }
-            let namespace = found.metadata.namespace.clone().unwrap_or_default();
-            let sum = sums.entry((namespace, found.spec.device_ref.name.clone()));
-            let sum = sum.or_default();
-            sum.contracts.insert(contract.clone());
-            sum.promises += 1;
-            for delay in delays {
-                sum.lasts |= delay.until.is_none();
-                let length = delay.until.unwrap_or(now).duration_since(delay.from);
-                sum.add(delay.cause, &delay.reason, length.max(SignedDuration::ZERO));
+            if filter.asks_for(&found.spec.contract.name, promise.effective) {
+                sums.add_promise(found, promise, filter, now);
             }
         }
     }
@@ -113,29 +101,69 @@ pub fn late_devices<'a>(
     let records = compensations.into_iter();
     for found in records.filter(|it| it.spec.voided.is_none()) {
         let record = &found.spec.record;
-        if !told.insert((record.subscription.uid.clone(), record.promised)) {
-            continue;
+        let is_new = told.insert((record.subscription.uid.clone(), record.promised));
+        if is_new && filter.asks_for(&record.contract.name, record.promised) {
+            sums.add_record(found, filter);
         }
+    }
+    let mut devices: Vec<LateDevice> = sums.0.into_iter().map(device).collect();
+    // Stable, so that equal ones are in the order of their names.
+    devices.sort_by_key(|it| std::cmp::Reverse(it.length));
+    devices
+}
+
+/// Sums by namespace and name of the device.
+#[derive(Default)]
+struct Sums(BTreeMap<(String, String), Sum>);
+
+impl Sums {
+    /// Adds the delays of a missed promise, if some are asked for.
+    fn add_promise(
+        &mut self,
+        of: &ServiceSubscription,
+        promise: &Promise,
+        filter: &LatenessFilter,
+        now: Timestamp,
+    ) {
+        let delays = promise.delays.iter().filter(|it| filter.wants(it.cause));
+        let mut delays = delays.peekable();
+        if delays.peek().is_none() {
+            return;
+        }
+        let (device, contract) = (&of.spec.device_ref.name, &of.spec.contract.name);
+        let sum = self.of_promise(of.metadata.namespace.as_deref(), device, contract);
+        for delay in delays {
+            sum.lasts |= delay.until.is_none();
+            let length = delay.until.unwrap_or(now).duration_since(delay.from);
+            sum.add(delay.cause, &delay.reason, length.max(SignedDuration::ZERO));
+        }
+    }
+
+    /// Adds the delays that a record tells of a promise, if some are asked for.
+    fn add_record(&mut self, found: &Compensation, filter: &LatenessFilter) {
         let lateness = found.status.as_ref().and_then(|it| it.lateness.as_ref());
         let causes = lateness.iter().flat_map(|it| &it.causes);
         let mut causes = causes.filter(|it| filter.wants(it.cause)).peekable();
-        if !filter.asks_for(&record.contract.name, record.promised) || causes.peek().is_none() {
-            continue;
+        if causes.peek().is_none() {
+            return;
         }
-        let namespace = found.metadata.namespace.clone().unwrap_or_default();
-        let sum = sums.entry((namespace, record.device.name.clone()));
-        let sum = sum.or_default();
-        sum.contracts.insert(record.contract.name.clone());
-        sum.promises += 1;
+        let record = &found.spec.record;
+        let (device, contract) = (&record.device.name, &record.contract.name);
+        let sum = self.of_promise(found.metadata.namespace.as_deref(), device, contract);
         for part in causes {
             let length = Duration::from(part.counted.as_str()).length();
             sum.add(part.cause, &part.reason, length.unwrap_or_default());
         }
     }
-    let mut devices: Vec<LateDevice> = sums.into_iter().map(device).collect();
-    // Stable, so that equal ones are in the order of their names.
-    devices.sort_by_key(|it| std::cmp::Reverse(it.length));
-    devices
+
+    /// Returns the sum of a device, with one promise of a contract more.
+    fn of_promise(&mut self, namespace: Option<&str>, device: &str, contract: &str) -> &mut Sum {
+        let namespace = namespace.unwrap_or_default().to_owned();
+        let sum = self.0.entry((namespace, device.to_owned())).or_default();
+        sum.contracts.insert(contract.to_owned());
+        sum.promises += 1;
+        sum
+    }
 }
 
 impl LatenessFilter {

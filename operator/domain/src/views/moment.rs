@@ -42,6 +42,11 @@ impl Moment {
             relative,
         }
     }
+
+    /// Returns both texts, such as `2027-04-01 (in 12d)`.
+    pub fn in_full(&self) -> String {
+        format!("{} ({})", self.local, self.relative)
+    }
 }
 
 /// Returns a length of time in one or two units, as kubectl writes ages: `45s`, `12m`, `5h`, `12d`,

@@ -126,7 +126,7 @@ pub fn owed<'a>(
     let rows = compensations.into_iter().map(|found| row(found, now));
     let mut rows: Vec<OwedRow> = rows.filter(|row| filter.lets_through(row)).collect();
     rows.sort_by(|a, b| order(a).cmp(&order(b)));
-    let mut sums: BTreeMap<[&str; 4], [Decimal; 2]> = BTreeMap::new();
+    let mut sums = Sums::new();
     let mut unreadable = Vec::new();
     for row in rows.iter().filter(|row| row.state != OwedState::Voided) {
         let Some(amount) = &row.amount else { continue };
@@ -144,8 +144,21 @@ pub fn owed<'a>(
         let sum = &mut sum[usize::from(row.state == OwedState::Growing)];
         *sum = sum.saturating_add(value);
     }
+    OwedView {
+        totals: totals(&sums),
+        sums: sums.into_iter().map(sum).collect(),
+        compensations: rows,
+        unreadable,
+    }
+}
+
+/// Final and growing amounts, by namespace, customer, contract and currency.
+type Sums<'a> = BTreeMap<[&'a str; 4], [Decimal; 2]>;
+
+/// Returns the sums over everything, one for each currency.
+fn totals(sums: &Sums<'_>) -> Vec<Amount> {
     let mut totals: BTreeMap<&str, Decimal> = BTreeMap::new();
-    for ([_, _, _, currency], [done, growing]) in &sums {
+    for ([_, _, _, currency], [done, growing]) in sums {
         let total = totals.entry(currency).or_default();
         *total = total.saturating_add(*done).saturating_add(*growing);
     }
@@ -153,25 +166,19 @@ pub fn owed<'a>(
         currency: currency.to_owned(),
         value: written(value, currency),
     });
-    let totals = totals.collect();
-    let sums = sums.into_iter().map(|(key, [done, growing])| {
-        let [namespace, customer, contract, currency] = key.map(str::to_owned);
-        OwedSum {
-            final_sum: written(done, &currency),
-            growing: written(growing, &currency),
-            total: written(done.saturating_add(growing), &currency),
-            namespace,
-            customer,
-            contract,
-            currency,
-        }
-    });
-    let sums = sums.collect();
-    OwedView {
-        compensations: rows,
-        sums,
-        totals,
-        unreadable,
+    totals.collect()
+}
+
+fn sum((key, [done, growing]): ([&str; 4], [Decimal; 2])) -> OwedSum {
+    let [namespace, customer, contract, currency] = key.map(str::to_owned);
+    OwedSum {
+        final_sum: written(done, &currency),
+        growing: written(growing, &currency),
+        total: written(done.saturating_add(growing), &currency),
+        namespace,
+        customer,
+        contract,
+        currency,
     }
 }
 

@@ -9,9 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::health::{Health, health};
+use super::health::{Health, find_true, health};
 use super::moment::Moment;
-use crate::condition::{find, is_true};
 use crate::time::zone;
 
 /// A contract that begins soon.
@@ -63,8 +62,7 @@ fn row(contract: &Contract, status: &ContractStatus, start: Timestamp, now: Time
     let against = [ConditionType::StartAtRisk, ConditionType::DevicesFailing];
     let warning = against
         .into_iter()
-        .filter(|kind| is_true(&status.conditions, *kind))
-        .find_map(|kind| find(&status.conditions, kind));
+        .find_map(|kind| find_true(&status.conditions, kind));
     let is_ready = said.health == Health::Settled;
     let (reason, message) = match warning {
         Some(warning) => (warning.reason.clone(), warning.message.as_str().to_owned()),

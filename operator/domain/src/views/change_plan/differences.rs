@@ -35,7 +35,7 @@ pub(super) fn changed(
         revisions.find(|it| it.effective == effective).cloned()
     };
     for revision in &after.revisions {
-        let from = told(&moment(revision.effective));
+        let from = moment(revision.effective).in_full();
         let same = at(before, revision.effective);
         // A revision that is new changes what is in force before it.
         let earlier = after
@@ -51,7 +51,7 @@ pub(super) fn changed(
         let mut words = differences(&other, revision, &mut parameters);
         if other.until != revision.until && !is_new {
             words.push(match revision.until {
-                Some(until) => format!("ends {}", told(&moment(until))),
+                Some(until) => format!("ends {}", moment(until).in_full()),
                 None => "no longer ends".to_owned(),
             });
         }
@@ -63,7 +63,10 @@ pub(super) fn changed(
     }
     for gone in &before.revisions {
         if at(after, gone.effective).is_none() {
-            lines.push(format!("no longer from {}", told(&moment(gone.effective))));
+            lines.push(format!(
+                "no longer from {}",
+                moment(gone.effective).in_full()
+            ));
         }
     }
     if before.contract.suspend != after.contract.suspend {
@@ -80,18 +83,14 @@ pub(super) fn changed(
     lines
 }
 
-fn told(moment: &Moment) -> String {
-    format!("{} ({})", moment.local, moment.relative)
-}
-
 fn whole(revision: &Revision, moment: &dyn Fn(Timestamp) -> Moment) -> String {
     let parameters = revision.parameters.iter();
     let parameters: Vec<String> = parameters
         .map(|(name, it)| format!("{name}={it}"))
         .collect();
-    let mut words = vec![format!("from {}", told(&moment(revision.effective)))];
+    let mut words = vec![format!("from {}", moment(revision.effective).in_full())];
     if let Some(until) = revision.until {
-        words.push(format!("until {}", told(&moment(until))));
+        words.push(format!("until {}", moment(until).in_full()));
     }
     words.push(revision.service_ref.name.clone());
     if !parameters.is_empty() {
