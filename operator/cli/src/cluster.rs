@@ -46,11 +46,20 @@ impl Place {
         }
     }
 
-    /// Returns the place in words, behind the name of a kind.
-    pub(crate) fn told(&self) -> String {
+    /// Returns the place as the end of a sentence about objects: ` of namespace acme`.
+    pub(crate) fn of(&self) -> String {
+        format!(" of {}", self.words())
+    }
+
+    /// Returns the place as the end of a sentence about what is there: ` in namespace acme`.
+    pub(crate) fn within(&self) -> String {
+        format!(" in {}", self.words())
+    }
+
+    fn words(&self) -> String {
         match self {
-            Self::Namespace(name) => format!(" of namespace {name}"),
-            Self::Everywhere => " of all namespaces".to_owned(),
+            Self::Namespace(name) => format!("namespace {name}"),
+            Self::Everywhere => "all namespaces".to_owned(),
         }
     }
 }
@@ -72,12 +81,12 @@ impl<K: Resource<DynamicType = ()> + DeserializeOwned> Listed<K> {
             unread: Vec::new(),
         };
         for value in values {
-            let name = name_of::<K>(&value);
+            let what = title_of::<K>(&value);
             match serde_json::from_value(value) {
                 Ok(object) => listed.items.push(object),
-                Err(error) => listed.unread.push(format!(
-                    "{name} cannot be read by this version of the plugin: {error}"
-                )),
+                Err(error) => listed
+                    .unread
+                    .push(ClusterError::unreadable(what, &error).to_string()),
             }
         }
         listed
@@ -188,14 +197,10 @@ impl Cluster {
         let mut values = Vec::new();
         let url = K::url_path(&(), place.namespace());
         loop {
-            let request = Request::new(&*url)
-                .list(&parameters)
-                .map_err(kube::Error::BuildRequest);
-            let answer = match request {
-                Ok(request) => self.client.request::<Page>(request).await,
-                Err(error) => Err(error),
-            };
-            let what = || format!("{}{}", K::plural(&()), place.told());
+            let answer = self
+                .send::<Page>(Request::new(&*url).list(&parameters))
+                .await;
+            let what = || format!("{}{}", K::plural(&()), place.of());
             let page = answer.map_err(|error| self.refusal::<K>("list", what(), error))?;
             values.extend(page.items);
             match page.metadata.next.filter(|token| !token.is_empty()) {
@@ -223,10 +228,8 @@ impl Cluster {
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let value = self.value_in::<K>(place, name).await?;
-        serde_json::from_value(value).map_err(|error| ClusterError::Unreadable {
-            what: title::<K>(place, name),
-            message: error.to_string(),
-        })
+        let read = serde_json::from_value(value);
+        read.map_err(|error| ClusterError::unreadable(title::<K>(place, name), &error))
     }
 
     /// Reads one object as a plain value.
@@ -234,14 +237,9 @@ impl Cluster {
     where
         K: Resource<DynamicType = ()>,
     {
-        let request = Request::new(K::url_path(&(), place.namespace()))
-            .get(name, &kube::api::GetParams::default())
-            .map_err(kube::Error::BuildRequest);
-        let answer = match request {
-            Ok(request) => self.client.request::<Value>(request).await,
-            Err(error) => Err(error),
-        };
-        match answer {
+        let request = Request::new(K::url_path(&(), place.namespace()));
+        let request = request.get(name, &kube::api::GetParams::default());
+        match self.send::<Value>(request).await {
             Ok(value) => Ok(value),
             Err(kube::Error::Api(status)) if status.is_not_found() && !is_unserved(&status) => {
                 let others = self.list_values::<K>(place, ListParams::default()).await;
@@ -256,6 +254,15 @@ impl Cluster {
             }
             Err(error) => Err(self.refusal::<K>("get", title::<K>(place, name), error)),
         }
+    }
+
+    /// Sends a request, and reads the answer.
+    pub(crate) async fn send<A: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<A, kube::Error> {
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
     }
 
     /// Returns the meaning of an error.
@@ -317,20 +324,19 @@ fn is_unserved(status: &kube::core::Status) -> bool {
 }
 
 /// Returns kind, namespace and name.
-fn title<K: Resource<DynamicType = ()>>(place: &Place, name: &str) -> String {
+pub(crate) fn title<K: Resource<DynamicType = ()>>(place: &Place, name: &str) -> String {
     match place {
         Place::Namespace(namespace) => format!("{} {namespace}/{name}", K::kind(&())),
         Place::Everywhere => format!("{} {name}", K::kind(&())),
     }
 }
 
-fn name_of<K: Resource<DynamicType = ()>>(value: &Value) -> String {
-    let metadata = &value["metadata"];
-    let name = metadata["name"].as_str().unwrap_or_default();
-    match metadata["namespace"].as_str() {
-        Some(namespace) => format!("{} {namespace}/{name}", K::kind(&())),
-        None => format!("{} {name}", K::kind(&())),
-    }
+/// Returns kind, namespace and name of an object.
+fn title_of<K: Resource<DynamicType = ()>>(value: &Value) -> String {
+    let word = |field: &str| value["metadata"][field].as_str();
+    let namespace = word("namespace").map(str::to_owned);
+    let place = namespace.map_or(Place::Everywhere, Place::Namespace);
+    title::<K>(&place, word("name").unwrap_or_default())
 }
 
 async fn configuration(target: &Target) -> Result<Config, ClusterError> {

@@ -36,9 +36,32 @@ pub(crate) use verdict::verdict;
 use serde::Serialize;
 
 use crate::args::Output;
+use crate::outcome::{Code, Outcome};
+
+/// Layout of a view for people.
+pub(crate) enum Shown {
+    /// The answer.
+    Text(String),
+    /// A sentence in place of an answer that has nothing.
+    Nothing(String),
+}
+
+/// Returns a view as the outcome of a command: for programs as it is, for people as they are shown it.
+pub(crate) fn outcome<T: Serialize>(
+    view: &T,
+    output: Output,
+    code: Code,
+    for_people: impl FnOnce() -> Shown,
+) -> Outcome {
+    let shown = for_programs(view, output).map_or_else(for_people, Shown::Text);
+    match shown {
+        Shown::Text(text) => Outcome::new(text, code),
+        Shown::Nothing(note) => Outcome::new(String::new(), code).with_notes([note]),
+    }
+}
 
 /// Returns a view as JSON or YAML; `None` for a format that people read.
-pub(crate) fn for_programs<T: Serialize>(view: &T, output: Output) -> Option<String> {
+fn for_programs<T: Serialize>(view: &T, output: Output) -> Option<String> {
     match output {
         Output::Table | Output::Wide => None,
         Output::Json => {

@@ -49,6 +49,12 @@ pub(crate) enum ClusterError {
 }
 
 impl ClusterError {
+    /// Returns the error of an object that this version cannot read.
+    pub(crate) fn unreadable(what: String, error: &serde_json::Error) -> Self {
+        let message = error.to_string();
+        Self::Unreadable { what, message }
+    }
+
     /// True if it is about one kind only, so that others may still be read.
     pub(crate) fn is_partial(&self) -> bool {
         matches!(

@@ -27,7 +27,7 @@ use super::CommandError;
 use crate::args::CheckArgs;
 use crate::cluster::{Cluster, ClusterError, Listed, Place};
 use crate::outcome::{Code, Outcome};
-use crate::render;
+use crate::render::{self, Shown};
 use crate::screen::Screen;
 
 /// Result of a check.
@@ -114,10 +114,8 @@ pub(super) async fn run(
     checks.extend(connections(cluster).await?);
     let is_bad = checks.iter().any(|check| check.state == State::Bad);
     let code = if is_bad { Code::Error } else { Code::Settled };
-    if let Some(text) = render::for_programs(&checks, args.output) {
-        return Ok(Outcome::new(text, code));
-    }
-    Ok(Outcome::new(render::checks(&checks, screen), code))
+    let text = || Shown::Text(render::checks(&checks, screen));
+    Ok(render::outcome(&checks, args.output, code, text))
 }
 
 /// Checks that the server answers, and that the clocks agree.
@@ -271,7 +269,7 @@ async fn rights(cluster: &Cluster) -> Result<Check, ClusterError> {
     }
     let name = "rights";
     if missing.is_empty() {
-        let place = place.told().replace(" of", " in");
+        let place = place.within();
         let message = format!("you may do everything that the plugin does{place}");
         return Ok(Check::new(name, State::Well, message));
     }
@@ -279,7 +277,7 @@ async fn rights(cluster: &Cluster) -> Result<Check, ClusterError> {
     let missing =
         missing.map(|(commands, rights)| format!("{} (for {commands})", rights.join(", ")));
     let missing: Vec<String> = missing.collect();
-    let message = format!("you may not{}: {}", place.told(), missing.join("; "));
+    let message = format!("you may not{}: {}", place.of(), missing.join("; "));
     Ok(Check::new(name, State::Unknown, message))
 }
 

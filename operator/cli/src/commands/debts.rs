@@ -8,7 +8,7 @@ use crate::args::{Output, OwedArgs, OwedOutput, OwedState};
 use crate::cluster::{Cluster, Place};
 use crate::objects::compensations;
 use crate::outcome::{Code, Outcome};
-use crate::render;
+use crate::render::{self, Shown};
 use crate::screen::Screen;
 
 pub(super) async fn run(
@@ -39,15 +39,13 @@ pub(super) async fn run(
             return Ok(Outcome::new(text, Code::Settled).with_notes(found.unread));
         }
     };
-    if let Some(text) = render::for_programs(&view, output) {
-        return Ok(Outcome::new(text, Code::Settled).with_notes(found.unread));
-    }
-    if view.compensations.is_empty() {
-        let note = format!("nothing is owed{}", place.told().replace(" of", " in"));
-        let outcome = Outcome::new(String::new(), Code::Settled).with_notes([note]);
-        return Ok(outcome.with_notes(found.unread));
-    }
-    let everywhere = place == Place::Everywhere;
-    let text = render::debts(&view, everywhere, output == Output::Wide, screen);
-    Ok(Outcome::new(text, Code::Settled).with_notes(found.unread))
+    let outcome = render::outcome(&view, output, Code::Settled, || {
+        if view.compensations.is_empty() {
+            return Shown::Nothing(format!("nothing is owed{}", place.within()));
+        }
+        let everywhere = place == Place::Everywhere;
+        let wide = output == Output::Wide;
+        Shown::Text(render::debts(&view, everywhere, wide, screen))
+    });
+    Ok(outcome.with_notes(found.unread))
 }

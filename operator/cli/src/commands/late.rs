@@ -10,7 +10,7 @@ use crate::args::LateArgs;
 use crate::cluster::{Cluster, Listed, Place};
 use crate::objects::{compensations, partly};
 use crate::outcome::{Code, Outcome};
-use crate::render;
+use crate::render::{self, Shown};
 use crate::screen::Screen;
 
 pub(super) async fn run(
@@ -29,18 +29,12 @@ pub(super) async fn run(
         cause: args.cause,
     };
     let devices = late_devices(&subscriptions.items, &records.items, &filter, now);
-    let notes = subscriptions.unread.into_iter().chain(records.unread);
-    if let Some(text) = render::for_programs(&devices, args.output) {
-        return Ok(Outcome::new(text, Code::Settled).with_notes(notes));
-    }
-    if devices.is_empty() {
-        let note = format!(
-            "no promise was missed{}",
-            place.told().replace(" of", " in")
-        );
-        let outcome = Outcome::new(String::new(), Code::Settled).with_notes([note]);
-        return Ok(outcome.with_notes(notes));
-    }
-    let text = render::lateness(&devices, place == Place::Everywhere, screen);
-    Ok(Outcome::new(text, Code::Settled).with_notes(notes))
+    let outcome = render::outcome(&devices, args.output, Code::Settled, || {
+        if devices.is_empty() {
+            return Shown::Nothing(format!("no promise was missed{}", place.within()));
+        }
+        let everywhere = place == Place::Everywhere;
+        Shown::Text(render::lateness(&devices, everywhere, screen))
+    });
+    Ok(outcome.with_notes(subscriptions.unread.into_iter().chain(records.unread)))
 }

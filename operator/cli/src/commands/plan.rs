@@ -25,7 +25,7 @@ use crate::cluster::{Cluster, ClusterError, Place};
 use crate::judge::{Finding, Verdict, by_schema};
 use crate::manifests::{self, Manifest};
 use crate::outcome::{Code, Outcome};
-use crate::render;
+use crate::render::{self, Shown};
 use crate::screen::Screen;
 use crate::world::Objects;
 
@@ -68,9 +68,8 @@ pub(super) async fn run(
     let mut cached = read(cluster, &manifests.objects).await?;
     let verdict = judge(&manifests.objects, &cached);
     if !verdict.faults.is_empty() {
-        let text = render::for_programs(&verdict, args.output);
-        let text = text.unwrap_or_else(|| render::verdict(&verdict, "", screen));
-        return Ok(Outcome::new(text, Code::Error));
+        let text = || Shown::Text(render::verdict(&verdict, "", screen));
+        return Ok(render::outcome(&verdict, args.output, Code::Error, text));
     }
     let mut objects = Vec::new();
     for manifest in &manifests.objects {
@@ -81,12 +80,9 @@ pub(super) async fn run(
         contracts: contracts(&manifests.objects, &world, now),
         objects,
     };
-    let code = code(&plan);
-    let notes = cached.unread.into_iter().chain(unread);
-    if let Some(text) = render::for_programs(&plan, args.output) {
-        return Ok(Outcome::new(text, code).with_notes(notes));
-    }
-    Ok(Outcome::new(render::plan(&plan, screen), code).with_notes(notes))
+    let text = || Shown::Text(render::plan(&plan, screen));
+    let outcome = render::outcome(&plan, args.output, code(&plan), text);
+    Ok(outcome.with_notes(cached.unread.into_iter().chain(unread)))
 }
 
 /// Returns 3 if something would be refused, 2 if something speaks against a start in time, else 0.
@@ -293,9 +289,10 @@ fn decoded(cached: &Cached) -> (Objects, Vec<String>) {
         for ((kind, namespace, name), value) in found {
             match serde_json::from_value(value.clone()) {
                 Ok(object) => objects.push(Arc::new(object)),
-                Err(error) => unread.push(format!(
-                    "{kind} {namespace}/{name} cannot be read by this version of the plugin: {error}"
-                )),
+                Err(error) => {
+                    let what = format!("{kind} {namespace}/{name}");
+                    unread.push(ClusterError::unreadable(what, &error).to_string());
+                }
             }
         }
         objects

@@ -9,7 +9,7 @@ use crate::args::{Output, StatusArgs};
 use crate::cluster::{Cluster, Place};
 use crate::objects::{contracts, subscriptions_of};
 use crate::outcome::{Code, Outcome};
-use crate::render;
+use crate::render::{self, Shown};
 use crate::screen::Screen;
 
 pub(super) async fn run(
@@ -52,11 +52,10 @@ async fn one(
     let items = &subscriptions.items;
     let view = contract_tree(&contract, items, unread.clone(), options, now);
     let code = Code::from(view.ready.health);
-    if let Some(text) = render::for_programs(&view, output) {
-        return Ok(Outcome::new(text, code).with_notes(unread));
-    }
-    let text = render::tree(&view, is_wide, screen, now);
-    Ok(Outcome::new(text, code).with_notes(unread))
+    let outcome = render::outcome(&view, output, code, || {
+        Shown::Text(render::tree(&view, is_wide, screen, now))
+    });
+    Ok(outcome.with_notes(unread))
 }
 
 async fn all(
@@ -74,14 +73,12 @@ fn list(contracts: &[Contract], place: &Place, output: Output, screen: &Screen) 
     let rows = contract_rows(contracts);
     let worst = rows.iter().map(|row: &ContractRow| row.ready.health).max();
     let code = Code::from(worst.unwrap_or(Health::Settled));
-    if let Some(text) = render::for_programs(&rows, output) {
-        return Outcome::new(text, code);
-    }
-    if rows.is_empty() {
-        let note = format!("there is no contract{}", place.told().replace(" of", " in"));
-        return Outcome::new(String::new(), code).with_notes([note]);
-    }
-    let everywhere = *place == Place::Everywhere;
-    let wide = output == Output::Wide;
-    Outcome::new(render::contracts(&rows, everywhere, wide, screen), code)
+    render::outcome(&rows, output, code, || {
+        if rows.is_empty() {
+            return Shown::Nothing(format!("there is no contract{}", place.within()));
+        }
+        let everywhere = *place == Place::Everywhere;
+        let wide = output == Output::Wide;
+        Shown::Text(render::contracts(&rows, everywhere, wide, screen))
+    })
 }

@@ -10,6 +10,7 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
     ServiceSubscription, SmartService,
 };
+use entente_domain::election::LEASE;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -61,7 +62,7 @@ pub(super) async fn run(
         "{}: {} files{}; read them before you send them\n",
         path.display(),
         files.len(),
-        place.told()
+        place.of()
     );
     Ok(Outcome::new(answer, Code::Settled).with_notes(collected.unread))
 }
@@ -103,7 +104,7 @@ async fn collect(
     let leases = listed::<Lease>(cluster, &of_operator, &mut found.unread).await?;
     for lease in leases
         .into_iter()
-        .filter(|it| it["metadata"]["name"] == "entente")
+        .filter(|it| it["metadata"]["name"] == LEASE)
     {
         found.others.push(("lease.yaml".to_owned(), lease));
     }

@@ -7,7 +7,7 @@ use crate::args::{FilesArgs, Target};
 use crate::judge::judge;
 use crate::manifests;
 use crate::outcome::{Code, Outcome};
-use crate::render;
+use crate::render::{self, Shown};
 use crate::screen::Screen;
 
 pub(super) fn run(
@@ -24,15 +24,11 @@ pub(super) fn run(
     } else {
         Code::Error
     };
-    if let Some(text) = render::for_programs(&verdict, args.output) {
-        return Ok(Outcome::new(text, code));
-    }
     let others = match manifests.others {
         0 => String::new(),
         number => format!("; {number} of other groups were passed over"),
     };
-    Ok(Outcome::new(
-        render::verdict(&verdict, &others, screen),
-        code,
-    ))
+    Ok(render::outcome(&verdict, args.output, code, || {
+        Shown::Text(render::verdict(&verdict, &others, screen))
+    }))
 }

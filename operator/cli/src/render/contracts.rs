@@ -21,14 +21,12 @@ pub(crate) fn contracts(
         "NEXT",
         "OWED",
     ];
-    if with_namespace {
-        headings.insert(0, "NAMESPACE");
-    }
     if wide {
         headings.push("MESSAGE");
     }
     let optional = ["NEXT", "CUSTOMER", "OWED"];
-    let mut table = Table::new(headings).optional(if wide { &[] } else { &optional });
+    let mut table =
+        Table::new(headings, with_namespace).optional(if wide { &[] } else { &optional });
     for row in rows {
         let mut cells = vec![
             (row.name.clone(), Tone::Bold),
@@ -42,13 +40,10 @@ pub(crate) fn contracts(
             or_dash(row.next.as_deref()),
             or_dash(row.owed.as_deref()),
         ];
-        if with_namespace {
-            cells.insert(0, plainly(&*row.namespace));
-        }
         if wide {
             cells.push(plainly(&*row.ready.message));
         }
-        table.row(cells);
+        table.row(&row.namespace, cells);
     }
     table.render(screen)
 }

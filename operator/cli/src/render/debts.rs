@@ -33,17 +33,13 @@ fn each(view: &OwedView, with_namespace: bool, wide: bool, screen: &Screen) -> S
     let mut headings = vec![
         "CUSTOMER", "CONTRACT", "SERVICE", "DEVICE", "LATE", "STATE", "AMOUNT",
     ];
-    if with_namespace {
-        headings.insert(0, "NAMESPACE");
-    }
     if wide {
         headings.extend(["PROMISED", "REMEDY", "CAUSE", "COMPENSATION"]);
     }
     let optional = ["LATE", "SERVICE", "CUSTOMER"];
-    let mut table =
-        Table::new(headings)
-            .right(&["AMOUNT"])
-            .optional(if wide { &[] } else { &optional });
+    let mut table = Table::new(headings, with_namespace)
+        .right(&["AMOUNT"])
+        .optional(if wide { &[] } else { &optional });
     for row in &view.compensations {
         let tone = match row.state {
             OwedState::Growing => Tone::Busy,
@@ -61,16 +57,13 @@ fn each(view: &OwedView, with_namespace: bool, wide: bool, screen: &Screen) -> S
             (row.state.as_str().to_owned(), tone),
             or_dash(amount.as_deref()),
         ];
-        if with_namespace {
-            cells.insert(0, plainly(&*row.namespace));
-        }
         if wide {
             cells.push(plainly(&*row.promised.local));
             cells.push(plainly(&*row.remedy));
             cells.push(or_dash(Some(&row.causes.join(", "))));
             cells.push(plainly(&*row.name));
         }
-        table.row(cells);
+        table.row(&row.namespace, cells);
     }
     table.render(screen)
 }
@@ -80,15 +73,12 @@ fn sums(view: &OwedView, with_namespace: bool, screen: &Screen) -> String {
         let number = view.compensations.len();
         return format!("No amount yet in {}.\n", counted(number, "compensation"));
     }
-    let mut headings = vec![
+    let headings = vec![
         "CUSTOMER", "CONTRACT", "CURRENCY", "FINAL", "GROWING", "TOTAL",
     ];
-    if with_namespace {
-        headings.insert(0, "NAMESPACE");
-    }
-    let mut table = Table::new(headings).right(&["FINAL", "GROWING", "TOTAL"]);
+    let mut table = Table::new(headings, with_namespace).right(&["FINAL", "GROWING", "TOTAL"]);
     for sum in &view.sums {
-        let mut cells = vec![
+        let cells = vec![
             plainly(&*sum.customer),
             plainly(&*sum.contract),
             plainly(&*sum.currency),
@@ -96,10 +86,7 @@ fn sums(view: &OwedView, with_namespace: bool, screen: &Screen) -> String {
             plainly(&*sum.growing),
             (sum.total.clone(), Tone::Bold),
         ];
-        if with_namespace {
-            cells.insert(0, plainly(&*sum.namespace));
-        }
-        table.row(cells);
+        table.row(&sum.namespace, cells);
     }
     table.render(screen)
 }

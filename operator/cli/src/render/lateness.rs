@@ -7,11 +7,8 @@ use crate::screen::{Screen, Tone};
 
 /// Returns the list; with their namespaces if several are asked.
 pub(crate) fn lateness(devices: &[LateDevice], with_namespace: bool, screen: &Screen) -> String {
-    let mut headings = vec!["DEVICE", "CONTRACT", "MISSED", "CAUSE", "REASON", "LATE"];
-    if with_namespace {
-        headings.insert(0, "NAMESPACE");
-    }
-    let mut table = Table::new(headings)
+    let headings = vec!["DEVICE", "CONTRACT", "MISSED", "CAUSE", "REASON", "LATE"];
+    let mut table = Table::new(headings, with_namespace)
         .right(&["MISSED", "LATE"])
         .optional(&["MISSED", "CONTRACT"]);
     for device in devices {
@@ -19,7 +16,7 @@ pub(crate) fn lateness(devices: &[LateDevice], with_namespace: bool, screen: &Sc
             let first = |text: &str| plainly(if index == 0 { text } else { "" });
             let contracts: Vec<&str> = device.contracts.iter().map(String::as_str).collect();
             let lasts = if index == 0 && device.lasts { "+" } else { "" };
-            let mut cells = vec![
+            let cells = vec![
                 first(&device.device),
                 first(&contracts.join(", ")),
                 first(&device.promises.to_string()),
@@ -30,10 +27,7 @@ pub(crate) fn lateness(devices: &[LateDevice], with_namespace: bool, screen: &Sc
                     if device.lasts { Tone::Bad } else { Tone::Plain },
                 ),
             ];
-            if with_namespace {
-                cells.insert(0, first(&device.namespace));
-            }
-            table.row(cells);
+            table.row(if index == 0 { &device.namespace } else { "" }, cells);
         }
     }
     let mut text = table.render(screen);

@@ -2,7 +2,7 @@
 
 use entente_domain::views::{ChangeKind, ChangePlan, PlannedChange};
 
-use super::text::{counted, wrapped};
+use super::text::{counted, few, field, wrapped};
 use crate::commands::plan::{Applied, Plan};
 use crate::screen::{Screen, Tone};
 
@@ -32,15 +32,6 @@ fn applied(object: &Applied) -> String {
         (true, _) => format!("{name}: new"),
         (false, []) => format!("{name}: as in the cluster"),
         (false, differs) => format!("{name}: other {}", differs.join(", ")),
-    }
-}
-
-/// Adds a field, broken beside its name.
-fn field(text: &mut String, name: &str, value: &str, tone: Tone, screen: &Screen) {
-    let columns = screen.width.map(|it| it.saturating_sub(13));
-    for (index, line) in wrapped(value, columns).iter().enumerate() {
-        let name = if index == 0 { name } else { "" };
-        *text += &format!("  {name:<11}{}\n", screen.paint(line, tone));
     }
 }
 
@@ -114,15 +105,10 @@ fn change(view: &PlannedChange, screen: &Screen) -> String {
         ChangeKind::Change => Tone::Busy,
         ChangeKind::Withdraw => Tone::Bad,
     };
-    let shown = view.devices.iter().take(NAMES).cloned();
-    let names = shown.collect::<Vec<_>>().join(", ");
-    let more = match view.devices.len().saturating_sub(NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let names = few(&view.devices, NAMES);
     let devices = counted(view.devices.len(), "device");
     let word = view.change.as_str();
-    let heading = format!("{word} {} on {devices}: {names}{more}", view.service);
+    let heading = format!("{word} {} on {devices}: {names}", view.service);
     let columns = screen.width.map(|it| it.saturating_sub(4));
     let mut text = String::new();
     for (index, line) in wrapped(&heading, columns).iter().enumerate() {

@@ -8,11 +8,8 @@ use crate::screen::{Screen, Tone};
 
 /// Returns the list; with their namespaces if several are asked.
 pub(crate) fn starts(rows: &[StartRow], with_namespace: bool, screen: &Screen) -> String {
-    let mut headings = vec!["NAME", "CUSTOMER", "START", "IN", "SERVICES", "RISK"];
-    if with_namespace {
-        headings.insert(0, "NAMESPACE");
-    }
-    let mut table = Table::new(headings)
+    let headings = vec!["NAME", "CUSTOMER", "START", "IN", "SERVICES", "RISK"];
+    let mut table = Table::new(headings, with_namespace)
         .right(&["SERVICES"])
         .optional(&["SERVICES", "CUSTOMER"]);
     for row in rows {
@@ -22,7 +19,7 @@ pub(crate) fn starts(rows: &[StartRow], with_namespace: bool, screen: &Screen) -
             ("none".to_owned(), Tone::Good)
         };
         let left = row.start.relative.strip_prefix("in ");
-        let mut cells = vec![
+        let cells = vec![
             (row.name.clone(), Tone::Bold),
             plainly(&*row.customer),
             plainly(&*row.start.local),
@@ -30,10 +27,7 @@ pub(crate) fn starts(rows: &[StartRow], with_namespace: bool, screen: &Screen) -
             plainly(row.subscriptions.to_string()),
             risk,
         ];
-        if with_namespace {
-            cells.insert(0, plainly(&*row.namespace));
-        }
-        table.row(cells);
+        table.row(&row.namespace, cells);
     }
     let mut text = table.render(screen);
     for row in rows

@@ -12,6 +12,8 @@ const GAP: u16 = 2;
 
 /// A table.
 pub(crate) struct Table {
+    /// True if the first column is the namespace.
+    with_namespace: bool,
     headings: Vec<&'static str>,
     right: Vec<&'static str>,
     optional: Vec<&'static str>,
@@ -19,9 +21,13 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Begins a table.
-    pub(crate) fn new(headings: Vec<&'static str>) -> Self {
+    /// Begins a table of objects, with a column of their namespaces in front if several are asked.
+    pub(crate) fn new(mut headings: Vec<&'static str>, with_namespace: bool) -> Self {
+        if with_namespace {
+            headings.insert(0, "NAMESPACE");
+        }
         Self {
+            with_namespace,
             headings,
             right: Vec::new(),
             optional: Vec::new(),
@@ -41,8 +47,11 @@ impl Table {
         self
     }
 
-    /// Adds a row.
-    pub(crate) fn row(&mut self, cells: Vec<(String, Tone)>) {
+    /// Adds a row about an object of this namespace.
+    pub(crate) fn row(&mut self, namespace: &str, mut cells: Vec<(String, Tone)>) {
+        if self.with_namespace {
+            cells.insert(0, plainly(namespace));
+        }
         self.rows.push(cells);
     }
 

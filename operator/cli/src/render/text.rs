@@ -1,9 +1,14 @@
-//! Text: width as a terminal shows it, and the breaking of lines at spaces.
+//! Text: width as a terminal shows it, the breaking of lines at spaces, and the parts that several
+//! answers are made of.
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::screen::{Screen, Tone};
+
 /// The least number of columns that a broken text gets, whatever the screen.
 const LEAST: usize = 24;
+/// Number of columns of the name of a field.
+const NAME: usize = 11;
 
 /// Returns the number of columns of a text.
 pub(crate) fn width(text: &str) -> usize {
@@ -50,6 +55,26 @@ pub(crate) fn wrapped(text: &str, columns: Option<usize>) -> Vec<String> {
 pub(crate) fn padded(text: &str, columns: usize) -> String {
     let missing = columns.saturating_sub(width(text));
     format!("{text}{}", " ".repeat(missing))
+}
+
+/// Returns the first names, and the number of the others: `a, b and 3 more`.
+pub(crate) fn few<T: AsRef<str>>(names: &[T], most: usize) -> String {
+    let shown = names.iter().take(most).map(AsRef::as_ref);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Adds a line with a name and a value, which is broken beside the name where it is too long.
+pub(crate) fn field(text: &mut String, name: &str, value: &str, tone: Tone, screen: &Screen) {
+    let columns = screen.width.map(|it| it.saturating_sub(NAME + 2));
+    for (index, line) in wrapped(value, columns).iter().enumerate() {
+        let name = if index == 0 { name } else { "" };
+        let name = screen.paint(&padded(name, NAME), Tone::Dim);
+        *text += &format!("  {name}{}\n", screen.paint(line, tone));
+    }
 }
 
 /// Returns a number with its noun: `1 device`, `2 devices`.

@@ -6,13 +6,11 @@ use entente_domain::views::{
 };
 use jiff::Timestamp;
 
-use super::text::{counted, padded, plain, width, wrapped};
+use super::text::{counted, few, plain, width, wrapped};
 use crate::screen::{Screen, Tone};
 
 /// The most names of a group that are shown, without `-o wide`.
 const NAMES: usize = 4;
-/// Indent of the heading's fields.
-const FIELD: usize = 11;
 
 /// A node with everything below it.
 struct Node {
@@ -55,12 +53,7 @@ fn heading(view: &ContractTree, screen: &Screen, now: Timestamp) -> String {
     let name = screen.paint(&name, Tone::Bold);
     let mut text = format!("{name}:{gap}{state}, {}{since}\n", ready.reason);
     let mut field = |name: &str, value: &str, tone: Tone| {
-        let room = screen.width.map(|it| it.saturating_sub(FIELD + 2));
-        for (index, line) in wrapped(value, room).iter().enumerate() {
-            let name = if index == 0 { name } else { "" };
-            let name = screen.paint(&padded(name, FIELD), Tone::Dim);
-            text += &format!("  {name}{}\n", screen.paint(line, tone));
-        }
+        super::text::field(&mut text, name, value, tone, screen);
     };
     if !ready.message.is_empty() {
         field("message", &ready.message, Tone::Plain);
@@ -179,24 +172,18 @@ fn since(since: Option<Timestamp>, now: Timestamp) -> (String, Tone) {
 }
 
 fn group(view: &DeviceGroup, wide: bool, now: Timestamp) -> Node {
-    let more = if view.is_rest { " more" } else { "" };
     let number = view.devices.len();
-    let label = match (view.devices.as_slice(), number) {
-        ([one], 1) if !view.is_rest => one.clone(),
-        _ => format!(
-            "{number}{more} {}",
-            if number == 1 { "device" } else { "devices" }
-        ),
-    };
-    let shown = if wide { number } else { NAMES };
-    let mut names = view.devices.iter().take(shown).cloned().collect::<Vec<_>>();
-    if let Some(more) = number.checked_sub(shown).filter(|more| *more > 0) {
-        names.push(format!("and {more} more"));
-    }
-    let texts = if label == view.devices[0] {
-        Vec::new()
-    } else {
-        vec![(names.join(", ").replace(", and", " and"), Tone::Dim)]
+    let names = few(&view.devices, if wide { number } else { NAMES });
+    let (label, texts) = match view.devices.as_slice() {
+        [one] if !view.is_rest => (one.clone(), Vec::new()),
+        _ => {
+            let noun = if view.is_rest {
+                "more device"
+            } else {
+                "device"
+            };
+            (counted(number, noun), vec![(names, Tone::Dim)])
+        }
     };
     Node {
         label,
