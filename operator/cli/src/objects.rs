@@ -21,9 +21,12 @@ pub(crate) async fn subscriptions_of(
     contract: &str,
 ) -> Result<Listed<ServiceSubscription>, ClusterError> {
     let place = Place::Namespace(cluster.namespace().to_owned());
-    let label = format!("{LABEL_CONTRACT}={contract}");
-    let listed = cluster.list(&place, ListParams::default().labels(&label));
-    partly(listed.await)
+    partly(cluster.list(&place, is_of_contract(contract)).await)
+}
+
+/// Returns the parameters of a list of the subscriptions of one contract.
+pub(crate) fn is_of_contract(contract: &str) -> ListParams {
+    ListParams::default().labels(&format!("{LABEL_CONTRACT}={contract}"))
 }
 
 /// Returns the Compensations of a place.

@@ -30,6 +30,7 @@ pub(crate) use journal::journal;
 pub(crate) use lateness::lateness;
 pub(crate) use plan::plan;
 pub(crate) use starts::starts;
+pub(crate) use text::few;
 pub(crate) use tree::tree;
 pub(crate) use verdict::verdict;
 
