@@ -27,7 +27,7 @@ there is one for each release. No fixed name has a colon. Arguments: context, na
 {{ .name }}{{ if .context.Values.watchNamespaces }}:{{ .context.Release.Namespace }}{{ end }}
 {{- end }}
 
-{{/* The same for an admission policy, whose name is that of a domain. */}}
+{{/* The same for an admission policy and a FlowSchema, whose names are those of domains. */}}
 {{- define "entente.policyName" -}}
 {{ .name }}{{ if .context.Values.watchNamespaces }}.{{ .context.Release.Namespace }}{{ end }}.entente.dev
 {{- end }}

@@ -4,6 +4,7 @@
 mod board;
 mod cluster;
 mod events;
+mod flow_schemas;
 mod helm;
 mod helm_test;
 mod installed;
@@ -186,6 +187,7 @@ async fn the_flags_of_the_operator_come_from_values() {
     let expected = [
         "--log-format=json",
         "--log-level=info",
+        "--log-level-file=/etc/entente/log-level/level",
         "--admin-address=0.0.0.0:8080",
         "--withdraw-deadline=24h",
     ];
@@ -206,6 +208,8 @@ async fn the_flags_of_the_operator_come_from_values() {
     let settings = [
         "log.format=text",
         "log.level=debug",
+        "log.levelConfigMap=",
+        "tracing.endpoint=http://collector.observability:4318",
         "operator.withdrawDeadline=1h30m",
         "operator.accrualInterval=5m",
         "operator.concurrency=64",
@@ -217,6 +221,7 @@ async fn the_flags_of_the_operator_come_from_values() {
     let expected = [
         "--log-format=text",
         "--log-level=debug",
+        "--traces-endpoint=http://collector.observability:4318",
         "--admin-address=0.0.0.0:8080",
         "--withdraw-deadline=1h30m",
         "--accrual-interval=5m",

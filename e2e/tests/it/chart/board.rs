@@ -57,7 +57,8 @@ async fn a_board_without_a_certificate_listens_in_its_pod_alone() {
 #[tokio::test]
 async fn the_certificate_of_the_board_is_the_secret_that_is_named_beside_that_of_the_events() {
     let events = "events.enabled=true,events.tls.secretName=events-tls";
-    let objects = rendered(&[ON, TLS, events, "board.service.port=8080"]).await;
+    let alone = "log.levelConfigMap=";
+    let objects = rendered(&[ON, TLS, events, alone, "board.service.port=8080"]).await;
     let container = container(&objects);
     let arguments = container["args"].to_string();
     for flag in [

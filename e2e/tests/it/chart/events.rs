@@ -38,7 +38,7 @@ async fn with_events_the_operator_may_make_three_kinds_and_review_its_callers_an
 
 #[tokio::test]
 async fn the_certificate_is_the_secret_that_is_named_and_follows_it() {
-    let objects = rendered(&ON).await;
+    let objects = rendered(&[&ON[..], &["log.levelConfigMap="]].concat()).await;
     let container = container(&objects);
     let arguments = container["args"].to_string();
     for flag in [

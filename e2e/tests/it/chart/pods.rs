@@ -94,18 +94,42 @@ async fn authorities_of_a_company_are_a_volume_beside_that_of_the_events() {
     ];
     let expected = json!({"name": "authorities", "configMap": {"name": "company-ca"}});
     let mount = json!({"name": "authorities", "mountPath": "/etc/ssl/certs", "readOnly": true});
-    let objects = rendered(&volume).await;
+    let alone = [&volume[..], &["log.levelConfigMap="]].concat();
+    let objects = rendered(&alone).await;
     assert_eq!(pod(&objects)["volumes"], json!([expected]));
     assert_eq!(container(&objects)["volumeMounts"], json!([mount]));
 
     let events = ["events.enabled=true", "events.tls.secretName=events-tls"];
-    let objects = rendered(&[&volume[..], &events].concat()).await;
+    let objects = rendered(&[&alone[..], &events].concat()).await;
     assert_eq!(pod(&objects)["volumes"][0]["name"], "events-tls");
     assert_eq!(pod(&objects)["volumes"][1], expected);
     assert_eq!(container(&objects)["volumeMounts"][1], mount);
-    let said =
-        refusal("extraVolumes[0].name=events-tls,extraVolumes[0].emptyDir.medium=Memory").await;
-    assert!(said.contains("/extraVolumes/0/name"), "{said}");
+    for ours in ["board-tls", "events-tls", "log-level"] {
+        let medium = "extraVolumes[0].emptyDir.medium=Memory";
+        let said = refusal(&format!("extraVolumes[0].name={ours},{medium}")).await;
+        assert!(said.contains("/extraVolumes/0/name"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_is_read_from_a_config_map_that_need_not_exist() {
+    let level = |objects: &[Value]| {
+        let args = container(objects)["args"].as_array().expect("a list");
+        let mut args = args.iter().map(|it| it.as_str().expect("a text"));
+        let file = args.find_map(|it| it.strip_prefix("--log-level-file="));
+        (file.map(str::to_owned), pod(objects)["volumes"].clone())
+    };
+    let objects = rendered(&["log.levelConfigMap=loud"]).await;
+    let source = json!({"name": "loud", "optional": true});
+    let volumes = json!([{"name": "log-level", "configMap": source}]);
+    let mounts = &container(&objects)["volumeMounts"];
+    assert_eq!(mounts[0]["name"], "log-level");
+    let directory = mounts[0]["mountPath"].as_str().expect("a path");
+    assert_eq!(mounts[0].get("subPath"), None, "it follows a change");
+    let file = format!("{directory}/level");
+    assert_eq!(level(&objects), (Some(file), volumes));
+    let none = rendered(&["log.levelConfigMap="]).await;
+    assert_eq!(level(&none), (None, Value::Null));
 }
 
 #[tokio::test]
@@ -216,7 +240,7 @@ async fn a_service_monitor_brings_its_service_and_selects_nothing_else() {
 async fn the_operator_takes_every_flag_that_the_chart_gives_it() {
     let some = [
         "operator.accrualInterval=5m,operator.concurrency=64,operator.apiInFlight=8",
-        "operator.leaseDuration=10m,log.format=text",
+        "operator.leaseDuration=10m,log.format=text,tracing.endpoint=https://collector/otlp",
         "events.enabled=true,events.tls.secretName=tls",
         "board.enabled=true,board.tls.secretName=tls",
         r"watchNamespaces={acme,banco-sul},selector=tier in (gold\,silver)",

@@ -37,6 +37,9 @@ async fn a_value_that_is_unknown_or_of_another_type_is_refused() {
         ("operator.leaseDuration=15", "/operator/leaseDuration"),
         ("operator.leaseDuration=2s", "/operator/leaseDuration"),
         ("replicas=-1", "/replicas"),
+        ("log.levelConfigMap=Level", "/log/levelConfigMap"),
+        ("tracing.endpoint=collector:4318", "/tracing/endpoint"),
+        ("tracing.endpoint=http://collector?a=b", "/tracing/endpoint"),
         ("podDisruptionBudget.minAvailable=1", "/podDisruptionBudget"),
         (
             "podSecurityContext.runAsuser=1",
