@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Fields of a schema of which every change counts.
 const FIXED: [&str; 12] = [
@@ -42,6 +42,9 @@ const ALLOWING: [&str; 2] = ["nullable", "x-kubernetes-preserve-unknown-fields"]
 const LEAST: [&str; 4] = ["minItems", "minLength", "minProperties", "minimum"];
 /// Greatest values.
 const GREATEST: [&str; 4] = ["maxItems", "maxLength", "maxProperties", "maximum"];
+
+/// Field of a schema with its rules in CEL.
+const RULES: &str = "x-kubernetes-validations";
 
 /// Returns each change from `old` to `new` definitions that is not additive, with its place, such as
 /// `contracts spec.term: the field timeZone is gone`.
@@ -129,8 +132,6 @@ fn without_texts(schema: &mut Value) {
         }
     }
 }
-
-const RULES: &str = "x-kubernetes-validations";
 
 /// The changes found so far.
 #[derive(Default)]
@@ -269,21 +270,16 @@ impl Faults {
     }
 
     fn fields(&mut self, place: &str, old: &Value, new: &Value) {
-        let none = Map::new();
-        let of = |schema: &'_ Value| schema["properties"].as_object().cloned();
-        let (before, now) = (
-            of(old).unwrap_or_else(|| none.clone()),
-            of(new).unwrap_or(none),
-        );
-        for (name, was) in &before {
-            match now.get(name) {
-                Some(is) => self.schema(&below(place, name), was, is),
-                None => self.0.push(format!("{place}: the field {name} is gone")),
+        let now = &new["properties"];
+        for (name, was) in old["properties"].as_object().into_iter().flatten() {
+            match &now[name] {
+                Value::Null => self.0.push(format!("{place}: the field {name} is gone")),
+                is => self.schema(&below(place, name), was, is),
             }
         }
         for name in texts(&new["required"]).difference(&texts(&old["required"])) {
             // A default is there before the API server asks for the field.
-            if now.get(name).is_none_or(|field| field["default"].is_null()) {
+            if now[name]["default"].is_null() {
                 self.0
                     .push(format!("{place}: the field {name} is required"));
             }
@@ -291,10 +287,12 @@ impl Faults {
     }
 
     fn rules(&mut self, place: &str, old: &Value, new: &Value) {
-        let of = |schema: &Value| schema[RULES].as_array().cloned().unwrap_or_default();
-        let before: Vec<String> = of(old).iter().map(|rule| plain(&rule["rule"])).collect();
-        for rule in of(new).iter().map(|rule| plain(&rule["rule"])) {
-            if !before.contains(&rule) && !is_about_new_field(&rule, old, new) {
+        let of = |schema: &Value| -> BTreeSet<String> {
+            let rules = schema[RULES].as_array().into_iter().flatten();
+            rules.map(|rule| plain(&rule["rule"])).collect()
+        };
+        for rule in of(new).difference(&of(old)) {
+            if !is_about_new_field(rule, old, new) {
                 self.0.push(format!("{place}: the rule is new: {rule}"));
             }
         }
