@@ -6,6 +6,7 @@
     reason = "all of it is test code, also what several tests share"
 )]
 
+mod account;
 mod admission;
 mod board;
 mod catalogue;

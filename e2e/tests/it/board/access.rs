@@ -96,8 +96,8 @@ async fn nobody_gets_in_without_a_token_for_this_audience() {
     let namespace = test_namespace("board-nobody").await;
     let viewer = Viewer::new(&namespace).await;
     viewer.may_view_everything().await;
-    let for_api_server = viewer.new_token(&[]).await;
-    let for_another = viewer.new_token(&["--audience=another"]).await;
+    let for_api_server = viewer.token_for(None).await;
+    let for_another = viewer.token_for(Some("another")).await;
     for token in ["", "nonsense", &for_api_server, &for_another] {
         for path in ["/", "/namespaces/default/contracts/any"] {
             let answer = viewer.read_with(token, path).await;

@@ -18,9 +18,11 @@ const HOSTILE: &str = "<script>document.title='taken'</script><b>Bank</b>";
 const PICTURE: &str = "ENTENTE_BOARD_PICTURE";
 
 /// Applies a contract that is late and three that begin later: one at risk, since a device of it is not
-/// there, one at risk, since a device of it is off, and one with nothing against it.
-async fn four_contracts(fixture: &DeliveryFixture<'_>, names: &[&str]) {
-    one_late_and_one_ahead(fixture, names).await;
+/// there, one at risk, since a device of it is off, and one with nothing against it. Returns a viewer of
+/// all of them.
+async fn four_contracts<'a>(fixture: &'a DeliveryFixture<'a>) -> Viewer<'a> {
+    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
+    one_late_and_one_ahead(fixture, &names).await;
     let namespace = &fixture.namespace;
     let in_hours = |hours| starting_in(Duration::from_hours(hours));
     let entry = |devices: &[&str]| vec![namespace.entry("parts", "parts-life", devices, "1s")];
@@ -33,6 +35,10 @@ async fn four_contracts(fixture: &DeliveryFixture<'_>, names: &[&str]) {
     contract_is(namespace, "risky-2027", "StartAtRisk").await;
     contract_is(namespace, "later-2027", "DevicesFailing").await;
     contract_says(namespace, "calm-2027", "Ready", "Scheduled").await;
+    let viewer = Viewer::new(namespace).await;
+    viewer.may_view(namespace).await;
+    viewer.read_until("/", "risky-2027").await;
+    viewer
 }
 
 /// Returns the steps to sign in with a token.
@@ -129,12 +135,8 @@ fn tells_everything(seen: &Visit, off: &str) {
 #[tokio::test]
 async fn a_person_sees_what_starts_what_is_late_what_is_owed_and_which_devices_are_to_blame() {
     let fixture = DeliveryFixture::new("board", 3).await;
-    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
-    four_contracts(&fixture, &names).await;
-    let viewer = Viewer::new(&fixture.namespace).await;
-    viewer.may_view(&fixture.namespace).await;
-    viewer.read_until("/", "risky-2027").await;
-    let url = viewer.board.url();
+    let viewer = four_contracts(&fixture).await;
+    let (url, off) = (viewer.board.url(), fixture.name(2));
     let picture = std::env::var(PICTURE).unwrap_or_default();
     let mut asked = sign_in(&url, &viewer.token);
     asked.extend([
@@ -149,7 +151,6 @@ async fn a_person_sees_what_starts_what_is_late_what_is_owed_and_which_devices_a
     }
     let seen = visit(asked.into(), false).await;
     is_quiet(&seen, &url);
-    let off = names[2];
     tells_everything(&seen, off);
     fixture.finish().await;
 }
@@ -158,12 +159,8 @@ async fn a_person_sees_what_starts_what_is_late_what_is_owed_and_which_devices_a
 #[tokio::test]
 async fn a_person_goes_from_a_debt_to_the_item_that_is_missing_and_asks_for_less() {
     let fixture = DeliveryFixture::new("board-tree", 3).await;
-    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
-    four_contracts(&fixture, &names).await;
-    let viewer = Viewer::new(&fixture.namespace).await;
-    viewer.may_view(&fixture.namespace).await;
-    viewer.read_until("/", "risky-2027").await;
-    let url = viewer.board.url();
+    let viewer = four_contracts(&fixture).await;
+    let (url, off) = (viewer.board.url(), fixture.name(2));
     let asked = steps(
         sign_in(&url, &viewer.token),
         json!([
@@ -190,7 +187,7 @@ async fn a_person_goes_from_a_debt_to_the_item_that_is_missing_and_asks_for_less
         "2/3",
         "PromiseMissed",
         "parts",
-        names[2],
+        off,
     ];
     has(
         &results[1],

@@ -9,6 +9,10 @@ use entente_e2e::wait::wait_for;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use reqwest::header::HeaderMap;
 
+use crate::account::Account;
+
+/// Name of the account.
+const NAME: &str = "viewer";
 /// Time within which a right that was given is seen; answers about rights are kept for ten seconds.
 const RIGHTS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -22,6 +26,7 @@ pub(crate) struct Answer {
 
 /// A viewer.
 pub(crate) struct Viewer<'a> {
+    account: Account<'a>,
     namespace: &'a TestNamespace<'a>,
     pub(crate) board: &'static Endpoint,
     pub(crate) token: String,
@@ -31,88 +36,60 @@ pub(crate) struct Viewer<'a> {
 impl<'a> Viewer<'a> {
     /// Makes a ServiceAccount that may see nothing.
     pub(crate) async fn new(namespace: &'a TestNamespace<'a>) -> Viewer<'a> {
-        let mut viewer = Self::without_token(namespace).await;
-        viewer
-            .kubectl(&["create", "serviceaccount", "viewer"])
-            .await;
-        viewer.token = viewer.new_token(&["--audience=entente"]).await;
-        viewer
+        let account = Account::new(namespace, NAME).await;
+        Self::with(namespace, account).await
     }
 
     /// Returns one that may view its namespace, as often as a test asks for it.
     pub(crate) async fn known(namespace: &'a TestNamespace<'a>) -> Viewer<'a> {
         let accounts = namespace.api::<ServiceAccount>();
-        if accounts.get_opt("viewer").await.unwrap().is_none() {
-            let viewer = Self::new(namespace).await;
-            viewer.may_view(namespace).await;
-            return viewer;
+        if accounts.get_opt(NAME).await.unwrap().is_some() {
+            return Self::with(namespace, Account::of(namespace, NAME)).await;
         }
-        let mut viewer = Self::without_token(namespace).await;
-        viewer.token = viewer.new_token(&["--audience=entente"]).await;
+        let viewer = Self::new(namespace).await;
+        viewer.may_view(namespace).await;
         viewer
     }
 
-    async fn without_token(namespace: &'a TestNamespace<'a>) -> Viewer<'a> {
+    async fn with(namespace: &'a TestNamespace<'a>, account: Account<'a>) -> Viewer<'a> {
         let environment = TestEnvironment::shared().await.unwrap();
         let board = environment.operator.board().expect("it is served");
         Viewer {
+            token: account.token(Some("entente")).await,
+            account,
             namespace,
             board,
-            token: String::new(),
             client: board.client(),
         }
     }
 
-    /// Returns another token of the same account, made by kubectl with these flags.
-    pub(crate) async fn new_token(&self, flags: &[&str]) -> String {
-        let create = [&["create", "token", "viewer"], flags].concat();
-        self.kubectl(&create).await.trim().to_owned()
-    }
-
-    async fn kubectl(&self, arguments: &[&str]) -> String {
-        let all = ["--namespace", self.namespace.name()];
-        let all = all.iter().chain(arguments);
-        let output = self.namespace.plane().kubectl(all).await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn account(&self) -> String {
-        format!("--serviceaccount={}:viewer", self.namespace.name())
+    /// Returns another token of the same account, for an audience; none: for the API server.
+    pub(crate) async fn token_for(&self, audience: Option<&str>) -> String {
+        self.account.token(audience).await
     }
 
     /// Lets it see a namespace, by the role that the chart adds the kinds to.
     pub(crate) async fn may_view(&self, namespace: &TestNamespace<'_>) {
         let there = format!("--namespace={}", namespace.name());
-        let account = self.account();
-        let name = format!("viewer-of-{}", self.namespace.name());
-        let bind = [
-            "create",
-            "rolebinding",
-            &name,
-            "--clusterrole=view",
-            &account,
-        ];
-        self.kubectl(&[&bind[..], &[&there]].concat()).await;
-    }
-
-    /// Lets it list some kinds in its namespace.
-    pub(crate) async fn may_list(&self, resources: &str) {
-        let resources = format!("--resource={resources}");
-        self.kubectl(&["create", "role", "viewer", "--verb=list", &resources])
-            .await;
-        let account = self.account();
-        self.kubectl(&["create", "rolebinding", "viewer", "--role=viewer", &account])
-            .await;
+        self.bind("rolebinding", &[&there]).await;
     }
 
     /// Lets it see every namespace.
     pub(crate) async fn may_view_everything(&self) {
-        let name = format!("viewer-{}", self.namespace.name());
-        let account = self.account();
-        let bind = ["create", "clusterrolebinding", &name, "--clusterrole=view"];
-        self.kubectl(&[&bind[..], &[&account]].concat()).await;
+        self.bind("clusterrolebinding", &[]).await;
+    }
+
+    async fn bind(&self, kind: &str, more: &[&str]) {
+        let name = format!("viewer-of-{}", self.namespace.name());
+        let subject = self.account.subject();
+        let bind = ["create", kind, &name, "--clusterrole=view", &subject];
+        self.account.kubectl(&[&bind[..], more].concat()).await;
+    }
+
+    /// Lets it list some kinds in its namespace.
+    pub(crate) async fn may_list(&self, resources: &str) {
+        let subject = self.account.subject();
+        self.account.allow(&subject, "list", resources).await;
     }
 
     /// Reads a page with a token.

@@ -7,6 +7,8 @@ use entente_e2e::wait::wait_for;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::account::Account;
+
 /// An answer of the endpoint.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -30,6 +32,7 @@ impl Answer {
 /// A sender of events.
 pub(super) struct Sender<'a> {
     namespace: &'a TestNamespace<'a>,
+    account: Account<'a>,
     pub(super) endpoint: &'static Endpoint,
     pub(super) token: String,
     client: reqwest::Client,
@@ -52,29 +55,19 @@ impl<'a> Sender<'a> {
     ) -> Sender<'a> {
         let environment = TestEnvironment::shared().await.unwrap();
         let endpoint = environment.operator.events().expect("it is served");
-        let mut sender = Sender {
+        let account = Account::new(namespace, "crm").await;
+        Sender {
             namespace,
+            token: account.token(audience).await,
+            account,
             endpoint,
-            token: String::new(),
             client: endpoint.client(),
-        };
-        sender.kubectl(&["create", "serviceaccount", "crm"]).await;
-        let audience = audience.map(|it| format!("--audience={it}"));
-        let mut create = vec!["create", "token", "crm"];
-        create.extend(audience.as_deref());
-        let token = sender.kubectl(&create).await;
-        token.trim().clone_into(&mut sender.token);
-        sender
+        }
     }
 
     /// Runs kubectl in the namespace: its output.
     pub(super) async fn kubectl(&self, arguments: &[&str]) -> String {
-        let all = ["--namespace", self.namespace.name()];
-        let all = all.iter().chain(arguments);
-        let output = self.namespace.plane().kubectl(all).await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        self.account.kubectl(arguments).await
     }
 
     /// Returns the path of the namespace.
@@ -84,17 +77,12 @@ impl<'a> Sender<'a> {
 
     /// Gives it the right to create these kinds in its namespace.
     pub(super) async fn allow(&self, resources: &str) {
-        let account = format!("--serviceaccount={}:crm", self.namespace.name());
-        self.allow_to(&account, resources).await;
+        self.allow_to(&self.account.subject(), resources).await;
     }
 
     /// Gives a subject, in the words of kubectl, the right to create these kinds in the namespace.
     pub(super) async fn allow_to(&self, subject: &str, resources: &str) {
-        let resources = format!("--resource={resources}");
-        self.kubectl(&["create", "role", "crm", "--verb=create", &resources])
-            .await;
-        self.kubectl(&["create", "rolebinding", "crm", "--role=crm", subject])
-            .await;
+        self.account.allow(subject, "create", resources).await;
     }
 
     /// Sends an event to a path with another token.

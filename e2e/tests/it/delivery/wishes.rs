@@ -66,7 +66,7 @@ async fn a_wish_of_a_contract_reads_its_devices_at_the_pace_of_their_connection_
         let is_read = later.iter().any(|entry| entry.name == **name);
         assert!(is_read, "{name} was not read: {later:#?}");
     }
-    let times = || later.iter().map(|entry| entry.time());
+    let times = || later.iter().map(entente_simulators::Entry::time);
     let (first, last) = (times().min().unwrap(), times().max().unwrap());
     let took = last.duration_since(first).as_secs_f64();
     let requests = u32::try_from(later.len()).unwrap();
