@@ -76,7 +76,7 @@ func (it *application) sync() (synced, error) {
 			time.Sleep(500 * time.Millisecond)
 		}
 	}
-	answer := synced{Phase: phase, Message: message}
+	answer := synced{Phase: phase, Message: message, Results: []result{}, Health: []healthOf{}}
 	slices.SortFunc(results, func(a, b common.ResourceSyncResult) int { return a.Order - b.Order })
 	for _, one := range results {
 		answer.Results = append(answer.Results, result{

@@ -1,10 +1,10 @@
 //! The verdicts of Helm, Flux, Argo CD and `kubectl wait` on our objects, in every situation that a
 //! person meets.
 //!
-//! The judge is `target/tools/kstatus`, a program over the library that those tools use; its input
-//! are objects as the API server returns them. Each test is some rows of one table: the object, its
-//! conditions, the verdict. A row whose conditions hold must have its verdict at once: the verdict
-//! is never waited for.
+//! The judges are programs of `make tools`: `kstatus`, over the library of that name, and
+//! `gitops-engine`, over that of Argo CD. Their input are objects as the API server returns them.
+//! Each test is some rows of one table: the object, its conditions, the verdict. A row whose
+//! conditions hold must have its verdict at once: the verdict is never waited for.
 
 mod argo_cd;
 mod closed_list;

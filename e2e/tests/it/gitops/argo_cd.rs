@@ -27,10 +27,8 @@ pub(super) struct Synced {
     pub(super) phase: String,
     pub(super) message: String,
     /// Results in the order in which the engine came to the objects.
-    #[serde(deserialize_with = "list")]
     pub(super) results: Vec<Outcome>,
     /// Health of each object of the manifests after the sync.
-    #[serde(deserialize_with = "list")]
     pub(super) health: Vec<Health>,
 }
 
@@ -68,15 +66,6 @@ pub(super) struct Difference {
     /// The reason for which it cannot be compared.
     #[serde(default)]
     pub(super) fault: String,
-}
-
-/// Reads the `null` that Go writes for a list without elements.
-fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// An application: a name, and the directory that it is synced from.
