@@ -1,9 +1,10 @@
 //! Monitoring: the metrics of the real operator, alerts, runbooks and the dashboard, each judged by
-//! Prometheus and its promtool.
+//! Prometheus and its promtool; its log and its traces.
 
 mod alerts;
 mod chart;
 mod dashboard;
+mod log;
 mod served;
 mod traces;
 
