@@ -26,6 +26,7 @@ use entente_controllers::{
 use entente_domain::views::TreeOptions;
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tracing::warn;
 
 use self::{
     ask::{Ask, Given},
@@ -77,7 +78,10 @@ fn router(pages: Pages) -> Router {
     Router::new()
         .route("/", get(start))
         .route("/namespaces/{namespace}/contracts/{name}", get(contract))
-        .route("/sign-in", post(sign_in))
+        .route(
+            "/sign-in",
+            get(async || Page::START.sign_in(None)).post(sign_in),
+        )
         .route("/sign-out", post(sign_out))
         .method_not_allowed_fallback(async || Page::ELSEWHERE.method_not_allowed())
         .fallback(async || Page::ELSEWHERE.not_found())
@@ -94,7 +98,10 @@ async fn guard(
     let mut answer = match pages.slots.try_acquire() {
         Ok(_slot) => {
             let answered = timeout(PATIENCE, next.run(request)).await;
-            answered.unwrap_or_else(|_| Page::ELSEWHERE.of_fault(BoardFault::Unavailable))
+            answered.unwrap_or_else(|_| {
+                warn!("the API server does not answer for a viewer of the board");
+                Page::ELSEWHERE.of_fault(BoardFault::Unavailable)
+            })
         }
         Err(_) => Page::ELSEWHERE.too_many(),
     };
@@ -118,8 +125,12 @@ async fn guard(
 async fn start(
     State(pages): State<Pages>,
     headers: HeaderMap,
-    Query(given): Query<Given>,
+    given: Result<Query<Given>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
+    let Ok(Query(given)) = given else {
+        return Page::START
+            .bad_request("Each field of the query must be there once at most, in UTF-8.");
+    };
     let ask = match Ask::try_from(given) {
         Ok(ask) => ask,
         Err(problem) => return Page::START.bad_request(&problem),

@@ -227,18 +227,12 @@ async fn context(
 fn rights(args: &Args) -> Vec<Right> {
     let of_events = args.events_address.map(|_| self_test::EVENTS_RIGHTS);
     let of_events = of_events.unwrap_or_default();
-    let has_endpoint = args.events_address.is_some() || args.board_address.is_some();
-    let of_reviews = if has_endpoint {
-        self_test::REVIEW_RIGHTS
-    } else {
-        &[]
-    };
     let of_election = if args.leader_election {
         self_test::ELECTION_RIGHTS
     } else {
         &[]
     };
-    [self_test::RIGHTS, of_reviews, of_events, of_election].concat()
+    [self_test::RIGHTS, of_events, of_election].concat()
 }
 
 async fn work(

@@ -40,6 +40,8 @@ pub enum BoardFault {
     Unknown,
     /// The API server does not answer.
     Unavailable,
+    /// The operator has no right to ask who a viewer is.
+    NotAllowed,
     /// This replica has not listed every object yet.
     NotListed,
     /// There is no such contract, or the viewer may not see it.
@@ -51,6 +53,7 @@ impl From<CallerFault> for BoardFault {
         match fault {
             CallerFault::Unknown => Self::Unknown,
             CallerFault::Unavailable => Self::Unavailable,
+            CallerFault::NotAllowed => Self::NotAllowed,
         }
     }
 }
@@ -62,6 +65,10 @@ pub struct Seen {
     pub board: views::Board,
     /// Plurals of the kinds that the viewer may list nowhere, so that what needs them is empty.
     pub hidden: Vec<&'static str>,
+    /// Plurals of the kinds that the viewer may list in fewer namespaces than another kind.
+    pub partly: Vec<&'static str>,
+    /// True if a watch fails, so that this replica may not have seen the newest objects.
+    pub is_old: bool,
     /// Objects whose newest version cannot be read, such as `Contract acme/printers`: of these the
     /// version before is shown, or nothing.
     pub unread: Vec<String>,
@@ -87,6 +94,15 @@ impl Listable {
             Self::Everywhere => true,
             Self::In(namespaces) => namespaces.contains(namespace),
         }
+    }
+
+    /// Returns the namespaces that are named one by one.
+    fn named(&self) -> impl Iterator<Item = &String> {
+        let named = match self {
+            Self::Everywhere => None,
+            Self::In(namespaces) => Some(namespaces),
+        };
+        named.into_iter().flatten()
     }
 
     fn is_nowhere(&self) -> bool {
@@ -138,13 +154,27 @@ impl Board {
             (SUBSCRIPTIONS, subscriptions),
             (COMPENSATIONS, compensations),
         ];
-        let hidden = kinds.into_iter().filter(|(_, it)| it.is_nowhere());
-        let hidden = hidden.map(|(plural, _)| plural).collect();
+        let everywhere = kinds.iter().any(|(_, it)| *it == Listable::Everywhere);
+        let all: BTreeSet<&String> = kinds.iter().flat_map(|(_, it)| it.named()).collect();
+        let is_partly = |it: &Listable| match it {
+            Listable::Everywhere => false,
+            Listable::In(named) => everywhere || named.len() < all.len(),
+        };
+        let plurals = |hides: &dyn Fn(&Listable) -> bool| {
+            let found = kinds.iter().filter(|(_, it)| hides(it));
+            found.map(|(plural, _)| *plural).collect()
+        };
+        let hidden = plurals(&Listable::is_nowhere);
+        let partly = plurals(&|it| is_partly(it) && !it.is_nowhere());
         let now = self.clock.now();
         let board = off_the_runtime(move || views::board(&found, &filter, now)).await?;
         Ok(Seen {
             board,
             hidden,
+            partly,
+            is_old: objects.contracts.is_broken()
+                || objects.subscriptions.is_broken()
+                || objects.compensations.is_broken(),
             unread: unread.concat(),
         })
     }

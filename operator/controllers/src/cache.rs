@@ -198,6 +198,11 @@ impl<K: Cached> Cache<K> {
         self.broken.subscribe()
     }
 
+    /// True if one of its watches fails.
+    pub(crate) fn is_broken(&self) -> bool {
+        !self.broken.borrow().is_empty()
+    }
+
     /// Stores objects as `shape` leaves them: without fields that nobody reads, and with parts that
     /// they share. No object of this cache may then be written back with its metadata. Call it
     /// before the cache runs.

@@ -55,8 +55,10 @@ impl Caller {
 pub enum CallerFault {
     /// The token is nobody's, or not for this audience, or there is none.
     Unknown,
-    /// The API server does not answer, or refuses to review.
+    /// The API server does not answer.
     Unavailable,
+    /// The operator has no right to ask.
+    NotAllowed,
 }
 
 /// A right on a kind of Entente.
@@ -186,7 +188,10 @@ fn is_token(text: &str) -> bool {
 fn not_now(error: &kube::Error) -> CallerFault {
     // A message of the API server has no token in it; nor has the request's path.
     warn!(%error, "callers of an endpoint can not be reviewed");
-    CallerFault::Unavailable
+    match error {
+        kube::Error::Api(status) if status.code == 403 => CallerFault::NotAllowed,
+        _ => CallerFault::Unavailable,
+    }
 }
 
 /// Answers of the last ten seconds.

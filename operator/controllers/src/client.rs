@@ -21,7 +21,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder},
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tokio::{sync::Semaphore, time::timeout};
 use tower::{BoxError, Layer, Service};
@@ -48,6 +48,32 @@ pub struct ClientOptions {
     pub version: String,
 }
 
+/// Fault of a kubeconfig, without a word of its content: it has tokens and keys.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KubeconfigFault(String);
+
+impl From<KubeconfigError> for KubeconfigFault {
+    fn from(error: KubeconfigError) -> Self {
+        Self(match error {
+            // The words of the parser show the lines around the fault.
+            KubeconfigError::Parse(error) => {
+                let place = error.location();
+                let place =
+                    place.map(|it| format!(" at line {}, column {}", it.line(), it.column()));
+                format!("it is no kubeconfig in YAML{}", place.unwrap_or_default())
+            }
+            error => error.to_string(),
+        })
+    }
+}
+
+fn of_kubeconfig(error: KubeconfigError) -> ClientError {
+    ClientError::Kubeconfig {
+        source: error.into(),
+    }
+}
+
 /// Reason why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -55,13 +81,13 @@ pub enum ClientError {
     #[error("the kubeconfig can not be used: {source}")]
     Kubeconfig {
         /// The fault of the file.
-        source: kube::config::KubeconfigError,
+        source: KubeconfigFault,
     },
     /// Neither a kubeconfig nor a service account was found.
     #[error("no cluster is known: no kubeconfig ({kubeconfig}), not in a pod ({in_cluster})")]
     NoCluster {
         /// Fault of the kubeconfig of the environment.
-        kubeconfig: kube::config::KubeconfigError,
+        kubeconfig: KubeconfigFault,
         /// Fault of the service account of the pod.
         in_cluster: kube::config::InClusterError,
     },
@@ -125,16 +151,13 @@ async fn configuration(options: &ClientOptions) -> Result<Config, ClientError> {
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
     };
     if let Some(path) = &options.kubeconfig {
-        let kubeconfig =
-            Kubeconfig::read_from(path).map_err(|source| ClientError::Kubeconfig { source })?;
-        return from_kubeconfig(kubeconfig)
-            .await
-            .map_err(|source| ClientError::Kubeconfig { source });
+        let kubeconfig = Kubeconfig::read_from(path).map_err(of_kubeconfig)?;
+        return from_kubeconfig(kubeconfig).await.map_err(of_kubeconfig);
     }
     match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
         Ok(config) => Ok(config),
         Err(kubeconfig) => Config::incluster().map_err(|in_cluster| ClientError::NoCluster {
-            kubeconfig,
+            kubeconfig: kubeconfig.into(),
             in_cluster,
         }),
     }

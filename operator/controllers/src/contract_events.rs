@@ -187,7 +187,7 @@ impl ContractEvents {
 fn problem(fault: CallerFault) -> Problem {
     match fault {
         CallerFault::Unknown => Problem::unauthorized(),
-        CallerFault::Unavailable => Refusal::default().unavailable(),
+        CallerFault::Unavailable | CallerFault::NotAllowed => Refusal::default().unavailable(),
     }
 }
 

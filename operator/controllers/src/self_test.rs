@@ -16,7 +16,7 @@ use crate::{readiness::Readiness, shutdown::Shutdown};
 use definitions::missing_kinds;
 use rights::refused;
 
-pub use rights::{ELECTION_RIGHTS, EVENTS_RIGHTS, REVIEW_RIGHTS, RIGHTS, Right, Within};
+pub use rights::{ELECTION_RIGHTS, EVENTS_RIGHTS, RIGHTS, Right, Within};
 
 /// The name of the self test in [`Readiness`].
 pub const COMPONENT: &str = "self-test";

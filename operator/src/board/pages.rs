@@ -3,7 +3,9 @@
 //! It decides how many rows are shown and how a page is laid out, and nothing about an object. Every text
 //! is escaped by the templates (`operator/templates/board`), and a page needs no script.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::LazyLock};
+mod tiles;
+
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use askama::Template;
 use axum::{
@@ -20,6 +22,7 @@ use entente_domain::{
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use self::tiles::{Shown, Tile};
 use super::ask::{Ask, BACK_DAYS};
 
 /// Most rows of one table: a page stays readable, and of a bounded size.
@@ -84,6 +87,10 @@ fn more(all: usize) -> String {
 
 fn names<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     some_of(names, MOST_NAMES)
+}
+
+fn many_names<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    some_of(names, MOST)
 }
 
 /// Returns the word for the side that causes a delay.
@@ -154,6 +161,7 @@ struct StartPage<'a> {
     by_cookie: bool,
     ask: &'a Ask,
     board: &'a Board,
+    hidden: &'a [&'static str],
     notes: Vec<String>,
 }
 
@@ -179,18 +187,35 @@ impl StartPage<'_> {
         }
     }
 
-    /// Returns the debts in every currency.
-    fn total(&self) -> String {
-        let mut text = String::new();
-        for total in &self.board.owed.totals {
-            let comma = if text.is_empty() { "" } else { ", " };
-            // Writing to a String never fails.
-            let _ = write!(text, "{comma}{} {}", total.currency, total.value);
-        }
-        if text.is_empty() {
-            "Nothing".clone_into(&mut text);
-        }
-        text
+    /// True if the viewer may list a kind nowhere.
+    fn hides(&self, kind: &str) -> bool {
+        self.hidden.contains(&kind)
+    }
+
+    /// True if a contract has a page for this viewer: one that was deleted has none.
+    fn is_there(&self, namespace: &str, name: &str) -> bool {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.board.names.contains(&key)
+    }
+
+    /// Returns the part that is asked for, for the end of a sentence.
+    fn of_what_is_asked(&self) -> String {
+        let part = |word: &str, name: &Option<String>| {
+            let name = name.as_ref()?;
+            Some(format!(" for {word} {name}"))
+        };
+        let customer = part("customer", &self.ask.customer);
+        let namespace = part("namespace", &self.ask.namespace);
+        customer.into_iter().chain(namespace).collect()
+    }
+
+    fn tiles(&self) -> Vec<Tile> {
+        let shown = Shown {
+            board: self.board,
+            hidden: self.hidden,
+            days: &self.days(),
+        };
+        shown.tiles()
     }
 }
 
@@ -242,7 +267,8 @@ impl Page {
             by_cookie: viewer.by_cookie,
             ask,
             board: &seen.board,
-            notes: notes(seen),
+            hidden: &seen.hidden,
+            notes: notes(ask, seen),
         };
         answer(StatusCode::OK, &page)
     }
@@ -285,6 +311,10 @@ impl Page {
             BoardFault::Unavailable => self.later(
                 "The API server does not answer",
                 "Who you are and what you may see cannot be checked at the moment.",
+            ),
+            BoardFault::NotAllowed => self.later(
+                "The operator may not ask who you are",
+                "It lacks the rights of the board, which the chart gives it with board.enabled=true.",
             ),
             BoardFault::NotListed => self.later(
                 "Not everything is read yet",
@@ -344,18 +374,36 @@ impl Page {
 }
 
 /// Returns the sentences about what is not on the page.
-fn notes(seen: &Seen) -> Vec<String> {
-    let hidden = seen.hidden.iter();
-    let hidden = hidden.map(|kind| {
-        format!("You may list {kind} in no namespace: what needs them is missing on this page.")
+fn notes(ask: &Ask, seen: &Seen) -> Vec<String> {
+    let partly = seen.partly.iter();
+    let partly = partly.map(|kind| {
+        format!(
+            "You may list {kind} in some of these namespaces only: what needs them is missing of the others."
+        )
     });
+    let absent = |word: &str, asked: &Option<String>, there: &BTreeSet<String>| {
+        let asked = asked.as_ref().filter(|it| !there.contains(*it))?;
+        Some(format!("Nothing that you may see is of {word} {asked}."))
+    };
+    let board = &seen.board;
+    let namespace = absent("namespace", &ask.namespace, &board.namespaces);
+    let customer = absent("customer", &ask.customer, &board.customers);
     let unread = (!seen.unread.is_empty()).then(|| {
         let names = some_of(&seen.unread, MOST_NOTES);
         format!(
             "The newest version cannot be read of {names}: shown is the one before, or nothing."
         )
     });
-    hidden.chain(unread).collect()
+    let old = "This replica has lost sight of the objects, and tries to see them again: what is shown \
+               may be old.";
+    let old = seen.is_old.then(|| old.to_owned());
+    namespace
+        .into_iter()
+        .chain(customer)
+        .chain(partly)
+        .chain(unread)
+        .chain(old)
+        .collect()
 }
 
 fn answer(status: StatusCode, page: &impl Template) -> Response {

@@ -131,10 +131,12 @@ async fn every_answer_keeps_to_itself_and_tells_what_is_wrong() {
         (get("/namespaces/a", &[]), 404, "Not found"),
         (request(Method::DELETE, "/", &[known], ""), 405, "by GET"),
         (
-            request(Method::GET, "/sign-in", &[known], ""),
+            request(Method::PUT, "/sign-in", &[known], ""),
             405,
             "by GET",
         ),
+        (get("/sign-in", &[known]), 401, "Sign in with a token"),
+        (get("/?days=1&days=2", &[known]), 400, "once at most"),
     ] {
         let line = format!("{} {}", sent.method(), sent.uri());
         let (found, headers, text) = send(&pages, sent).await;
@@ -154,7 +156,7 @@ async fn every_answer_keeps_to_itself_and_tells_what_is_wrong() {
     }
     let counted = pages.metrics.encode();
     assert!(
-        counted.contains("entente_board_requests_total{code=\"401\"} 3"),
+        counted.contains("entente_board_requests_total{code=\"401\"} 4"),
         "{counted}"
     );
 }

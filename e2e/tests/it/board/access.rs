@@ -39,7 +39,7 @@ async fn a_viewer_sees_the_namespaces_that_rbac_lets_it_see_and_no_word_of_the_o
     for part in ["mine-2027", "C-mine-77", "other-2027", "C-other-88"] {
         assert!(!nothing.text.contains(part), "{part} in\n{}", nothing.text);
     }
-    let note = "You may list contracts in no namespace";
+    let note = "Not shown: you may list contracts in no namespace";
     assert!(nothing.text.contains(note), "{}", nothing.text);
 
     viewer.may_view(&mine).await;
@@ -66,6 +66,9 @@ async fn a_viewer_sees_the_namespaces_that_rbac_lets_it_see_and_no_word_of_the_o
     viewer.may_view(&other).await;
     let both = viewer.read_until("/", "C-other-88").await;
     assert!(both.text.contains("C-mine-77"), "{}", both.text);
+    let unknown = viewer.read("/?customer=c-mine-77").await;
+    let note = "Nothing that you may see is of customer c-mine-77";
+    assert!(unknown.text.contains(note), "{}", unknown.text);
     let asked = viewer.read("/?customer=C-mine-77").await;
     assert!(!asked.text.contains("other-2027"), "{}", asked.text);
 }
@@ -79,7 +82,7 @@ async fn a_kind_that_a_viewer_may_not_list_is_missing_and_the_page_says_so() {
     viewer.may_list("contracts.entente.dev").await;
     let page = viewer.read_until("/", "some-2027").await;
     for kind in ["servicesubscriptions", "compensations"] {
-        let note = format!("You may list {kind} in no namespace");
+        let note = format!("Not shown: you may list {kind} in no namespace");
         assert!(page.text.contains(&note), "{}", page.text);
     }
     let contract = viewer.read(&path(&namespace, "some-2027")).await;

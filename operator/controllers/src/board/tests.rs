@@ -180,6 +180,24 @@ async fn a_kind_that_may_be_listed_nowhere_is_named_and_missing() {
 
 // shows K4
 #[tokio::test]
+async fn a_kind_that_may_be_listed_in_fewer_namespaces_than_another_is_named() {
+    let partly = async |may: fn(&str, Option<&str>) -> bool| {
+        let bench = Bench::new(may);
+        let viewer = bench.board.viewer(Some(TOKEN)).await.unwrap();
+        let seen = bench.board.seen(&viewer, everything()).await.unwrap();
+        assert_eq!(seen.hidden, [""; 0]);
+        seen.partly
+    };
+    let some = partly(|plural, it| plural == CONTRACTS && it.is_some() || it == Some("other"));
+    assert_eq!(some.await, [SUBSCRIPTIONS, COMPENSATIONS]);
+    let some = partly(|plural, it| (plural == CONTRACTS && it.is_none()) || it == Some("other"));
+    assert_eq!(some.await, [SUBSCRIPTIONS, COMPENSATIONS]);
+    let all = partly(|_, it| it == Some("other"));
+    assert_eq!(all.await, [""; 0]);
+}
+
+// shows K4
+#[tokio::test]
 async fn a_contract_is_found_by_those_alone_who_may_list_contracts_there() {
     let bench = Bench::new(|plural, namespace| match namespace {
         Some("banco-sul") => true,

@@ -13,7 +13,7 @@ use kube::{
     Api, Client, Resource as _,
     runtime::watcher::{self, Event, watcher},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::{Cache, Cached, Key, Unreadable, state, undecoded::Undecoded};
@@ -31,6 +31,9 @@ const BACKOFF: RetryPolicy = RetryPolicy {
     initial: SignedDuration::from_millis(500),
     max: SignedDuration::from_secs(10),
 };
+/// Time without a failure after which a watch that failed works again, though it brings nothing: kube
+/// does not tell that a watch was opened, and one that is not answered fails before.
+const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
 /// Time without a failure after which the waits start anew.
 const CALM: Duration = Duration::from_mins(1);
 
@@ -104,7 +107,18 @@ impl<K: Cached> Cache<K> {
         let mut failing: Option<String> = None;
         let mut failures = Failures::default();
         let mut newest = 0;
-        while let Some(event) = events.next().await {
+        loop {
+            let event = if failing.is_some() {
+                let Ok(event) = timeout(SILENCE, events.next()).await else {
+                    failures = Failures::default();
+                    self.works_again(namespace, &mut failing);
+                    continue;
+                };
+                event
+            } else {
+                events.next().await
+            };
+            let Some(event) = event else { return };
             match event {
                 Ok(event) => {
                     if let Event::Apply(object) | Event::Delete(object) = &event {
@@ -117,11 +131,7 @@ impl<K: Cached> Cache<K> {
                     // Init, and the pages of a list that may still fail, prove nothing.
                     if !matches!(event, Event::Init | Event::InitApply(_)) {
                         failures = Failures::default();
-                        self.broken
-                            .send_if_modified(|broken| broken.remove(namespace).is_some());
-                        if failing.take().is_some() {
-                            info!(kind = self.kind, "the watch works again");
-                        }
+                        self.works_again(namespace, &mut failing);
                     }
                     self.take(event, namespace);
                 }
@@ -148,6 +158,14 @@ impl<K: Cached> Cache<K> {
                     sleep(rest).await;
                 }
             }
+        }
+    }
+
+    fn works_again(&self, namespace: &str, failing: &mut Option<String>) {
+        self.broken
+            .send_if_modified(|broken| broken.remove(namespace).is_some());
+        if failing.take().is_some() {
+            info!(kind = self.kind, "the watch works again");
         }
     }
 

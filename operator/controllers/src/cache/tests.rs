@@ -442,3 +442,37 @@ async fn who_subscribes_late_is_told_of_what_is_there() {
     assert_eq!(names, ["a", "b"]);
     assert!(cache.in_namespace("other").is_empty());
 }
+
+/// The API server was away and is back, and nothing has changed meanwhile: nothing tells so but silence.
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_failed_and_brings_nothing_works_again_once_it_would_have_failed_again() {
+    let (cache, _changes, mut api, _trigger) = running();
+    api.next().await.list(10, "", &[]);
+    let watch = api.next().await.watch();
+    cache.ready().await;
+    drop(watch);
+    let mut broken = cache.broken();
+    let down = "the API server is away";
+    for _ in 0..2 {
+        api.next().await.refuse(503, "ServiceUnavailable", down);
+    }
+    let failed = broken.wait_for(|it| !it.is_empty());
+    let failed = tokio::time::timeout(Duration::from_mins(1), failed);
+    assert!(
+        failed.await.is_ok_and(|it| it.is_ok()),
+        "it is told that it fails"
+    );
+    let began = tokio::time::Instant::now();
+    let _watch = api.next().await.watch();
+    let works = broken.wait_for(std::collections::BTreeMap::is_empty);
+    let works = tokio::time::timeout(Duration::from_mins(2), works);
+    assert!(
+        works.await.is_ok_and(|it| it.is_ok()),
+        "it is told that it works"
+    );
+    assert!(
+        began.elapsed() > Duration::from_mins(1),
+        "not before a silent server would fail"
+    );
+}

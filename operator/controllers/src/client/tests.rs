@@ -265,3 +265,54 @@ async fn a_panic_over_one_request_ends_no_later_one() {
     assert!(failed.is_err_and(|error| error.to_string().contains("a panic")));
     assert!(api.list(&ListParams::default()).await.is_ok());
 }
+
+// shows K4
+#[tokio::test]
+async fn a_kubeconfig_with_a_fault_is_told_with_its_place_and_without_its_content() {
+    const CANARY: &str = "canary-token-3f9a";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let user = |token: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, \
+             user: a}}}}]\nclusters: [{{name: a, cluster: {{server: \"https://127.0.0.1:1\"}}}}]\nusers:\n- \
+             name: a\n  user: {token}\n"
+        )
+    };
+    for content in [
+        user(&format!("{{token: \"{CANARY}\"")),
+        user(&format!("{{token: [{CANARY}]}}")),
+        user(&format!("{CANARY}")),
+        user(&format!(
+            "{{token: {CANARY}, client-key-data: \"{CANARY}\"}}"
+        )),
+        format!("{CANARY}"),
+        format!("users: {CANARY}"),
+    ] {
+        std::fs::write(&file, &content).unwrap();
+        let options = ClientOptions {
+            kubeconfig: Some(file.clone()),
+            timeout: Duration::from_secs(1),
+            in_flight: 1,
+            version: String::new(),
+        };
+        let said = match super::configuration(&options).await {
+            Ok(_) => continue,
+            Err(error) => error.to_string(),
+        };
+        assert!(!said.contains(CANARY), "{said}");
+        assert!(said.contains("kubeconfig"), "{said}");
+    }
+    std::fs::write(&file, user(&format!("{{token: \"{CANARY}\""))).unwrap();
+    let options = ClientOptions {
+        kubeconfig: Some(file),
+        timeout: Duration::from_secs(1),
+        in_flight: 1,
+        version: String::new(),
+    };
+    let said = super::configuration(&options)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("no kubeconfig in YAML at line "), "{said}");
+}

@@ -131,9 +131,9 @@ pub const RIGHTS: &[Right] = &[
     ),
 ];
 
-/// Every right more that the operator needs while it serves the events endpoint or the board: to ask who
-/// a caller is, and what that one may do.
-pub const REVIEW_RIGHTS: &[Right] = &[
+/// Every right more that the operator needs while it serves the events endpoint. The board needs the
+/// first two as well, and says so on its pages: it must never keep the operator from working.
+pub const EVENTS_RIGHTS: &[Right] = &[
     right(
         "authentication.k8s.io",
         "tokenreviews",
@@ -146,10 +146,6 @@ pub const REVIEW_RIGHTS: &[Right] = &[
         &["create"],
         Within::Cluster,
     ),
-];
-
-/// Every right more that the operator needs while it serves the events endpoint.
-pub const EVENTS_RIGHTS: &[Right] = &[
     right(ENTENTE, "contracts", &["create"], Within::Served),
     right(ENTENTE, "contractamendments", &["create"], Within::Served),
     right(ENTENTE, "contractnotices", &["create"], Within::Served),

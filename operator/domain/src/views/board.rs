@@ -7,13 +7,17 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 
+use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{Cause, Compensation, Contract, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
 
+use super::contracts::{ContractRow, contract_rows};
 use super::late_services::{LateService, late_services};
 use super::lateness::{LateDevice, LatenessFilter, late_devices};
 use super::owed::{OwedFilter, OwedView, owed};
 use super::starts::{StartRow, starts};
+use crate::condition::{Status, find};
 
 /// Objects that a viewer may see, each kind in no order.
 #[derive(Clone, Debug, Default)]
@@ -42,17 +46,19 @@ pub struct BoardFilter {
 /// Answers of the board.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Board {
-    /// Number of contracts that are looked at.
-    pub contracts: usize,
     /// Namespaces of all objects that the viewer may see, whatever is asked.
     pub namespaces: BTreeSet<String>,
     /// Ids of all customers of these, whatever is asked.
     pub customers: BTreeSet<String>,
+    /// Namespace and name of each contract that is looked at.
+    pub names: BTreeSet<(String, String)>,
+    /// Contracts that are refused, or an edit of which is: nothing of what is refused will happen.
+    pub refused: Vec<ContractRow>,
     /// Contracts that begin soon: those at risk first, then by their start.
     pub starts: Vec<StartRow>,
     /// Services that were promised and do not work.
     pub late: Vec<LateService>,
-    /// Debts.
+    /// Debts, without the sums that are nothing.
     pub owed: OwedView,
     /// Devices that made promises late, as the side that caused it.
     pub devices: Vec<LateDevice>,
@@ -104,13 +110,33 @@ where
         cause: Some(Cause::Device),
         ..LatenessFilter::default()
     };
+    let is_refused = |contract: &&&Contract| {
+        let status = contract.status.as_ref();
+        let accepted = status.and_then(|it| find(&it.conditions, ConditionType::Accepted));
+        accepted.is_some_and(|it| it.status == Status::False.as_str())
+    };
+    let refused: Vec<Contract> = asked
+        .iter()
+        .filter(is_refused)
+        .map(|it| (*it).clone())
+        .collect();
+    let mut debts = owed(asked_records(), &OwedFilter::default(), now);
+    debts
+        .sums
+        .retain(|sum| sum.total.parse() != Ok(Decimal::ZERO));
+    let name = |it: &&Contract| {
+        let meta = &it.metadata;
+        let part = |text: &Option<String>| text.clone().unwrap_or_default();
+        (part(&meta.namespace), part(&meta.name))
+    };
     Board {
-        contracts: asked.len(),
+        names: asked.iter().map(name).collect(),
+        refused: contract_rows(&refused),
         namespaces: namespaces.into_iter().flatten().cloned().collect(),
         customers: customers.into_iter().cloned().collect(),
         starts,
         late: late_services(asked_subscriptions(), now),
-        owed: owed(asked_records(), &OwedFilter::default(), now),
+        owed: debts,
         devices: late_devices(asked_subscriptions(), asked_records(), &made_late, now),
     }
 }

@@ -305,8 +305,10 @@ fn grouped(
     let mut shown: Vec<DeviceNode> = Vec::new();
     for node in nodes {
         let is_quiet = node.items.iter().all(|item| item.problem.is_none());
-        let is_well = node.ready.health == Health::Settled
-            || above == Health::Settled && node.ready.health == Health::InProgress && is_quiet;
+        // One that is settled may have a problem too: work before the start that does not go on.
+        let is_well = is_quiet
+            && (node.ready.health == Health::Settled
+                || above == Health::Settled && node.ready.health == Health::InProgress);
         let alike = shown
             .iter()
             .filter(|it| it.ready.reason == node.ready.reason)
@@ -344,7 +346,7 @@ fn grouped(
 fn device(found: &ServiceSubscription, options: TreeOptions) -> DeviceNode {
     let status = found.status.clone().unwrap_or_default();
     let mut ready = health(&found.metadata, &status.conditions);
-    if ready.next_step.is_none() && ready.health != Health::Settled {
+    if ready.next_step.is_none() {
         let problem = status.items.iter().find_map(|item| item.problem.as_ref());
         ready.next_step = problem.and_then(|it| next_step(it.outcome.as_str()));
     }

@@ -12,9 +12,9 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::health::{health, next_step};
-use super::moment::{Moment, age};
+use super::moment::Moment;
 use crate::promise::promises;
-use crate::time::zone;
+use crate::time::{format_duration, zone};
 
 /// An entry of a contract that is late on some devices.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -30,7 +30,7 @@ pub struct LateService {
     pub service: String,
     /// The first promised instant of those that are late.
     pub promised: Moment,
-    /// Time since that instant, such as `7h`.
+    /// Time since that instant, such as `7h12m`.
     pub late: String,
     /// Number of devices whose promise was missed.
     pub missed: usize,
@@ -111,7 +111,7 @@ fn service(
         customer: first.spec.customer.id.clone(),
         service: service.to_owned(),
         promised: Moment::new(promise.effective, &zone, now),
-        late: age(now.duration_since(promise.effective)),
+        late: format_duration(now.duration_since(promise.effective)),
         missed,
         due: found.len() - missed,
         reasons: reasons(found),

@@ -1,7 +1,8 @@
 //! Starts: the contracts that begin within a time, and those of them that are at risk.
 //!
-//! Decides what puts a start at risk, from the conditions of the contract alone: StartAtRisk, devices
-//! that are stuck, and everything for which the contract is not Ready.
+//! Decides what puts a start at risk, from the contract alone: StartAtRisk, devices that are stuck, a
+//! suspension, and everything for which the contract is not Ready. A contract that is refused begins on
+//! the date that it has written, at risk.
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{Contract, ContractStatus};
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::health::{Health, find_true, health};
 use super::moment::Moment;
-use crate::time::zone;
+use crate::time::{resolve_term, zone};
 
 /// A contract that begins soon.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -35,8 +36,8 @@ pub struct StartRow {
     pub message: String,
 }
 
-/// Returns the contracts that begin after `now` and within a time from it, the nearest first. A contract
-/// without an accepted start, as one that a notice starts, is not among them.
+/// Returns the contracts that begin after `now` and within a time from it, the nearest first. One whose
+/// start is not known, as one that a notice starts, is not among them.
 pub fn starts<'a>(
     contracts: impl IntoIterator<Item = &'a Contract>,
     within: SignedDuration,
@@ -45,9 +46,11 @@ pub fn starts<'a>(
     let until = now.checked_add(within).unwrap_or(Timestamp::MAX);
     let rows = contracts.into_iter().filter_map(|contract| {
         let is_going = contract.metadata.deletion_timestamp.is_some();
-        let status = contract.status.as_ref().filter(|_| !is_going)?;
-        let start = status.term.as_ref()?.start;
-        (start > now && start <= until).then(|| row(contract, status, start, now))
+        let status = contract.status.clone().unwrap_or_default();
+        let written = || resolve_term(&contract.spec.term, None).ok().flatten();
+        let start = status.term.clone().or_else(written)?.start;
+        let is_soon = start > now && start <= until && !is_going;
+        is_soon.then(|| row(contract, &status, start, now))
     });
     let mut rows: Vec<StartRow> = rows.collect();
     rows.sort_by(|a, b| {
@@ -63,7 +66,7 @@ fn row(contract: &Contract, status: &ContractStatus, start: Timestamp, now: Time
     let warning = against
         .into_iter()
         .find_map(|kind| find_true(&status.conditions, kind));
-    let is_ready = said.health == Health::Settled;
+    let is_ready = said.health == Health::Settled && !contract.spec.suspend;
     let (reason, message) = match warning {
         Some(warning) => (warning.reason.clone(), warning.message.as_str().to_owned()),
         None if is_ready => (said.reason, String::new()),

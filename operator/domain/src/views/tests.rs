@@ -144,7 +144,36 @@ fn a_start_is_soon_from_the_next_instant_to_the_end_of_the_time() {
     let mut going = contract("2027-04-01T12:00:00Z");
     going.metadata.deletion_timestamp = Some(Time(now));
     assert!(!soon(&going), "one that is deleted does not start");
-    assert!(!soon(&banco_sul_2027()), "nobody has accepted it yet");
+}
+
+// shows B2
+#[test]
+fn a_start_that_nobody_has_accepted_and_one_that_is_suspended_are_at_risk() {
+    let now = at("2027-04-01T00:00:00Z");
+    let found = |contract: &Contract| {
+        let mut rows = starts([contract], SignedDuration::from_hours(24), now);
+        rows.pop().map(|row| (row.at_risk, row.reason))
+    };
+    let says = |status: &str, reason: &str| {
+        json!({"conditions": [{"type": "Ready", "status": status, "reason": reason, "message": "m",
+               "lastTransitionTime": "2027-03-01T00:00:00Z"}]})
+    };
+    let risk = |reason: &str| Some((true, reason.to_owned()));
+    assert_eq!(
+        found(&banco_sul_2027()),
+        risk("Pending"),
+        "nobody has seen it"
+    );
+    let refused = with_status(&banco_sul_2027(), says("False", "UnsupportedValue"));
+    assert_eq!(found(&refused), risk("UnsupportedValue"));
+    let mut accepted = with_status(&banco_sul_2027(), says("True", "Scheduled"));
+    assert_eq!(found(&accepted), Some((false, "Scheduled".to_owned())));
+    accepted.spec.suspend = true;
+    let suspended = with_status(&accepted, says("True", "Suspended"));
+    assert_eq!(found(&suspended), risk("Suspended"));
+    let mut odd = banco_sul_2027();
+    odd.spec.term.time_zone = "Mars/Olympus".to_owned();
+    assert_eq!(found(&odd), None, "no start can be read from it");
 }
 
 /// A subscription whose promise of the first of April is in that state, with these fields more, on a
@@ -267,7 +296,7 @@ fn a_board_answers_for_the_namespace_and_the_customer_that_are_asked() {
     };
     let all = asks(&None, None);
     assert_eq!(
-        (all.contracts, all.late.len(), all.devices.len()),
+        (all.names.len(), all.late.len(), all.devices.len()),
         (1, 1, 1)
     );
     assert_eq!(all.owed.totals[0].value, "0.63");
@@ -275,7 +304,11 @@ fn a_board_answers_for_the_namespace_and_the_customer_that_are_asked() {
     for (namespace, customer) in [(&None, Some("C-0")), (&Some("elsewhere".to_owned()), None)] {
         let nothing = asks(namespace, customer);
         assert_eq!(
-            (nothing.contracts, nothing.late.len(), nothing.devices.len()),
+            (
+                nothing.names.len(),
+                nothing.late.len(),
+                nothing.devices.len()
+            ),
             (0, 0, 0)
         );
         assert_eq!(nothing.owed.totals, []);

@@ -242,7 +242,8 @@ fn seen(count: usize) -> Seen {
     };
     Seen {
         board: BoardView {
-            contracts: count,
+            names: (0..count).map(|it| ("acme".to_owned(), name(it))).collect(),
+            refused: Vec::new(),
             namespaces: ["acme".to_owned()].into(),
             customers: (0..count).map(|it| format!("C-{it}")).collect(),
             starts: (0..count).map(start).collect(),
@@ -256,6 +257,8 @@ fn seen(count: usize) -> Seen {
             devices: Vec::new(),
         },
         hidden: Vec::new(),
+        partly: Vec::new(),
+        is_old: false,
         unread: Vec::new(),
     }
 }
