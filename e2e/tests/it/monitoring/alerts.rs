@@ -114,3 +114,37 @@ fn every_runbook_is_that_of_an_alert() {
     let names: BTreeSet<String> = names.filter(|name| name != "README").collect();
     assert_eq!(names, alerts().into_keys().collect());
 }
+
+/// Returns the page of the reference: a row for each alert, in the order of names.
+fn reference_page() -> String {
+    let mut page = "# Alerts\n\n<!-- Generated from charts/entente/files/rules.yaml; run `UPDATE=1 cargo test -p \
+                    entente-e2e --test it reference_page` to update it. -->\n\nEvery alert of the chart \
+                    (`metrics.prometheusRule`), in the order of names; each leads to its runbook.\n\n\
+                    | alert | severity | after | raised while | summary |\n|---|---|---|---|---|\n"
+        .to_owned();
+    // A bar would end the cell, also within code.
+    let cell = |text: &Value| {
+        let words = text.as_str().unwrap_or_default().split_whitespace();
+        words.collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    };
+    for (name, alert) in alerts() {
+        let severity = cell(&alert["labels"]["severity"]);
+        let (after, expression) = (cell(&alert["for"]), cell(&alert["expr"]));
+        let summary = cell(&alert["annotations"]["summary"]);
+        page += &format!(
+            "| [{name}](../runbooks/{name}.md) | {severity} | {after} | `{expression}` | {summary} |\n"
+        );
+    }
+    page
+}
+
+#[test]
+fn the_reference_page_has_every_alert_as_it_is_installed() {
+    let place = path("docs/reference/alerts.md");
+    let text = reference_page();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&place, &text).expect("the page can be written");
+    }
+    let found = fs::read_to_string(&place).unwrap_or_default();
+    assert!(found == text, "not up to date: UPDATE=1 writes it\n{text}");
+}
