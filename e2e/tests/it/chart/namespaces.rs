@@ -220,14 +220,82 @@ async fn two_releases_serve_their_namespaces_and_neither_reaches_those_of_the_ot
     assert!(one.kubectl(&everywhere, "").await.is_err());
     assert!(one.can("patch", "connections.entente.dev", "").await);
     assert!(one.can("create", "events.events.k8s.io", "default").await);
+}
 
-    let third = ["watchNamespaces={acme}", WITHOUT_DEFINITIONS];
-    let said = release(&plane, "team-c", &third).await;
+// shows K4
+/// The policies of each would refuse the writes of the other, so that no contract goes on there.
+#[tokio::test]
+async fn two_operators_for_one_namespace_are_refused_by_the_name_of_the_other_release() {
+    let plane = with_namespaces(&["acme", "delta"]).await;
+    let refused = async |namespace: &str, watched: &str, named: &[&str]| {
+        let settings = [watched, WITHOUT_DEFINITIONS];
+        let said = release(&plane, namespace, &settings).await;
+        let said = said.expect_err("two operators for one namespace");
+        for part in named
+            .iter()
+            .chain(&["watchNamespaces", "that no other one names"])
+        {
+            assert!(said.contains(part), "{namespace} {watched}: {part}: {said}");
+        }
+    };
+    const WHOLE: &str = "watchNamespaces=null";
+    let first = "the release entente in the namespace first";
+    let installed = release(&plane, "first", &[]).await;
+    installed.expect("the only one");
+    let whole = "serves the whole cluster";
+    refused("second", "watchNamespaces={acme}", &[first, whole]).await;
+    refused("second", WHOLE, &[first, whole]).await;
+
+    let upgraded = release(&plane, "first", &["watchNamespaces={acme}"]).await;
+    upgraded.expect("no other one is there");
+    refused(
+        "second",
+        "watchNamespaces={delta,acme}",
+        &[first, "the namespace acme"],
+    )
+    .await;
+    refused("second", WHOLE, &[first, "serves namespaces of its own"]).await;
+    let second = ["watchNamespaces={delta}", WITHOUT_DEFINITIONS];
+    release(&plane, "second", &second).await.expect("its own");
+
+    let other = "the release entente in the namespace second";
+    refused("first", WHOLE, &[other, "serves namespaces of its own"]).await;
+    refused(
+        "first",
+        "watchNamespaces={acme,delta}",
+        &[other, "the namespace delta"],
+    )
+    .await;
+    for (namespace, watched) in [("first", "acme"), ("second", "delta")] {
+        let same = format!("watchNamespaces={{{watched}}}");
+        let again = release(&plane, namespace, &[&same, WITHOUT_DEFINITIONS]).await;
+        again.expect("an upgrade that changes nothing");
+    }
+}
+
+/// Objects that kubectl applied (deploy/) are no release, and their operator serves all the same.
+#[tokio::test]
+async fn an_operator_that_was_installed_without_helm_is_known_by_its_binding() {
+    let plane = with_namespaces(&["acme"]).await;
+    let administrator = Person::administrator(&plane);
+    let bind = [
+        "create",
+        "clusterrolebinding",
+        "entente-operator",
+        "--clusterrole=entente-operator",
+        "--serviceaccount=entente-system:entente",
+    ];
+    administrator.kubectl(&bind, "").await.expect("a binding");
+    let said = release(&plane, "team-a", &["watchNamespaces={acme}"]).await;
     let said = said.expect_err("two operators for one namespace");
-    assert!(
-        said.contains("entente-tenant") && said.contains("cannot be imported"),
-        "{said}"
+    let named =
+        "the installation in the namespace entente-system (ClusterRoleBinding entente-operator)";
+    assert!(said.contains(named), "{said}");
+    let output = helm(
+        Some(plane.kubeconfig()),
+        &["list", "--all-namespaces", "--short"],
     );
+    assert_eq!(printed(&output.await).trim(), "", "nothing was installed");
 }
 
 #[tokio::test]
