@@ -5,6 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use entente_crds::duration::parse_duration;
 use reqwest::Url;
+use tracing_subscriber::EnvFilter;
+
+use crate::label_selector::label_selector;
 
 /// The Entente operator: sets up the services of contracts on devices, and proves it.
 ///
@@ -37,7 +40,7 @@ pub(crate) struct Args {
 
     /// Label selector of the Connections, DeviceModels and SmartServices that are served, such as
     /// "team=print"; without it all of them
-    #[arg(long, env = "ENTENTE_SELECTOR", default_value = "")]
+    #[arg(long, env = "ENTENTE_SELECTOR", default_value = "", value_parser = label_selector)]
     pub(crate) selector: String,
 
     /// Name of this pod, shown in events and in the Lease; no other process may have it at once
@@ -102,7 +105,7 @@ pub(crate) struct Args {
 
     /// Base URL of an OpenTelemetry collector (OTLP over HTTP), such as http://collector:4318; without
     /// it no traces are made
-    #[arg(long, env = "ENTENTE_TRACES_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "ENTENTE_TRACES_ENDPOINT", value_name = "URL", value_parser = collector)]
     pub(crate) traces_endpoint: Option<String>,
 
     /// File with a level in place of that, read again when it changes; for a mounted ConfigMap
@@ -171,6 +174,20 @@ fn page(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| format!("\"{text}\" must be a URL that begins with http://"))
 }
 
+/// Reads the base URL of a collector, which speaks OTLP over HTTP and by no other protocol.
+fn collector(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| {
+        let is_http = ["http", "https"].contains(&url.scheme());
+        is_http && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    });
+    url.map(|_| text.to_owned()).ok_or_else(|| {
+        format!(
+            "\"{text}\" must be a URL that begins with http:// or https://, without a query, such as \
+             http://collector:4318"
+        )
+    })
+}
+
 /// The levels of the log.
 const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
 
@@ -186,9 +203,12 @@ pub(crate) fn log_directives(text: &str) -> Result<String, String> {
             .any(|known| known.eq_ignore_ascii_case(level.trim()))
         {
             let levels = LEVELS.join(", ");
-            return Err(format!("\"{level}\": must be one of {levels}"));
+            return Err(format!(
+                "\"{level}\" of \"{text}\": must be one of {levels}"
+            ));
         }
     }
+    EnvFilter::try_new(text).map_err(|error| format!("\"{text}\": {error}"))?;
     Ok(text.to_owned())
 }
 
@@ -281,6 +301,11 @@ mod tests {
             "--lease-duration=2s",
             "--lease-duration=11m",
             "--lease-duration=3500ms",
+            "--selector=a=b=c",
+            "--traces-endpoint=grpc://collector:4317",
+            "--traces-endpoint=collector:4318",
+            "--traces-endpoint=http://collector:99999",
+            "--traces-endpoint=http://collector?a=b",
         ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
@@ -347,7 +372,7 @@ mod tests {
         }
         let error = parsed("info,kube=loud").unwrap_err().to_string();
         assert!(
-            error.contains("\"loud\": must be one of trace, debug, info, warn, error, off"),
+            error.contains("\"loud\" of \"info,kube=loud\": must be one of trace, debug, info, warn, error, off"),
             "{error}"
         );
     }

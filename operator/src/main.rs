@@ -9,6 +9,7 @@ mod bounded_http;
 mod certificate;
 mod election;
 mod events_endpoint;
+mod label_selector;
 mod operator;
 mod probe;
 mod servers;

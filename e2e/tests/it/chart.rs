@@ -4,6 +4,7 @@
 mod board;
 mod cluster;
 mod events;
+mod flags;
 mod flow_schemas;
 mod helm;
 mod helm_test;

@@ -30,16 +30,37 @@ async fn a_value_that_is_unknown_or_of_another_type_is_refused() {
         ("image.digest=latest", "/image/digest"),
         (
             "operator.withdrawDeadline=1 day",
-            "/operator/withdrawDeadline",
+            "operator.withdrawDeadline is \"1 day\": must be a duration above zero",
         ),
         ("operator.concurrency=-1", "/operator/concurrency"),
         ("operator.apiInFlight=70000", "/operator/apiInFlight"),
         ("operator.leaseDuration=15", "/operator/leaseDuration"),
-        ("operator.leaseDuration=2s", "/operator/leaseDuration"),
+        (
+            "operator.leaseDuration=2s",
+            "must be whole seconds from 3s to 600s",
+        ),
         ("replicas=-1", "/replicas"),
         ("log.levelConfigMap=Level", "/log/levelConfigMap"),
-        ("tracing.endpoint=collector:4318", "/tracing/endpoint"),
-        ("tracing.endpoint=http://collector?a=b", "/tracing/endpoint"),
+        (
+            "tracing.endpoint=collector:4318",
+            "must be a URL that begins with",
+        ),
+        (
+            "log.level=verbose",
+            "must be off, error, warn, info, debug or trace",
+        ),
+        (
+            r"commonLabels.app\.kubernetes\.io/name=a",
+            "commonLabels has app.kubernetes.io/name: the chart sets this label itself",
+        ),
+        (
+            "podLabels.a b=c",
+            "podLabels has \"a b\": must be the name of a label",
+        ),
+        (
+            "metrics.dashboard.labels.a=-b",
+            "metrics.dashboard.labels.a is \"-b\": must be at most 63 letters",
+        ),
         ("podDisruptionBudget.minAvailable=1", "/podDisruptionBudget"),
         (
             "podSecurityContext.runAsuser=1",
