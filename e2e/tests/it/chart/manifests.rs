@@ -162,4 +162,17 @@ async fn install_yaml_and_an_overlay_are_applied_and_applied_again() {
     let said = said.expect_err("without its kind");
     let expected = r#"no matches for kind "ServiceMonitor""#;
     assert!(said.contains(expected), "{said}");
+
+    let label = "-l app.kubernetes.io/name=entente";
+    let told = std::fs::read_to_string(repository().join("deploy/README.md")).unwrap();
+    let told = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("kubectl "));
+    for delete in told.filter(|line| line.ends_with(label)) {
+        kubectl(delete).await.expect("as deploy/README.md tells it");
+    }
+    let everywhere = "roles,rolebindings,clusterroles,clusterrolebindings,flowschemas,\
+                      validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let left = format!("get {everywhere} --all-namespaces -o name {label}");
+    assert_eq!(kubectl(&left).await.expect("read"), "", "uninstalled");
 }
