@@ -56,6 +56,8 @@ pub(crate) struct Contracts {
     /// Subscriptions whose deletion this process requested.
     asked: Mutex<BTreeSet<Key>>,
     written: Mutex<HashMap<Key, Timestamp>>,
+    /// Failure of the writes of a contract's subscriptions that the log said last.
+    failing: Mutex<HashMap<Key, String>>,
     /// Writes of subscriptions that are under way, of all contracts together.
     writes: Semaphore,
 }
@@ -134,6 +136,7 @@ impl Contracts {
             recreated: Mutex::default(),
             asked: Mutex::default(),
             written: Mutex::default(),
+            failing: Mutex::default(),
             writes: Semaphore::new(execute::AT_ONCE),
         }
     }
@@ -295,6 +298,10 @@ impl Contracts {
 
     fn forget(&self, key: &Key) {
         self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+        self.failing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);

@@ -56,6 +56,24 @@ enum Unwritten {
     Overtaken,
 }
 
+/// Number of writes that were made, by their kind.
+#[derive(Default)]
+struct Made {
+    made: usize,
+    changed: usize,
+    removed: usize,
+}
+
+impl Made {
+    fn count(&mut self, write: &Write) {
+        match write {
+            Write::Create(_) => self.made += 1,
+            Write::Update(..) | Write::Adopt(..) => self.changed += 1,
+            Write::Delete(_) => self.removed += 1,
+        }
+    }
+}
+
 /// Makes every change.
 pub(super) async fn changes(
     contracts: &Contracts,
@@ -65,18 +83,53 @@ pub(super) async fn changes(
     let namespace = world.contract.namespace().unwrap_or_default();
     let api: Api<ServiceSubscription> =
         Api::namespaced(contracts.context.client.clone(), &namespace);
+    let mut executed = Executed::default();
+    let (mut made, mut failed) = (Made::default(), 0_usize);
+    let writes = writes(contracts, &namespace, resolved, &mut executed);
+    let (api, contract) = (&api, &world.contract);
+    let mut written = stream::iter(writes)
+        .map(|write| async move {
+            let written = one(contracts, api, contract, &write).await;
+            (write, written)
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some((write, outcome)) = written.next().await {
+        match outcome {
+            Ok(true) => made.count(&write),
+            Ok(false) => {}
+            Err(Unwritten::Overtaken) => executed.overtaken = true,
+            Err(Unwritten::Failed(failure)) => {
+                failed += 1;
+                let first = executed.failure.get_or_insert_with(|| failure.clone());
+                if failure < *first {
+                    *first = failure;
+                }
+            }
+        }
+    }
+    log(contract, &made);
+    log_failure(contracts, contract, &executed, failed);
+    executed
+}
+
+/// Returns the writes of the changes. A change of an object that is another one by now is overtaken.
+fn writes(
+    contracts: &Contracts,
+    namespace: &str,
+    resolved: &ResolvedContract,
+    executed: &mut Executed,
+) -> Vec<Write> {
     let changes = &resolved.changes;
     let found = |handle: &SubscriptionHandle| {
         contracts
             .objects
             .subscriptions
-            .get(&Key::new(namespace.clone(), handle.name.clone()))
+            .get(&Key::new(namespace.to_owned(), handle.name.clone()))
             .filter(|object| {
                 object.uid().as_deref() == Some(&handle.uid)
                     && object.resource_version().as_deref() == Some(&handle.resource_version)
             })
     };
-    let mut executed = Executed::default();
     let mut writes: Vec<Write> = Vec::new();
     for update in &changes.update {
         match found(&update.handle) {
@@ -98,48 +151,63 @@ pub(super) async fn changes(
         }
     }
     writes.extend(changes.create.iter().map(Arc::clone).map(Write::Create));
-    log(world, resolved, writes.len());
-    let mut unwritten = stream::iter(writes)
-        .map(|write| one(contracts, &api, &world.contract, write))
-        .buffer_unordered(AT_ONCE);
-    while let Some(written) = unwritten.next().await {
-        match written {
-            Ok(()) => {}
-            Err(Unwritten::Overtaken) => executed.overtaken = true,
-            Err(Unwritten::Failed(failure)) => {
-                let first = executed.failure.get_or_insert_with(|| failure.clone());
-                if failure < *first {
-                    *first = failure;
-                }
-            }
-        }
-    }
-    executed
+    writes
 }
 
-/// Writes a line of the log about the subscriptions that are to be written, if there are any.
-fn log(world: &ContractWorld, resolved: &ResolvedContract, writes: usize) {
-    if writes == 0 {
+/// Writes a line of the log about the subscriptions that were written, if there are any.
+fn log(contract: &Contract, made: &Made) {
+    let Made {
+        made,
+        changed,
+        removed,
+    } = *made;
+    if made + changed + removed == 0 {
         return;
     }
-    let (contract, changes) = (&world.contract, &resolved.changes);
     tracing::info!(
         kind = "Contract",
         namespace = contract.namespace(),
         name = contract.name_any(),
-        made = changes.create.len(),
-        changed = changes.update.len(),
-        removed = changes.delete.len(),
+        made,
+        changed,
+        removed,
         "subscriptions are written"
     );
 }
 
+/// Writes a line of the log about the writes that failed. They are tried again every second, so the
+/// same failure is said once.
+fn log_failure(contracts: &Contracts, contract: &Contract, executed: &Executed, failed: usize) {
+    let mut failing = contracts
+        .failing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let key = Key::of(contract);
+    let Some(problem) = &executed.failure else {
+        failing.remove(&key);
+        return;
+    };
+    if failing.insert(key, problem.clone()).as_ref() == Some(problem) {
+        return;
+    }
+    drop(failing);
+    tracing::warn!(
+        kind = "Contract",
+        namespace = contract.namespace(),
+        name = contract.name_any(),
+        failed,
+        problem,
+        "subscriptions could not be written; it is tried again"
+    );
+}
+
+/// Makes one write; false: there is nothing to write any more, since the namespace goes.
 async fn one(
     contracts: &Contracts,
     api: &Api<ServiceSubscription>,
     contract: &Contract,
-    write: Write,
-) -> Result<(), Unwritten> {
+    write: &Write,
+) -> Result<bool, Unwritten> {
     let cache = &contracts.objects.subscriptions;
     // Nobody closes it.
     let _turn = contracts.writes.acquire().await;
@@ -167,31 +235,31 @@ async fn one(
             }
             created.map(drop)
         }
-        Write::Update(object, desired) => replace_spec(api, &*object, &desired.spec)
+        Write::Update(object, desired) => replace_spec(api, &**object, &desired.spec)
             .await
             .map(|object| cache.put_written(object)),
         Write::Adopt(object, desired) => {
-            adopt(api, &*object, |found| desired.adopt(contract, found))
+            adopt(api, &**object, |found| desired.adopt(contract, found))
                 .await
                 .map(|object| cache.put_written(object))
         }
         Write::Delete(object) => {
-            let key = Key::of(&*object);
+            let key = Key::of(&**object);
             contracts
                 .asked
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key.clone());
-            delete(api, &*object).await.map(|deleted| match deleted {
+            delete(api, &**object).await.map(|deleted| match deleted {
                 Deleted::Gone => cache.put_deleted(&key, &object.uid().unwrap_or_default()),
                 Deleted::Terminating(object) => cache.put_written(*object),
             })
         }
     };
     match result {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
         Err(WriteError::Conflict { .. } | WriteError::Gone { .. }) => Err(Unwritten::Overtaken),
-        Err(error) if error.is_namespace_terminating() => Ok(()),
+        Err(error) if error.is_namespace_terminating() => Ok(false),
         Err(error) => Err(Unwritten::Failed(error.to_string())),
     }
 }

@@ -167,6 +167,40 @@ async fn every_effect_and_every_turn_of_a_contracts_life_has_a_line_in_the_log()
     }
 }
 
+/// A log that says "written" of what was refused leads astray whoever reads it.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_refused_is_a_warning_once_and_counts_as_none_that_was_made() {
+    const AGAIN: usize = 5;
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let mut process = prepared();
+    let (refused, part) = ((403, "Forbidden"), "servicesubscriptions");
+    let times = AGAIN * SUBSCRIPTIONS;
+    process.cluster.refuse(Method::POST, part, refused, times);
+    start_and_establish(&mut process).await;
+    let said = |message: &str| {
+        let mut all = lines.all();
+        all.retain(|it| {
+            it["message"]
+                .as_str()
+                .is_some_and(|it| it.starts_with(message))
+        });
+        all
+    };
+    let warned = said("subscriptions could not be written");
+    assert_eq!(warned.len(), 1, "{warned:#?}");
+    let problem = warned[0]["problem"].as_str().unwrap();
+    assert!(
+        problem.contains("refuses to write ServiceSubscription"),
+        "{problem}"
+    );
+    assert_eq!(warned[0]["name"], CONTRACT);
+    assert_eq!(warned[0]["failed"], SUBSCRIPTIONS.to_string());
+    let written = said("subscriptions are written");
+    assert_eq!(written.len(), 1, "{written:#?}");
+    assert_eq!(written[0]["made"], SUBSCRIPTIONS.to_string());
+}
+
 // shows C10
 #[tokio::test(start_paused = true)]
 async fn a_removal_of_an_orphan_that_takes_its_time_is_under_way_in_the_audit_log() {
