@@ -21,6 +21,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::api_error;
+
 /// The audience that a token must be for, so that one for the API server is of no use here and one
 /// for here is of none there.
 const AUDIENCE: &str = "entente";
@@ -187,7 +189,8 @@ fn is_token(text: &str) -> bool {
 
 fn not_now(error: &kube::Error) -> CallerFault {
     // A message of the API server has no token in it; nor has the request's path.
-    warn!(%error, "callers of an endpoint can not be reviewed");
+    let words = api_error::words(error);
+    warn!(error = words, "callers of an endpoint can not be reviewed");
     match error {
         kube::Error::Api(status) if status.code == 403 => CallerFault::NotAllowed,
         _ => CallerFault::Unavailable,

@@ -18,6 +18,7 @@ pub use crate::callers::Caller;
 pub use entente_domain::contract_event::{MOST_BYTES, Problem};
 
 use crate::{
+    api_error,
     callers::{CallerFault, Callers, Wish, bearer},
     metrics::Metrics,
 };
@@ -207,11 +208,13 @@ fn is_not_found(status: &Status) -> bool {
 
 fn refusal(error: &kube::Error) -> Refusal {
     let kube::Error::Api(status) = error else {
-        warn!(%error, "the API server did not answer for an event");
+        let error = api_error::words(error);
+        warn!(error, "the API server did not answer for an event");
         return Refusal::default();
     };
     if status.code >= 500 || status.code == 403 {
-        warn!(%error, "the API server refused the object of an event");
+        let error = api_error::words(error);
+        warn!(error, "the API server refused the object of an event");
     }
     let details = status.details.as_ref();
     let causes = details.into_iter().flat_map(|details| &details.causes);

@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 use crate::{
     cache::{Cache, Cached, Change},
@@ -187,7 +187,11 @@ async fn ended<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
     match guarded(R::PASS_LIMIT, Box::pin(pass(reconciler, key))).await {
         Ok(requeue) => {
             let took = begun.elapsed();
-            tracing::debug!(?took, ?requeue, "a pass has ended");
+            tracing::debug!(
+                ?took,
+                requeue = requeue.map(field::debug),
+                "a pass has ended"
+            );
             requeue
         }
         // Made only now, and on the heap: a pass must not be larger for what it hardly ever does.

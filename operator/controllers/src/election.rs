@@ -23,6 +23,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    api_error,
     clock::{Clock, ClockSkew},
     metrics::Metrics,
     readiness::Readiness,
@@ -117,6 +118,8 @@ pub struct Election {
     said: Option<News>,
     /// Failures of requests in a row.
     failures: u32,
+    /// Problem of the last one, which the log has.
+    failing: Option<String>,
 }
 
 impl Election {
@@ -139,6 +142,7 @@ impl Election {
             acquired: None,
             said: None,
             failures: 0,
+            failing: None,
         };
         (election, Leadership { begun, wanted }, fence)
     }
@@ -206,7 +210,7 @@ impl Election {
                 let now = self.now();
                 self.candidate.read(lease, now);
             }
-            Ok(Err(problem)) => self.failed("read", &problem.to_string()),
+            Ok(Err(problem)) => self.failed("read", &api_error::words(&problem)),
             Err(_) => self.failed("read", "the API server did not answer in time"),
         }
     }
@@ -234,7 +238,7 @@ impl Election {
                 self.open();
             }
             Ok(Ok(Written::Refused)) => self.candidate.refused(),
-            Ok(Err(problem)) => self.failed("write", &problem.to_string()),
+            Ok(Err(problem)) => self.failed("write", &api_error::words(&problem)),
             Err(_) => self.failed("write", "the API server did not answer in time"),
         }
     }
@@ -248,6 +252,7 @@ impl Election {
 
     fn succeeded(&mut self) {
         self.failures = 0;
+        self.failing = None;
         self.options.readiness.set_ready(COMPONENT);
     }
 
@@ -255,10 +260,13 @@ impl Election {
         let now = self.now();
         self.candidate.failed(now);
         self.failures = self.failures.saturating_add(1);
-        warn!(
-            lease = LEASE,
-            act, problem, "a request for the Lease failed"
-        );
+        // It is tried again every second or so.
+        if self.failing.replace(problem.to_owned()).as_deref() != Some(problem) {
+            warn!(
+                lease = LEASE,
+                act, problem, "a request for the Lease failed; it is tried again"
+            );
+        }
         // Once is common.
         if self.failures > 1 {
             let namespace = &self.options.namespace;
@@ -312,7 +320,10 @@ impl Election {
         match timeout(self.options.terms.request(), written).await {
             Ok(Ok(Written::Done(_))) => info!("the Lease is given back"),
             Ok(Ok(Written::Refused)) => info!("the Lease was changed by others"),
-            Ok(Err(problem)) => warn!(%problem, "the Lease could not be given back"),
+            Ok(Err(problem)) => {
+                let problem = api_error::words(&problem);
+                warn!(problem, "the Lease could not be given back");
+            }
             Err(_) => warn!("the Lease could not be given back in time"),
         }
     }

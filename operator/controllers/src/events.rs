@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use entente_crds::bounded;
 
-use crate::{defect::alone, metrics::Metrics};
+use crate::{api_error, defect::alone, metrics::Metrics};
 
 pub use reason::EventReason;
 
@@ -149,7 +149,7 @@ async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: 
         // A panic loses this event, and none after it.
         let problem = match alone(published).await {
             Ok(Ok(Ok(()))) => continue,
-            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Ok(Err(error))) => api_error::words(&error),
             Err(_) => "a panic".to_owned(),
             Ok(Err(_)) => "the API server did not answer in time".to_owned(),
         };

@@ -4,6 +4,7 @@
 //! and write one status. Nothing is decided here that the domain could decide. Called by the
 //! binary `entente-operator`.
 
+pub mod api_error;
 pub mod board;
 mod broker_catalogs;
 pub mod brokers;

@@ -52,7 +52,7 @@ pub(crate) async fn told<T>(
         device = device.map(|(_, name)| name),
         connection,
         operation = operation.as_str(),
-        ?failure,
+        failure = failure.map(field::debug),
         ?took,
         "a request to a {} has ended",
         operation.role(),

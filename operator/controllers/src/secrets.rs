@@ -29,6 +29,7 @@ use kube::{Api, Client, api::PostParams};
 use zeroize::Zeroize as _;
 
 use self::read_through::ReadThrough;
+use crate::api_error;
 
 /// The Secret with the operator's own key for digests, which the chart makes empty.
 pub(crate) const DIGEST_KEY_SECRET: &str = "entente-digest-key";
@@ -217,7 +218,7 @@ impl Secrets {
             .await;
         match written {
             Ok(_) => Ok(DigestKey::new(made)),
-            Err(error) => Err(unusable_key(&error.to_string())),
+            Err(error) => Err(unusable_key(&api_error::words(&error))),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use kube::Client;
 use tracing::{info, warn};
 
-use crate::{readiness::Readiness, shutdown::Shutdown};
+use crate::{api_error, readiness::Readiness, shutdown::Shutdown};
 use definitions::missing_kinds;
 use rights::refused;
 
@@ -58,11 +58,15 @@ pub async fn pass(
                 return served;
             }
             Ok(Err(missing)) => missing,
-            Err(error) => vec![format!("the API server does not answer: {error}")],
+            Err(error) => {
+                let error = api_error::words(&error);
+                vec![format!("the API server does not answer: {error}")]
+            }
         };
         readiness.set_missing(COMPONENT, missing.clone());
         if missing != before {
-            warn!(?missing, "waiting for what is missing");
+            let said = missing.join("; ");
+            warn!(missing = said, "waiting for what is missing");
             before = missing;
         }
         tokio::select! {
@@ -88,10 +92,10 @@ async fn look(
         return Ok(Err(refused));
     }
     if !refused.is_empty() {
+        let (refused, served) = (refused.join("; "), served.join(", "));
         warn!(
-            ?refused,
-            ?served,
-            "some watched namespaces are not served yet"
+            refused,
+            served, "some watched namespaces are not served yet"
         );
     }
     Ok(Ok(served))

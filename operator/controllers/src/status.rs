@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 pub use self::report::{Conditioned, Reported, report_until_written};
 pub(crate) use self::report::{report_defect, written_alone};
 use crate::{
+    api_error,
     cache::{Cached, Key, Unmanaged},
     queue::keeping_slot,
 };
@@ -75,7 +76,7 @@ pub enum WriteError {
         key: Key,
     },
     /// The outcome is not known: no answer, or one that leaves it open.
-    #[error("writing {kind} {key} failed: {source}")]
+    #[error("writing {kind} {key} failed: {}", api_error::words(source))]
     Unknown {
         /// The kind.
         kind: String,

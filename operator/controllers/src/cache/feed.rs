@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::{Cache, Cached, Key, Unreadable, state, undecoded::Undecoded};
-use crate::shutdown::Shutdown;
+use crate::{api_error, shutdown::Shutdown};
 
 /// Duration of one watch request, in seconds. A connection that is dead without a sign is noticed
 /// five seconds later, so this bounds the age of the cache.
@@ -136,7 +136,7 @@ impl<K: Cached> Cache<K> {
                     self.take(event, namespace);
                 }
                 Err(error) => {
-                    let problem = error.to_string();
+                    let problem = api_error::of_watch(&error);
                     self.metrics.watch_failed(&self.kind);
                     if failing.as_ref() != Some(&problem) {
                         warn!(
