@@ -36,6 +36,39 @@ pub fn read_all<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
         .collect()
 }
 
+/// Returns the first fault of the syntax of a text, in the library's own words with line and
+/// column; `None` if its syntax is right. The words are never those of the text, which may be a secret.
+pub fn syntax_fault(text: &str) -> Option<String> {
+    use serde::de::{Deserialize as _, IgnoredAny};
+    let mut documents = serde_yaml::Deserializer::from_str(text).map(IgnoredAny::deserialize);
+    let fault = documents.find_map(Result::err);
+    fault.map(|error| error.to_string())
+}
+
+/// Reads every document of a stream as a JSON value, as [`read_all`] does.
+///
+/// # Errors
+/// They name line and column and quote nothing of the text: it may have a Secret in it.
+pub fn values(text: &str) -> Result<Vec<serde_json::Value>, YamlError> {
+    use serde::Deserialize as _;
+    if let Some(fault) = syntax_fault(text) {
+        return Err(YamlError(fault));
+    }
+    let mut values = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let value = serde_json::Value::deserialize(document).map_err(|error| {
+            let place = error.location().map_or_else(String::new, |at| {
+                format!(" at line {} column {}", at.line(), at.column())
+            });
+            YamlError(format!("a key or value has no counterpart in JSON{place}"))
+        })?;
+        if !value.is_null() {
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
 /// Writes one document.
 pub fn write<T: Serialize>(value: &T) -> Result<String, YamlError> {
     let value = serde_json::to_value(value).map_err(|error| YamlError(error.to_string()))?;

@@ -5,20 +5,21 @@
 //! missing object. Nothing is retried: a person waits.
 
 mod error;
+mod kubeconfig;
 
 use std::time::Duration;
 
 use http::Response;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
-use kube::{Client, Config, Resource};
+use kube::{Client, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use self::error::ClusterError;
+use self::kubeconfig::configuration;
 use crate::args::Target;
 
 /// Time limit of connecting.
@@ -337,35 +338,6 @@ fn title_of<K: Resource<DynamicType = ()>>(value: &Value) -> String {
     let namespace = word("namespace").map(str::to_owned);
     let place = namespace.map_or(Place::Everywhere, Place::Namespace);
     title::<K>(&place, word("name").unwrap_or_default())
-}
-
-async fn configuration(target: &Target) -> Result<Config, ClusterError> {
-    let options = KubeConfigOptions {
-        context: target.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    let from = match &target.kubeconfig {
-        Some(path) => format!("the kubeconfig {}", path.display()),
-        None => match std::env::var("KUBECONFIG").ok().filter(|it| !it.is_empty()) {
-            Some(path) => format!("the kubeconfig {path} of KUBECONFIG"),
-            None => "the kubeconfig ~/.kube/config".to_owned(),
-        },
-    };
-    let read = match &target.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
-    };
-    let config = match read {
-        Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
-        Err(error) => match Config::incluster() {
-            Ok(config) if target.kubeconfig.is_none() && target.context.is_none() => Ok(config),
-            _ => Err(error),
-        },
-    };
-    config.map_err(|source| ClusterError::Kubeconfig {
-        from,
-        source: Box::new(source),
-    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) enum ManifestError {
         path: String,
         source: std::io::Error,
     },
-    /// The text is no YAML.
+    /// The text is no YAML. The message quotes nothing of it, since a Secret may be among its objects.
     #[error("{path} is no YAML or JSON: {message}")]
     Parse { path: String, message: String },
     /// There is no object of ours.
@@ -71,7 +71,7 @@ pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> Result<Manifests, Mani
             let text = text(&file)?;
             let shown = shown(&file);
             let documents: Vec<Value> =
-                entente_crds::yaml::read_all(&text).map_err(|error| ManifestError::Parse {
+                entente_crds::yaml::values(&text).map_err(|error| ManifestError::Parse {
                     path: shown.clone(),
                     message: error.to_string(),
                 })?;

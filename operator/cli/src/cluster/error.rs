@@ -1,16 +1,16 @@
 //! Errors of the cluster, each with what was asked for and of whom.
 
+use kube::client::AuthError;
 use kube::config::KubeconfigError;
+
+use super::kubeconfig::fault_of_field;
 
 /// Reason why the cluster gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClusterError {
     /// There is no kubeconfig, or it cannot be used.
-    #[error("{from} cannot be used: {}", told(source))]
-    Kubeconfig {
-        from: String,
-        source: Box<KubeconfigError>,
-    },
+    #[error("{from} cannot be used: {message}")]
+    Kubeconfig { from: String, message: String },
     /// The client could not be made.
     #[error("no client for {server}: {}", told(source))]
     Client {
@@ -64,8 +64,12 @@ impl ClusterError {
     }
 }
 
-/// Returns an error with its causes, each once.
-fn told(error: &dyn std::error::Error) -> String {
+/// Returns an error with its causes, each once. What a program for credentials printed is no part of it:
+/// that is the credential.
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(fault) = fault_of_credentials(error) {
+        return fault;
+    }
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
@@ -76,6 +80,45 @@ fn told(error: &dyn std::error::Error) -> String {
         next = source.source();
     }
     text
+}
+
+/// Returns an error about the caller's credentials, if it is one whose words have the credentials in them.
+fn fault_of_credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let of_field = match error.downcast_ref::<kube::Error>() {
+            Some(kube::Error::InferKubeconfig(error)) => fault_of_field(error),
+            _ => error
+                .downcast_ref::<KubeconfigError>()
+                .and_then(fault_of_field),
+        };
+        if of_field.is_some() {
+            return of_field;
+        }
+        let auth = match error.downcast_ref::<kube::Error>() {
+            Some(kube::Error::Auth(auth)) => Some(auth),
+            _ => error.downcast_ref::<AuthError>(),
+        };
+        match auth {
+            Some(AuthError::AuthExecRun { out, .. }) => {
+                let status = out.status;
+                return Some(format!(
+                    "the program for the credentials of the user failed with {status}; run it by \
+                     itself to see what it says"
+                ));
+            }
+            Some(AuthError::AuthExecParse(error)) => {
+                let place = error.location().map_or_else(String::new, |at| {
+                    format!(" at line {} column {}", at.line(), at.column())
+                });
+                return Some(format!(
+                    "what the program for the credentials of the user printed is no ExecCredential{place}"
+                ));
+            }
+            _ => next = error.source(),
+        }
+    }
+    None
 }
 
 fn instead(others: &[String]) -> String {
