@@ -4,11 +4,14 @@
 //! It picks what belongs to a contract, as `operator/controllers/src/contract/observe.rs` and `kin.rs` do
 //! from their caches, and decides nothing.
 
+mod snapshot;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
-    Contract, ContractAmendment, ContractNotice, Device, ServiceSubscription, SmartService,
+    Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
+    ServiceSubscription, SmartService,
 };
 use entente_domain::contract::{ContractWorld, DeviceFacts, Kin, Predecessor, predecessor_of};
 use jiff::Timestamp;
@@ -24,6 +27,10 @@ pub(crate) struct Objects {
     pub(crate) devices: Vec<Arc<Device>>,
     pub(crate) subscriptions: Vec<Arc<ServiceSubscription>>,
     pub(crate) services: BTreeMap<String, Arc<SmartService>>,
+    pub(crate) models: BTreeMap<String, Arc<DeviceModel>>,
+    pub(crate) connections: BTreeMap<String, Arc<Connection>>,
+    /// Labels of each namespace; one that was not read has the label of its name, which all have.
+    pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Objects {
@@ -86,7 +93,8 @@ impl Objects {
         kin
     }
 
-    fn contract(&self, namespace: &str, name: &str) -> Option<Arc<Contract>> {
+    /// Returns a contract by its name.
+    pub(crate) fn contract(&self, namespace: &str, name: &str) -> Option<Arc<Contract>> {
         let mut found = self
             .contracts
             .iter()

@@ -39,6 +39,7 @@ mod terms;
 mod timeline;
 mod transitions;
 mod wake;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -67,11 +68,13 @@ pub use amendment::{
 };
 pub use notice::{notice_of_no_contract, notice_status};
 pub use notices::{Awaited, NoticeVerdict};
+pub(crate) use references::NOT_FOUND;
 pub use report::{WriteOutcome, report};
 pub use resolve::resolve;
 pub use subscription_view::{SubscriptionView, view};
 pub use succession::{ContractFacts, Kin, Predecessor, predecessor_of};
 pub use wake::{next_date, next_wake};
+pub use written::written;
 
 /// The most names that a message lists before it says "and N more".
 const NAMES_SHOWN: usize = 5;

@@ -12,6 +12,7 @@ mod effect;
 mod leaving;
 mod model;
 mod observations;
+mod outlook;
 mod pass;
 mod plan;
 mod previous;
@@ -47,6 +48,7 @@ pub use model::{
 pub(crate) use observations::record::has_instance;
 pub use observations::record::{handles_in, handles_of, may_exist};
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
+pub use outlook::{Obstacle, Outlook, outlook};
 pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};
 pub use previous::SavedItem;

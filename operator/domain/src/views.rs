@@ -20,7 +20,9 @@ mod starts;
 mod tests;
 
 pub use board::{Board, BoardFilter, BoardObjects, board};
-pub use change_plan::{ChangeKind, ChangePlan, PlannedAmendment, PlannedChange, change_plan};
+pub use change_plan::{
+    ChangeKind, ChangePlan, PlannedAmendment, PlannedChange, Surroundings, change_plan,
+};
 pub use contract_tree::{
     ContractTree, DeviceGroup, DeviceNode, ItemNode, ServiceNode, TreeOptions, contract_tree,
 };

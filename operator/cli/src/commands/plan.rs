@@ -3,25 +3,29 @@
 //! The objects of the cluster with those of the files over them are the world; the domain decides on it,
 //! as in the operator.
 
+mod effects;
+mod read;
+mod references;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::rules;
-use entente_crds::v1alpha1::{
-    Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-    ServiceSubscription, SmartService,
-};
-use entente_domain::views::{ChangePlan, change_plan};
+use entente_crds::v1alpha1::{Connection, DeviceModel, SmartService};
+use entente_domain::views::ChangePlan;
 use jiff::Timestamp;
-use kube::api::ListParams;
-use kube::{Resource, ResourceExt as _};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use self::effects::effects;
+use self::read::{Cached, read};
+use self::references::dangling;
 use super::CommandError;
 use crate::args::FilesArgs;
-use crate::cluster::{Cluster, ClusterError, Place};
+use crate::cluster::{Cluster, ClusterError};
 use crate::judge::{Finding, Verdict, by_schema};
 use crate::manifests::{self, Manifest};
 use crate::outcome::{Code, Outcome};
@@ -34,8 +38,14 @@ use crate::world::Objects;
 pub(crate) struct Plan {
     /// Each object of the files, beside that of the cluster.
     pub(crate) objects: Vec<Applied>,
-    /// Each contract that is in the files, or for which something would happen.
+    /// Faults of objects that are no contracts, such as a name that does not exist.
+    pub(crate) faults: Vec<String>,
+    /// Each contract that is in the files, or of which an amendment or notice is.
     pub(crate) contracts: Vec<ChangePlan>,
+    /// Other contracts for which something would be different, the first ones.
+    pub(crate) others: Vec<ChangePlan>,
+    /// Number of other contracts that are not shown.
+    pub(crate) more: usize,
 }
 
 /// An object of a file, beside that of the cluster.
@@ -51,13 +61,6 @@ pub(crate) struct Applied {
     pub(crate) details: Vec<String>,
 }
 
-/// Objects of the cluster by kind, namespace and name.
-#[derive(Default)]
-struct Cached {
-    values: BTreeMap<(String, String, String), Value>,
-    unread: Vec<String>,
-}
-
 pub(super) async fn run(
     cluster: &Cluster,
     args: &FilesArgs,
@@ -71,80 +74,41 @@ pub(super) async fn run(
         let text = || Shown::Text(render::verdict(&verdict, "", screen));
         return Ok(render::outcome(&verdict, args.output, Code::Error, text));
     }
+    let (before, _) = decoded(&cached);
     let mut objects = Vec::new();
     for manifest in &manifests.objects {
         objects.push(apply(manifest, &mut cached, now));
     }
-    let (world, unread) = decoded(&cached);
+    let (after, unread) = decoded(&cached);
+    let unlisted = &cached.unlisted;
+    let effects = effects(&manifests.objects, &before, &after, unlisted, now);
     let plan = Plan {
-        contracts: contracts(&manifests.objects, &world, now),
+        faults: dangling(&manifests.objects, &after, unlisted, now),
+        contracts: effects.named,
+        others: effects.others,
+        more: effects.more,
         objects,
     };
+    let code = code(&plan, effects.breaks_others);
     let text = || Shown::Text(render::plan(&plan, screen));
-    let outcome = render::outcome(&plan, args.output, code(&plan), text);
+    let outcome = render::outcome(&plan, args.output, code, text);
     Ok(outcome.with_notes(cached.unread.into_iter().chain(unread)))
 }
 
-/// Returns 3 if something would be refused, 2 if something speaks against a start in time, else 0.
-fn code(plan: &Plan) -> Code {
-    let all = || plan.contracts.iter();
-    if all().any(|it| !it.refused.is_empty()) {
+/// Returns 3 if something of the files would be refused, 2 if something speaks against it here or for
+/// another contract, else 0.
+fn code(plan: &Plan, breaks_others: bool) -> Code {
+    let mut all = plan.contracts.iter();
+    if all.any(|it| !it.refused.is_empty() || !it.refused_parts.is_empty()) {
         Code::Failed
-    } else if all().any(|it| it.is_late || !it.missing.is_empty() || !it.risks.is_empty()) {
+    } else if breaks_others
+        || !plan.faults.is_empty()
+        || plan.contracts.iter().any(ChangePlan::has_objections)
+    {
         Code::InProgress
     } else {
         Code::Settled
     }
-}
-
-async fn read(cluster: &Cluster, manifests: &[Manifest]) -> Result<Cached, ClusterError> {
-    let mut cached = Cached::default();
-    let everywhere = Place::Everywhere;
-    list::<SmartService>(cluster, &everywhere, &mut cached).await?;
-    list::<DeviceModel>(cluster, &everywhere, &mut cached).await?;
-    list::<Connection>(cluster, &everywhere, &mut cached).await?;
-    let namespaces = manifests.iter().map(|it| it.namespace.as_str());
-    let mut namespaces: BTreeSet<&str> = namespaces.filter(|it| !it.is_empty()).collect();
-    if namespaces.is_empty() {
-        namespaces.insert(cluster.namespace());
-    }
-    for namespace in namespaces {
-        let place = Place::Namespace(namespace.to_owned());
-        list::<Contract>(cluster, &place, &mut cached).await?;
-        list::<ContractAmendment>(cluster, &place, &mut cached).await?;
-        list::<ContractNotice>(cluster, &place, &mut cached).await?;
-        list::<Device>(cluster, &place, &mut cached).await?;
-        list::<ServiceSubscription>(cluster, &place, &mut cached).await?;
-    }
-    Ok(cached)
-}
-
-/// Lists a kind. Only a catalogue that the caller may not read is passed over, with a note: without the
-/// others a plan would be wrong.
-async fn list<K: Resource<DynamicType = ()>>(
-    cluster: &Cluster,
-    place: &Place,
-    cached: &mut Cached,
-) -> Result<(), ClusterError> {
-    let listed = cluster.list_values::<K>(place, ListParams::default()).await;
-    let values = match listed {
-        Err(error) if error.is_partial() && *place == Place::Everywhere => {
-            cached.unread.push(error.to_string());
-            return Ok(());
-        }
-        listed => listed?,
-    };
-    for value in values {
-        let word = |field: &str| {
-            value["metadata"][field]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let key = (K::kind(&()).into_owned(), word("namespace"), word("name"));
-        cached.values.insert(key, value);
-    }
-    Ok(())
 }
 
 /// Judges the objects as the API server would: each new one, and each change of one that is there.
@@ -200,7 +164,7 @@ fn with_spec(old: &Value, manifest: &Manifest) -> Value {
 fn apply(manifest: &Manifest, cached: &mut Cached, now: Timestamp) -> Applied {
     let old = cached.values.get(&key(manifest));
     let new = match old {
-        Some(old) => with_spec(old, manifest),
+        Some(old) => edited(old, manifest),
         None => created(manifest, now),
     };
     let applied = Applied {
@@ -211,6 +175,16 @@ fn apply(manifest: &Manifest, cached: &mut Cached, now: Timestamp) -> Applied {
     };
     cached.values.insert(key(manifest), new);
     applied
+}
+
+/// Returns an object of the cluster after the edit, with another generation if its spec differs.
+fn edited(old: &Value, manifest: &Manifest) -> Value {
+    let mut new = with_spec(old, manifest);
+    let generation = old["metadata"]["generation"].as_i64();
+    if let Some(generation) = generation.filter(|_| new["spec"] != old["spec"]) {
+        new["metadata"]["generation"] = json!(generation + 1);
+    }
+    new
 }
 
 /// Returns an object as the API server would make it now.
@@ -299,6 +273,12 @@ fn decoded(cached: &Cached) -> (Objects, Vec<String>) {
     }
     let mut unread = Vec::new();
     let services: Vec<Arc<SmartService>> = all(cached, "SmartService", &mut unread);
+    let models: Vec<Arc<DeviceModel>> = all(cached, "DeviceModel", &mut unread);
+    let connections: Vec<Arc<Connection>> = all(cached, "Connection", &mut unread);
+    let namespaces: Vec<Arc<Namespace>> = all(cached, "Namespace", &mut unread);
+    let labels = namespaces
+        .iter()
+        .map(|it| (it.name_any(), it.labels().clone()));
     let objects = Objects {
         contracts: all(cached, "Contract", &mut unread),
         amendments: all(cached, "ContractAmendment", &mut unread),
@@ -306,36 +286,14 @@ fn decoded(cached: &Cached) -> (Objects, Vec<String>) {
         devices: all(cached, "Device", &mut unread),
         subscriptions: all(cached, "ServiceSubscription", &mut unread),
         services: services.into_iter().map(|it| (it.name_any(), it)).collect(),
+        models: models.into_iter().map(|it| (it.name_any(), it)).collect(),
+        connections: connections
+            .into_iter()
+            .map(|it| (it.name_any(), it))
+            .collect(),
+        namespaces: labels.collect(),
     };
     (objects, unread)
-}
-
-/// Returns the plan of each contract of the files, and of each other one for which something would happen.
-fn contracts(manifests: &[Manifest], world: &Objects, now: Timestamp) -> Vec<ChangePlan> {
-    let is_named = |namespace: &str, name: &str| {
-        manifests.iter().any(|it| {
-            let of = match &*it.kind {
-                "Contract" => Some(it.name.as_str()),
-                "ContractAmendment" | "ContractNotice" => {
-                    it.object["spec"]["contractRef"]["name"].as_str()
-                }
-                _ => None,
-            };
-            it.namespace == namespace && of == Some(name)
-        })
-    };
-    let plans = world.contracts.iter().map(|contract| {
-        let namespace = contract.namespace().unwrap_or_default();
-        let devices = world.devices.iter();
-        let devices = devices.filter(|it| it.namespace().as_deref() == Some(&*namespace));
-        let devices: Vec<Arc<Device>> = devices.cloned().collect();
-        change_plan(&world.world(contract), &devices, now)
-    });
-    let mut plans: Vec<ChangePlan> = plans
-        .filter(|it| !it.changes.is_empty() || is_named(&it.namespace, &it.name))
-        .collect();
-    plans.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    plans
 }
 
 #[cfg(test)]

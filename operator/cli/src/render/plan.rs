@@ -18,9 +18,16 @@ pub(crate) fn plan(plan: &Plan, screen: &Screen) -> String {
             field(&mut text, "", detail, Tone::Plain, screen);
         }
     }
-    for contract in &plan.contracts {
+    for fault in &plan.faults {
+        field(&mut text, "risk", fault, Tone::Busy, screen);
+    }
+    for contract in plan.contracts.iter().chain(&plan.others) {
         text.push('\n');
         text += &one(contract, screen);
+    }
+    if plan.more > 0 {
+        let more = counted(plan.more, "other contract");
+        text += &format!("\nAnd {more}, for which something would be different.\n");
     }
     text += "\nNothing was written.\n";
     text
@@ -50,6 +57,17 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
     for fault in &view.refused {
         field(&mut text, "fault", fault, Tone::Bad, screen);
     }
+    for part in &view.refused_parts {
+        let fault = format!("would be refused: {part}");
+        field(&mut text, "fault", &fault, Tone::Bad, screen);
+    }
+    for part in &view.refused_before {
+        let note = format!("refused already, changes nothing: {part}");
+        field(&mut text, "note", &note, Tone::Dim, screen);
+    }
+    for unknown in &view.not_looked_at {
+        field(&mut text, "unknown", unknown, Tone::Busy, screen);
+    }
     for missing in &view.missing {
         field(&mut text, "missing", missing, Tone::Busy, screen);
     }
@@ -71,11 +89,16 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
     for it in &view.changes {
         text += &change(it, screen);
     }
+    for words in &view.anew {
+        field(&mut text, "anew", words, Tone::Busy, screen);
+    }
     let unchanged = counted(view.unchanged, "subscription");
     if view.changes.is_empty() && !view.refused.is_empty() {
         text += "  No subscription changes while that is refused.\n";
     } else if view.changes.is_empty() && !view.missing.is_empty() {
         text += "  No subscription changes while that is missing.\n";
+    } else if view.changes.is_empty() && !view.not_looked_at.is_empty() {
+        text += "  Changes of subscriptions are not known without that.\n";
     } else if view.changes.is_empty() {
         text += &format!("  No subscription changes; {unchanged} as wanted.\n");
     } else if view.unchanged > 0 {

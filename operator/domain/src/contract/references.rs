@@ -11,6 +11,9 @@ use super::parsed::{Entries, ReadEntry};
 use super::{ContractWorld, Fault, listed};
 use crate::unreadable::UnreadableObjects;
 
+/// End of the sentence about a SmartService that does not exist.
+pub(crate) const NOT_FOUND: &str = "was not found: create it or correct serviceRef";
+
 /// Checks that each SmartService is at hand; the fault of one that is not names the entries that
 /// refer to it.
 pub(super) fn references(world: &ContractWorld, entries: &Entries<'_>) -> Result<(), Vec<Fault>> {
@@ -32,8 +35,7 @@ pub(super) fn references(world: &ContractWorld, entries: &Entries<'_>) -> Result
             let words = UnreadableObjects::CANNOT_BE_READ;
             (Reason::Undecodable, words)
         } else {
-            let words = "was not found: create it or correct serviceRef";
-            (Reason::ServiceNotFound, words)
+            (Reason::ServiceNotFound, NOT_FOUND)
         };
         let entries = listed(entries.iter().map(String::as_str));
         Fault {

@@ -12,6 +12,7 @@ mod overlay;
 mod overrides;
 mod owed;
 mod parameters;
+mod planned;
 mod properties;
 mod report;
 mod resolve;

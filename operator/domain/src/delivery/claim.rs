@@ -85,6 +85,16 @@ pub fn may_claim(
     if url.is_none() {
         return false;
     }
+    is_within_networks(device, connection, namespace_labels)
+}
+
+/// True if the address of a Device is a name, or lies in a network that a Connection allows to the
+/// namespace. The driver checks on each dial the address that is dialled.
+pub(in crate::delivery) fn is_within_networks(
+    device: &Device,
+    connection: &Connection,
+    namespace_labels: &BTreeMap<String, String>,
+) -> bool {
     let address = canonical(device.spec.address.as_deref().unwrap_or_default());
     let Ok(address) = address.parse::<std::net::IpAddr>() else {
         return true;

@@ -1,15 +1,18 @@
 //! The plan of a change: what the operator would do with a contract if objects were applied now.
 //!
-//! Decides nothing about the contract: that is `contract::resolve`, as in the operator. It compares the
-//! wanted subscriptions with those that exist, joins devices to which the same happens, and names what
-//! speaks against a start in time. Called by `kubectl entente plan`, which writes nothing.
+//! Decides nothing about the contract: that is `contract::resolve` and `contract::report`, as in the
+//! operator. It compares the wanted subscriptions with those that exist, joins devices to which the same
+//! happens, and names what speaks against the change. Called by `kubectl entente plan`, which writes
+//! nothing.
 
 mod differences;
+mod obstacles;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionSpec, SmartService};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,10 +21,13 @@ use serde::Serialize;
 use super::health::{Health, health};
 use super::moment::Moment;
 use crate::condition::find;
-use crate::contract::{ContractWorld, Fault, ResolvedContract, resolve};
+use crate::contract::{ContractWorld, Fault, NOT_FOUND, ResolvedContract, resolve};
+use crate::delivery::Obstacle;
 use crate::time::zone;
 
 use self::differences::{changed, described};
+use self::obstacles::{anew, obstacles};
+use self::verdict::{objections, refused_parts};
 
 /// The plan of one contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,10 +37,16 @@ pub struct ChangePlan {
     pub namespace: String,
     /// Name of the contract.
     pub name: String,
-    /// Faults for which the contract, an amendment or a notice would be refused, each with its object.
+    /// Faults for which the contract would be refused.
     pub refused: Vec<String>,
+    /// Amendments and notices that the change brings and that would be refused, each with its faults.
+    pub refused_parts: Vec<String>,
+    /// Amendments and notices that are refused in the cluster already: they change nothing.
+    pub refused_before: Vec<String>,
     /// Objects that are missing, each in a sentence.
     pub missing: Vec<String>,
+    /// SmartServices that may exist and that the caller may not list, each in a sentence.
+    pub not_looked_at: Vec<String>,
     /// The start of the term, if it is known.
     pub start: Option<Moment>,
     /// The instant from which early steps may run.
@@ -43,11 +55,14 @@ pub struct ChangePlan {
     pub is_late: bool,
     /// Subscriptions that are added, changed and withdrawn.
     pub changes: Vec<PlannedChange>,
+    /// Deliveries that begin anew on subscriptions which stay as they are, each in a sentence.
+    pub anew: Vec<String>,
     /// Number of subscriptions that stay as they are.
     pub unchanged: usize,
     /// Changes by amendments that lie ahead.
     pub upcoming: Vec<PlannedAmendment>,
-    /// Devices that speak against a start in time, each in a sentence.
+    /// Obstacles to the change, each in a sentence: what the operator would say right after it, and
+    /// devices that are not well.
     pub risks: Vec<String>,
 }
 
@@ -76,6 +91,20 @@ pub enum ChangeKind {
     Withdraw,
 }
 
+impl ChangePlan {
+    /// True if something speaks against the change.
+    pub fn has_objections(&self) -> bool {
+        let all = [
+            &self.refused,
+            &self.refused_parts,
+            &self.missing,
+            &self.not_looked_at,
+            &self.risks,
+        ];
+        self.is_late || all.iter().any(|it| !it.is_empty())
+    }
+}
+
 impl ChangeKind {
     /// Returns the word for people.
     pub fn as_str(self) -> &'static str {
@@ -102,8 +131,27 @@ pub struct PlannedAmendment {
     pub changes: i32,
 }
 
-/// Returns the plan of a contract. `devices` are those of its namespace with their status.
-pub fn change_plan(world: &ContractWorld, devices: &[Arc<Device>], now: Timestamp) -> ChangePlan {
+/// Objects beside a contract on which its plan depends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings<'a> {
+    /// The contract as it is in the cluster now; `None` for a new one.
+    pub before: Option<&'a ContractWorld>,
+    /// The devices of its namespace with their status.
+    pub devices: &'a [Arc<Device>],
+    /// The obstacles to its subscriptions on their devices.
+    pub obstacles: &'a [Obstacle],
+    /// What is sent anew although its subscriptions stay as they are, with the device.
+    pub anew: &'a [(String, String)],
+    /// True if the caller may not list the SmartServices, so that one that is missing may exist.
+    pub services_unknown: bool,
+}
+
+/// Returns the plan of a contract.
+pub fn change_plan(
+    world: &ContractWorld,
+    surroundings: &Surroundings<'_>,
+    now: Timestamp,
+) -> ChangePlan {
     let resolved = resolve(world, now);
     let contract = &world.contract;
     let zone = zone(&contract.spec.term.time_zone).unwrap_or(TimeZone::UTC);
@@ -112,6 +160,42 @@ pub fn change_plan(world: &ContractWorld, devices: &[Arc<Device>], now: Timestam
     let touched = resolved.changes.create.len()
         + resolved.changes.update.len()
         + resolved.changes.delete.len();
+    let before = surroundings.before.map(|it| (it, resolve(it, now)));
+    let before = before.as_ref().map(|(world, resolved)| (*world, resolved));
+    let parts = refused_parts(world, &resolved, before);
+    let mut risks = objections(world, &resolved, now);
+    risks.extend(obstacles(surroundings.obstacles, &moment));
+    risks.extend(devices_not_well(&changes, surroundings.devices));
+    let missing = messages(resolved.refs.as_ref().err());
+    let may_exist = |it: &String| surroundings.services_unknown && it.ends_with(NOT_FOUND);
+    let (unknown, missing): (Vec<String>, Vec<String>) = missing.into_iter().partition(may_exist);
+    let not_looked_at = unknown.iter().map(|it| {
+        let name = it.trim_end_matches(NOT_FOUND);
+        format!("{name}was not looked at: you may not list smartservices")
+    });
+    ChangePlan {
+        namespace: contract.metadata.namespace.clone().unwrap_or_default(),
+        name: contract.metadata.name.clone().unwrap_or_default(),
+        refused: messages(resolved.accepted.as_ref().err()),
+        refused_parts: parts.by_the_change,
+        refused_before: parts.before,
+        missing,
+        not_looked_at: not_looked_at.collect(),
+        anew: anew(surroundings.anew),
+        start: resolved.term.as_ref().map(|term| moment(term.start)),
+        prepared_from: resolved.preparation.map(moment),
+        is_late: resolved.start_is_unpromised,
+        unchanged: (resolved.desired.len() + resolved.changes.delete.len()).saturating_sub(touched),
+        upcoming: upcoming(&resolved, &moment),
+        risks,
+        changes,
+    }
+}
+
+fn upcoming(
+    resolved: &ResolvedContract,
+    moment: &dyn Fn(Timestamp) -> Moment,
+) -> Vec<PlannedAmendment> {
     let upcoming = resolved.upcoming.iter().map(|it| PlannedAmendment {
         amendment: it.amendment.to_string(),
         effective: moment(it.effective),
@@ -119,44 +203,12 @@ pub fn change_plan(world: &ContractWorld, devices: &[Arc<Device>], now: Timestam
         removes: it.removes,
         changes: it.changes,
     });
-    ChangePlan {
-        namespace: contract.metadata.namespace.clone().unwrap_or_default(),
-        name: contract.metadata.name.clone().unwrap_or_default(),
-        refused: refused(&resolved),
-        missing: messages(resolved.refs.as_ref().err()),
-        start: resolved.term.as_ref().map(|term| moment(term.start)),
-        prepared_from: resolved.preparation.map(moment),
-        is_late: resolved.start_is_unpromised,
-        unchanged: (resolved.desired.len() + resolved.changes.delete.len()).saturating_sub(touched),
-        upcoming: upcoming.collect(),
-        risks: risks(&changes, devices),
-        changes,
-    }
+    upcoming.collect()
 }
 
 fn messages(faults: Option<&Vec<Fault>>) -> Vec<String> {
     let faults = faults.into_iter().flatten();
     faults.map(|fault| fault.message.clone()).collect()
-}
-
-/// Returns the faults of the contract, its amendments and its notices. One that merely waits is none.
-fn refused(resolved: &ResolvedContract) -> Vec<String> {
-    let is_fault = |fault: &&Fault| fault.reason != Reason::Pending;
-    let mut refused = messages(resolved.accepted.as_ref().err());
-    for (name, verdict) in &resolved.amendments {
-        let faults = verdict
-            .as_ref()
-            .err()
-            .into_iter()
-            .flatten()
-            .filter(is_fault);
-        refused.extend(faults.map(|it| format!("amendment {name}: {}", it.message)));
-    }
-    for (name, verdict) in &resolved.notices {
-        let faults = verdict.as_ref().err().into_iter().filter(is_fault);
-        refused.extend(faults.map(|it| format!("notice {name}: {}", it.message)));
-    }
-    refused
 }
 
 fn changes(
@@ -216,7 +268,7 @@ fn changes(
 }
 
 /// Returns a sentence about each device that gets something and is not well now.
-fn risks(changes: &[PlannedChange], devices: &[Arc<Device>]) -> Vec<String> {
+fn devices_not_well(changes: &[PlannedChange], devices: &[Arc<Device>]) -> Vec<String> {
     let wanted = changes
         .iter()
         .filter(|it| it.change != ChangeKind::Withdraw);

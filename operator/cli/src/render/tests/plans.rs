@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{Condition, Contract, Device};
 use entente_domain::contract::resolve;
-use entente_domain::views::change_plan;
+use entente_domain::views::{Surroundings, change_plan};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -31,7 +31,11 @@ fn examples(more: &[&str]) -> Objects {
 }
 
 fn text(world: &Objects, contract: &Contract) -> String {
-    let contracts = vec![change_plan(&world.world(contract), &world.devices, now())];
+    let surroundings = Surroundings {
+        devices: &world.devices,
+        ..Surroundings::default()
+    };
+    let contracts = vec![change_plan(&world.world(contract), &surroundings, now())];
     let plan = Plan {
         objects: vec![Applied {
             object: "Contract banco-sul/banco-sul-2027".to_owned(),
@@ -39,7 +43,10 @@ fn text(world: &Objects, contract: &Contract) -> String {
             differs: vec!["spec.services".to_owned()],
             details: Vec::new(),
         }],
+        faults: Vec::new(),
         contracts,
+        others: Vec::new(),
+        more: 0,
     };
     super::super::plan(&plan, &columns(80))
 }

@@ -1,0 +1,108 @@
+//! Objects of files that name what does not exist, or that the operator would refuse for themselves.
+//!
+//! Of contracts that is said by their plans. Here are the others, which may have no contract yet.
+
+use std::collections::BTreeSet;
+
+use entente_crds::condition::ConditionType;
+use entente_crds::v1alpha1::{Device, SmartService};
+use entente_domain::catalogue::{ObservedServer, Users, report_service};
+use entente_domain::condition::find;
+use entente_domain::contract::{contract_not_found, notice_of_no_contract};
+use entente_domain::unreadable::UnreadableObjects;
+use jiff::Timestamp;
+
+use crate::manifests::Manifest;
+use crate::world::Objects;
+
+/// Returns a sentence about each fault, with its object.
+pub(super) fn dangling(
+    manifests: &[Manifest],
+    after: &Objects,
+    unlisted: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for manifest in manifests {
+        let faults = match &*manifest.kind {
+            "Device" => {
+                let device = after.device(&manifest.namespace, &manifest.name);
+                device.map_or_else(Vec::new, |it| of_device(&it, after, unlisted))
+            }
+            "SmartService" => {
+                let service = after.services.get(&manifest.name);
+                service.map_or_else(Vec::new, |it| of_service(it, after, unlisted, now))
+            }
+            "ContractAmendment" | "ContractNotice" => of_no_contract(manifest, after),
+            _ => Vec::new(),
+        };
+        let title = manifest.title();
+        found.extend(faults.into_iter().map(|it| format!("{title}: {it}")));
+    }
+    found
+}
+
+fn of_device(device: &Device, after: &Objects, unlisted: &BTreeSet<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let model = &device.spec.model_ref.name;
+    if !unlisted.contains("DeviceModel") && !after.models.contains_key(model) {
+        faults.push(format!("the DeviceModel {model} does not exist"));
+    }
+    for chosen in &device.spec.connections {
+        let name = &chosen.name;
+        if !unlisted.contains("Connection") && !after.connections.contains_key(name) {
+            faults.push(format!("the Connection {name} does not exist"));
+        }
+    }
+    let claimed = after.claimed(device).into_iter();
+    faults.extend(claimed.map(|(connection, claimant)| {
+        format!("{claimant} has the same machine through the Connection {connection}")
+    }));
+    faults
+}
+
+fn of_service(
+    service: &SmartService,
+    after: &Objects,
+    unlisted: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<String> {
+    let side = service.spec.server.as_ref();
+    let connection = side.and_then(|it| after.connections.get(&it.connection_ref.name));
+    let server = ObservedServer {
+        connection: connection.map(|it| &**it),
+        catalog: None,
+    };
+    let nobody = UnreadableObjects::default();
+    let status = report_service(service, server, &nobody, &Users::default(), now);
+    let kinds = [ConditionType::Accepted, ConditionType::ResolvedRefs];
+    let said = kinds
+        .iter()
+        .filter_map(|kind| find(&status.conditions, *kind));
+    let said = said.filter(|it| it.status == "False");
+    let known = said.filter(|it| it.type_ != "ResolvedRefs" || !unlisted.contains("Connection"));
+    known.map(|it| it.message.to_string()).collect()
+}
+
+fn of_no_contract(manifest: &Manifest, after: &Objects) -> Vec<String> {
+    let (namespace, name) = (manifest.namespace.as_str(), manifest.name.as_str());
+    let is_it = |it: &kube::core::ObjectMeta| {
+        it.namespace.as_deref() == Some(namespace) && it.name.as_deref() == Some(name)
+    };
+    let is_there = |contract: &str| after.contract(namespace, contract).is_some();
+    let mut faults = Vec::new();
+    if manifest.kind == "ContractAmendment" {
+        let mut all = after.amendments.iter();
+        let amendment = all.find(|it| is_it(&it.metadata));
+        let of = amendment.filter(|it| !is_there(&it.spec.contract_ref.name));
+        let verdict = of.and_then(|it| contract_not_found(it).err());
+        faults.extend(verdict.into_iter().flatten().map(|it| it.message));
+    } else {
+        let mut all = after.notices.iter();
+        let notice = all.find(|it| is_it(&it.metadata));
+        let of = notice.filter(|it| !is_there(&it.spec.contract_ref.name));
+        let verdict = of.and_then(|it| notice_of_no_contract(it).err());
+        faults.extend(verdict.map(|it| it.message));
+    }
+    faults
+}
