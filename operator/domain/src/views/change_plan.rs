@@ -140,7 +140,7 @@ pub struct Surroundings<'a> {
     pub devices: &'a [Arc<Device>],
     /// The obstacles to its subscriptions on their devices.
     pub obstacles: &'a [Obstacle],
-    /// What is sent anew although its subscriptions stay as they are, with the device.
+    /// Settings that are sent anew although its subscriptions stay as they are, with the device.
     pub anew: &'a [(String, String)],
     /// True if the caller may not list the SmartServices, so that one that is missing may exist.
     pub services_unknown: bool,
