@@ -118,6 +118,9 @@ async fn an_uninstall_keeps_definitions_and_contracts_unless_told_otherwise() {
         .kubectl(&get, "")
         .await
         .expect("an install takes them over");
+    let notes = ["get", "notes", "entente", "--namespace", NAMESPACE];
+    let notes = printed(&helm(Some(plane.kubeconfig()), &notes).await);
+    assert!(notes.contains("WARNING: crds.keep=false"), "{notes}");
     printed(&helm(Some(plane.kubeconfig()), &uninstall).await);
     let looks = AtomicUsize::new(0);
     eventually("the definitions are gone", async || {
