@@ -194,6 +194,8 @@ async fn make(plane: &ControlPlane, name: &str) {
     said.expect("a namespace");
 }
 
+/// Set back to the whole cluster, which `helm upgrade` alone does not.
+const WHOLE: &str = "watchNamespaces=null";
 const WITHOUT_DEFINITIONS: &str = "crds.enabled=false";
 
 // shows K4
@@ -238,7 +240,6 @@ async fn two_operators_for_one_namespace_are_refused_by_the_name_of_the_other_re
             assert!(said.contains(part), "{namespace} {watched}: {part}: {said}");
         }
     };
-    const WHOLE: &str = "watchNamespaces=null";
     let first = "the release entente in the namespace first";
     let installed = release(&plane, "first", &[]).await;
     installed.expect("the only one");

@@ -58,13 +58,13 @@ enum Unwritten {
 
 /// Number of writes that were made, by their kind.
 #[derive(Default)]
-struct Made {
+struct Counts {
     made: usize,
     changed: usize,
     removed: usize,
 }
 
-impl Made {
+impl Counts {
     fn count(&mut self, write: &Write) {
         match write {
             Write::Create(_) => self.made += 1,
@@ -84,7 +84,7 @@ pub(super) async fn changes(
     let api: Api<ServiceSubscription> =
         Api::namespaced(contracts.context.client.clone(), &namespace);
     let mut executed = Executed::default();
-    let (mut made, mut failed) = (Made::default(), 0_usize);
+    let (mut counts, mut failed) = (Counts::default(), 0_usize);
     let writes = writes(contracts, &namespace, resolved, &mut executed);
     let (api, contract) = (&api, &world.contract);
     let mut written = stream::iter(writes)
@@ -95,7 +95,7 @@ pub(super) async fn changes(
         .buffer_unordered(AT_ONCE);
     while let Some((write, outcome)) = written.next().await {
         match outcome {
-            Ok(true) => made.count(&write),
+            Ok(true) => counts.count(&write),
             Ok(false) => {}
             Err(Unwritten::Overtaken) => executed.overtaken = true,
             Err(Unwritten::Failed(failure)) => {
@@ -107,7 +107,7 @@ pub(super) async fn changes(
             }
         }
     }
-    log(contract, &made);
+    log(contract, &counts);
     log_failure(contracts, contract, &executed, failed);
     executed
 }
@@ -155,12 +155,12 @@ fn writes(
 }
 
 /// Writes a line of the log about the subscriptions that were written, if there are any.
-fn log(contract: &Contract, made: &Made) {
-    let Made {
+fn log(contract: &Contract, counts: &Counts) {
+    let Counts {
         made,
         changed,
         removed,
-    } = *made;
+    } = *counts;
     if made + changed + removed == 0 {
         return;
     }
