@@ -117,11 +117,12 @@ fn every_runbook_is_that_of_an_alert() {
 
 /// Returns the page of the reference: a row for each alert, in the order of names.
 fn reference_page() -> String {
-    let mut page = "# Alerts\n\n<!-- Generated from charts/entente/files/rules.yaml; run `UPDATE=1 cargo test -p \
+    let page = "# Alerts\n\n<!-- Generated from charts/entente/files/rules.yaml; run `UPDATE=1 cargo test -p \
                     entente-e2e --test it reference_page` to update it. -->\n\nEvery alert of the chart \
                     (`metrics.prometheusRule`), in the order of names; each leads to its runbook.\n\n\
                     | alert | severity | after | raised while | summary |\n|---|---|---|---|---|\n"
         .to_owned();
+    let mut rows = Vec::new();
     // A bar would end the cell, also within code.
     let cell = |text: &Value| {
         let words = text.as_str().unwrap_or_default().split_whitespace();
@@ -131,11 +132,11 @@ fn reference_page() -> String {
         let severity = cell(&alert["labels"]["severity"]);
         let (after, expression) = (cell(&alert["for"]), cell(&alert["expr"]));
         let summary = cell(&alert["annotations"]["summary"]);
-        page += &format!(
+        rows.push(format!(
             "| [{name}](../runbooks/{name}.md) | {severity} | {after} | `{expression}` | {summary} |\n"
-        );
+        ));
     }
-    page
+    page + &rows.concat()
 }
 
 #[test]

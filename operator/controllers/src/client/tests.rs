@@ -282,11 +282,11 @@ async fn a_kubeconfig_with_a_fault_is_told_with_its_place_and_without_its_conten
     for content in [
         user(&format!("{{token: \"{CANARY}\"")),
         user(&format!("{{token: [{CANARY}]}}")),
-        user(&format!("{CANARY}")),
+        user(CANARY),
         user(&format!(
             "{{token: {CANARY}, client-key-data: \"{CANARY}\"}}"
         )),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         format!("users: {CANARY}"),
     ] {
         std::fs::write(&file, &content).unwrap();
