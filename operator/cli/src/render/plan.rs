@@ -54,23 +54,7 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
         screen.paint(&name, Tone::Bold),
         screen.paint(word, tone)
     );
-    for fault in &view.refused {
-        field(&mut text, "fault", fault, Tone::Bad, screen);
-    }
-    for part in &view.refused_parts {
-        let fault = format!("would be refused: {part}");
-        field(&mut text, "fault", &fault, Tone::Bad, screen);
-    }
-    for part in &view.refused_before {
-        let note = format!("refused already, changes nothing: {part}");
-        field(&mut text, "note", &note, Tone::Dim, screen);
-    }
-    for unknown in &view.not_looked_at {
-        field(&mut text, "unknown", unknown, Tone::Busy, screen);
-    }
-    for missing in &view.missing {
-        field(&mut text, "missing", missing, Tone::Busy, screen);
-    }
+    objections(&mut text, view, screen);
     if let Some(start) = start(view) {
         let tone = if view.is_late { Tone::Bad } else { Tone::Plain };
         field(&mut text, "start", &start, tone, screen);
@@ -105,6 +89,27 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
         text += &format!("  {unchanged} unchanged.\n");
     }
     text
+}
+
+/// Adds what is refused, missing or not known.
+fn objections(text: &mut String, view: &ChangePlan, screen: &Screen) {
+    for fault in &view.refused {
+        field(text, "fault", fault, Tone::Bad, screen);
+    }
+    for part in &view.refused_parts {
+        let fault = format!("would be refused: {part}");
+        field(text, "fault", &fault, Tone::Bad, screen);
+    }
+    for part in &view.refused_before {
+        let note = format!("refused already, changes nothing: {part}");
+        field(text, "note", &note, Tone::Dim, screen);
+    }
+    for unknown in &view.not_looked_at {
+        field(text, "unknown", unknown, Tone::Busy, screen);
+    }
+    for missing in &view.missing {
+        field(text, "missing", missing, Tone::Busy, screen);
+    }
 }
 
 fn start(view: &ChangePlan) -> Option<String> {

@@ -43,14 +43,11 @@ impl Objects {
         let here = self.contracts.iter();
         for contract in here.filter(|it| is_in(&it.metadata, namespace)) {
             let uid = contract.uid().unwrap_or_default();
-            match &contract.metadata.deletion_timestamp {
-                Some(deleted) => {
-                    snapshot.deleted_contracts.insert(uid, deleted.0);
-                }
-                None => {
-                    snapshot.live_contracts.insert(uid);
-                    snapshot.live_contract_names.insert(contract.name_any());
-                }
+            if let Some(deleted) = &contract.metadata.deletion_timestamp {
+                snapshot.deleted_contracts.insert(uid, deleted.0);
+            } else {
+                snapshot.live_contracts.insert(uid);
+                snapshot.live_contract_names.insert(contract.name_any());
             }
         }
         snapshot

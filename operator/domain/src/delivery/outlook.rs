@@ -7,16 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::condition::Reason;
+use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::digest::Digest;
 use entente_crds::v1alpha1::Connection;
 use jiff::Timestamp;
 
+use crate::condition::find;
 use crate::delivery::claim::is_within_networks;
 use crate::delivery::resolve::resolve;
 use crate::delivery::{Blocked, DeviceSnapshot, Intent, ResolvedDevice, ResolvedSubscription};
 use crate::secret::{SecretText, Secrets};
-use crate::views::{Health, health};
 
 /// The most dates of one device that are looked at.
 const MOST_DATES: usize = 32;
@@ -200,12 +200,18 @@ fn connection_not_ready(snapshot: &DeviceSnapshot, server: Option<&str>) -> Opti
     server.into_iter().chain(only).find_map(|name| {
         let connection = snapshot.connections.get(name)?;
         let conditions = connection.status.as_ref().map(|it| &*it.conditions)?;
-        let said = health(&connection.metadata, conditions);
-        if said.health == Health::Settled || said.status != "False" {
+        let said = find(conditions, ConditionType::Ready)?;
+        // What was said of another spec is not known of this one.
+        let seen = said.observed_generation;
+        let is_of_another = seen.is_some() && seen < connection.metadata.generation;
+        if said.status != "False" || is_of_another {
             return None;
         }
         let reason = Reason::ALL.iter().find(|it| it.as_str() == said.reason)?;
-        let message = format!("the Connection {name} is not ready: {}", said.message);
+        let message = format!(
+            "the Connection {name} is not ready: {}",
+            said.message.as_str()
+        );
         Some(Blocked::new(*reason, message))
     })
 }

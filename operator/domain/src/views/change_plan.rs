@@ -140,7 +140,7 @@ pub struct Surroundings<'a> {
     pub devices: &'a [Arc<Device>],
     /// The obstacles to its subscriptions on their devices.
     pub obstacles: &'a [Obstacle],
-    /// Settings that are sent anew although its subscriptions stay as they are, with the device.
+    /// Devices with the words about a delivery that begins anew on a subscription that stays.
     pub anew: &'a [(String, String)],
     /// True if the caller may not list the SmartServices, so that one that is missing may exist.
     pub services_unknown: bool,

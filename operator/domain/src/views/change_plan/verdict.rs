@@ -75,7 +75,7 @@ fn faults_of_parts(
     found
 }
 
-/// Returns the sentences against the contract in the status that the operator would write right after the
+/// Returns the objections to the contract in the status that the operator would write right after the
 /// change, each as `Reason: message`.
 pub(super) fn objections(
     world: &ContractWorld,

@@ -142,7 +142,7 @@ fn contracts_that_depend_on_an_edited_object_are_planned_too() {
         it["spec"]["modelRef"]["name"] = json!("nope");
     });
     let suspended = edited("Device", "lobby-mfp", |it| {
-        it["spec"]["suspend"] = json!(true)
+        it["spec"]["suspend"] = json!(true);
     });
     let connection = edited("Device", "lobby-mfp", |it| {
         it["spec"]["connections"] = json!([{"name": "nope"}]);
@@ -227,7 +227,7 @@ fn an_amendment_of_no_contract_is_a_fault_and_no_silence() {
 #[test]
 fn a_device_of_a_machine_that_another_one_has_is_told() {
     let mut twin = edited("Device", "lobby-mfp", |it| {
-        it["metadata"]["name"] = json!("twin")
+        it["metadata"]["name"] = json!("twin");
     });
     "twin".clone_into(&mut twin.name);
     let (_, faults) = planned(&[twin], &[]);
