@@ -98,7 +98,12 @@ const RIGHTS: &[Right] = &[
     right("contracts", "patch", "reconcile"),
     right("devices", "patch", "reconcile"),
     catalogue("smartservices", "list", "plan"),
-    catalogue("connections", "list", "check"),
+    catalogue("devicemodels", "list", "plan, support-bundle"),
+    catalogue("connections", "list", "plan, check"),
+    Right {
+        group: "",
+        ..catalogue("namespaces", "list", "plan")
+    },
     catalogue("connections", "patch", "reconcile"),
 ];
 
