@@ -260,7 +260,10 @@ fn reconcilable(text: &str) -> Result<(ReconcileKind, String), String> {
     };
     match known {
         Some(kind) if !name.is_empty() => Ok((kind, name.to_owned())),
-        _ => Err(format!("\"{text}\" must be such as device/lobby-mfp")),
+        _ => Err(format!(
+            "\"{text}\" must be device/NAME, contract/NAME or connection/NAME; no other kind can be \
+             looked at on request"
+        )),
     }
 }
 

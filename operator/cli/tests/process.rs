@@ -89,7 +89,11 @@ fn wrong_usage_is_an_error_with_its_words_and_help_is_none() {
         ),
         (
             &["reconcile", "pod/x"],
-            "\"pod/x\" must be such as device/lobby-mfp",
+            "\"pod/x\" must be device/NAME, contract/NAME or connection/NAME",
+        ),
+        (
+            &["reconcile", "smartservice/x"],
+            "must be device/NAME, contract/NAME or connection/NAME",
         ),
         (
             &["owed", "-o", "pdf"],

@@ -51,8 +51,12 @@ async fn is_told_what_is_owed(person: &Person<'_>, off: &str) {
         "one debt is the whole sum: {view}"
     );
     let nobody = person.asks(&["owed", "--customer", "C-0"]).await;
-    let expected = format!("note: nothing is owed in namespace {}\n", person.namespace);
-    assert_eq!((nobody.code, &*nobody.out, nobody.err), (0, "", expected));
+    let expected = format!(
+        "error: no Contract and no Compensation in namespace {} has the customer C-0; there are \
+         C-4711\n",
+        person.namespace
+    );
+    assert_eq!((nobody.code, &*nobody.out, nobody.err), (1, "", expected));
 }
 
 // shows D1 D3 D8 K2

@@ -31,10 +31,22 @@ pub(super) async fn run(
     let devices = late_devices(&subscriptions.items, &records.items, &filter, now);
     let outcome = render::outcome(&devices, args.output, Code::Settled, || {
         if devices.is_empty() {
-            return Shown::Nothing(format!("no promise was missed{}", place.within()));
+            let filters = filters(args);
+            return Shown::Nothing(format!("no promise was missed{filters}{}", place.within()));
         }
         let everywhere = place == Place::Everywhere;
         Shown::Text(render::lateness(&devices, everywhere, screen))
     });
     Ok(outcome.with_notes(subscriptions.unread.into_iter().chain(records.unread)))
+}
+
+/// Returns the filters as a part of a sentence: ` of contract banco-sul`.
+fn filters(args: &LateArgs) -> String {
+    let contract = args.contract.as_ref();
+    let contract = contract.map_or_else(String::new, |it| format!(" of contract {it}"));
+    let cause = args.cause;
+    let cause = cause.map_or_else(String::new, |it| format!(" by the cause {it:?}"));
+    let since = args.since;
+    let since = since.map_or_else(String::new, |it| format!(" within {it:#}"));
+    format!("{contract}{cause}{since}")
 }
