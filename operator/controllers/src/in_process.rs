@@ -27,6 +27,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use tracing::{
+    Dispatch,
+    dispatcher::{self, DefaultGuard},
+};
+
 use crate::{
     brokers::Brokers,
     cache::{Change, Key},
@@ -47,6 +52,24 @@ use crate::{
 
 /// Time, by the paused clock, for which a test waits until something is true.
 const PATIENCE: Duration = Duration::from_hours(1);
+
+/// Has what this thread logs go to a subscriber, until it is dropped.
+pub(crate) struct Listening {
+    _guard: DefaultGuard,
+    /// With one dispatcher in the process, tracing asks the thread that meets a line first, which may
+    /// be another test's, and never again. With two it asks each thread.
+    _second: Dispatch,
+}
+
+impl Listening {
+    pub(crate) fn with(subscriber: impl Into<Dispatch>) -> Self {
+        let second = Dispatch::new(tracing_subscriber::registry());
+        Self {
+            _guard: dispatcher::set_default(&subscriber.into()),
+            _second: second,
+        }
+    }
+}
 
 /// Returns a context of this API server; events go to `recorder`.
 pub(crate) fn context(

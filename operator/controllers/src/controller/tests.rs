@@ -22,7 +22,7 @@ use crate::{
     clock::FakeClock,
     context::Context,
     fake_api::FakeApi,
-    in_process::context,
+    in_process::{Listening, context},
     queue::{Queue, Requeue},
     shutdown::{Shutdown, ShutdownTrigger},
     status::WriteError,
@@ -191,7 +191,7 @@ fn connection(name: &str, version: u64) -> Connection {
 }
 
 /// Log lines of this thread, until the guard is dropped.
-fn logged() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+fn logged() -> (Arc<Mutex<Vec<u8>>>, Listening) {
     struct Lines(Arc<Mutex<Vec<u8>>>);
     impl io::Write for Lines {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -209,7 +209,7 @@ fn logged() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
         .with_ansi(false)
         .with_writer(move || Lines(Arc::clone(&writer)))
         .finish();
-    (lines, tracing::subscriber::set_default(subscriber))
+    (lines, Listening::with(subscriber))
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ use tracing_subscriber::{
 };
 
 use super::*;
+use crate::in_process::Listening;
 
 /// Everything that was logged. A line has its fields, and the fields of each span by its name.
 #[derive(Clone, Default)]
@@ -71,23 +72,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 }
 
-/// Listens until it is dropped.
-struct Listening {
-    _guard: tracing::dispatcher::DefaultGuard,
-    /// With one dispatcher in the process, tracing asks the thread that meets a line first, which may
-    /// be another test's, and never again. With two it asks each thread.
-    _second: tracing::Dispatch,
-}
-
 impl Lines {
     fn listen(&self) -> Listening {
-        let log = tracing_subscriber::registry().with(self.clone());
-        let log = tracing::Dispatch::new(log);
-        let second = tracing::Dispatch::new(tracing_subscriber::registry());
-        Listening {
-            _guard: tracing::dispatcher::set_default(&log),
-            _second: second,
-        }
+        Listening::with(tracing_subscriber::registry().with(self.clone()))
     }
 
     fn all(&self) -> Vec<Value> {
