@@ -285,6 +285,8 @@ pub(super) async fn suspended(environment: &TestEnvironment) -> Situation<'_> {
         .device(&situation.fleets[0].devices()[0]);
     device.spec.suspend = true;
     situation.namespace.apply(&device).await.unwrap();
+    // With a contract that is suspended, the Device says so of its spec before, too.
+    situation.until("device/mfp", "Ready=True/Suspended").await;
     let entry = situation.parts(&["mfp"], ALLOWED);
     let mut contract = situation.namespace.contract("paused", now(), vec![entry]);
     contract.spec.suspend = true;

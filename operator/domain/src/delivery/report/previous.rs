@@ -128,12 +128,14 @@ impl Report<'_> {
         status: &'a ServiceSubscriptionStatus,
     ) -> impl Iterator<Item = Item> + 'a {
         let kept = status.items.iter().filter(|item| is_kept(item));
-        kept.map(|item| Item {
+        let items = kept.map(|item| Item {
             state: ItemState::Unknown,
             problem: None,
             previous: carried(self.snapshot, Some(item)),
             ..item.clone()
-        })
+        });
+        // The value of another machine is put back nowhere.
+        items.filter(is_kept)
     }
 
     fn sent_at(&self, item: &VerifiedItem) -> Option<Timestamp> {

@@ -272,6 +272,14 @@ fn a_third_contract_that_comes_first_ends_the_one_that_serves_on() {
     ));
 }
 
+// shows C11
+#[test]
+fn a_setting_of_the_service_before_is_not_listed_on_a_machine_that_never_had_it() {
+    let events = [(80, Event::Dropped(0, 0)), (80, Event::DeviceReplaced)];
+    let services = ["other-backup", "cloud", "data-backup"];
+    assert_settled(&living(&services, false, &events));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::default())]
 
