@@ -25,10 +25,12 @@ use crate::{
     objects::{BY_CONTRACT, Objects, path},
 };
 
-/// Plurals of the kinds that the board shows.
-const CONTRACTS: &str = "contracts";
-const SUBSCRIPTIONS: &str = "servicesubscriptions";
-const COMPENSATIONS: &str = "compensations";
+/// Plural of the kind Contract, as [`Seen::hidden`] names it.
+pub const CONTRACTS: &str = "contracts";
+/// Plural of the kind ServiceSubscription.
+pub const SUBSCRIPTIONS: &str = "servicesubscriptions";
+/// Plural of the kind Compensation.
+pub const COMPENSATIONS: &str = "compensations";
 /// Questions about the rights of one viewer that are under way at once. Few, so that a board never
 /// stops reconciles, which use the same client.
 const QUESTIONS: usize = 4;

@@ -13,7 +13,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use entente_controllers::board::{BoardFault, Seen};
+use entente_controllers::board::{BoardFault, COMPENSATIONS, CONTRACTS, SUBSCRIPTIONS, Seen};
 use entente_crds::v1alpha1::Cause;
 use entente_domain::{
     listing::some_of,

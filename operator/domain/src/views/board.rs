@@ -110,20 +110,11 @@ where
         cause: Some(Cause::Device),
         ..LatenessFilter::default()
     };
-    let is_refused = |contract: &&&Contract| {
+    let is_refused = |contract: &&Contract| {
         let status = contract.status.as_ref();
         let accepted = status.and_then(|it| find(&it.conditions, ConditionType::Accepted));
         accepted.is_some_and(|it| it.status == Status::False.as_str())
     };
-    let refused: Vec<Contract> = asked
-        .iter()
-        .filter(is_refused)
-        .map(|it| (*it).clone())
-        .collect();
-    let mut debts = owed(asked_records(), &OwedFilter::default(), now);
-    debts
-        .sums
-        .retain(|sum| sum.total.parse() != Ok(Decimal::ZERO));
     let name = |it: &&Contract| {
         let meta = &it.metadata;
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -131,12 +122,21 @@ where
     };
     Board {
         names: asked.iter().map(name).collect(),
-        refused: contract_rows(&refused),
+        refused: contract_rows(asked.iter().copied().filter(is_refused)),
         namespaces: namespaces.into_iter().flatten().cloned().collect(),
         customers: customers.into_iter().cloned().collect(),
         starts,
         late: late_services(asked_subscriptions(), now),
-        owed: debts,
+        owed: debts(asked_records(), now),
         devices: late_devices(asked_subscriptions(), asked_records(), &made_late, now),
     }
+}
+
+/// Returns the debts, without the sums that are nothing and the currencies in which nothing else is.
+fn debts<'a>(records: impl IntoIterator<Item = &'a Compensation>, now: Timestamp) -> OwedView {
+    let mut debts = owed(records, &OwedFilter::default(), now);
+    let OwedView { sums, totals, .. } = &mut debts;
+    sums.retain(|sum| sum.total.parse() != Ok(Decimal::ZERO));
+    totals.retain(|total| sums.iter().any(|sum| sum.currency == total.currency));
+    debts
 }

@@ -28,8 +28,8 @@ pub struct ContractRow {
 }
 
 /// Returns a row for each contract, by namespace and name.
-pub fn contract_rows(contracts: &[Contract]) -> Vec<ContractRow> {
-    let mut rows: Vec<ContractRow> = contracts.iter().map(row).collect();
+pub fn contract_rows<'a>(contracts: impl IntoIterator<Item = &'a Contract>) -> Vec<ContractRow> {
+    let mut rows: Vec<ContractRow> = contracts.into_iter().map(row).collect();
     rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     rows
 }

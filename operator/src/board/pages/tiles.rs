@@ -3,8 +3,7 @@
 //! It decides which number is good news. What a viewer may not see, and what nothing was found for, is
 //! none.
 
-use std::collections::BTreeSet;
-
+use entente_controllers::board::{COMPENSATIONS, CONTRACTS, SUBSCRIPTIONS};
 use entente_domain::views::Board;
 
 use crate::board::ask::BACK_DAYS;
@@ -70,33 +69,25 @@ impl Shown<'_> {
         let number = format!("{risks} of {}", self.board.starts.len());
         let words = format!("starts within {} are at risk", self.days);
         let bad = (risks > 0).then_some("warn");
-        self.tile(("contracts", "starts"), bad, number, words)
+        self.tile((CONTRACTS, "starts"), bad, number, words)
     }
 
     fn refused(self) -> Tile {
         let count = self.board.refused.len();
         let words = one_or_many(count, "contract is refused", "contracts are refused");
         let number = count.to_string();
-        self.tile(("contracts", "refused"), Some("bad"), number, words)
+        self.tile((CONTRACTS, "refused"), Some("bad"), number, words)
     }
 
     fn late(self) -> Tile {
         let count = self.board.late.len();
         let words = one_or_many(count, "service is late now", "services are late now");
         let bad = (count > 0).then_some("bad");
-        self.tile(
-            ("servicesubscriptions", "late"),
-            bad,
-            count.to_string(),
-            words,
-        )
+        self.tile((SUBSCRIPTIONS, "late"), bad, count.to_string(), words)
     }
 
     fn owed(self) -> Tile {
-        let owed = &self.board.owed;
-        let currencies: BTreeSet<&String> = owed.sums.iter().map(|sum| &sum.currency).collect();
-        let totals = owed.totals.iter();
-        let totals = totals.filter(|total| currencies.contains(&total.currency));
+        let totals = self.board.owed.totals.iter();
         let totals: Vec<String> = totals
             .map(|total| format!("{} {}", total.currency, total.value))
             .collect();
@@ -107,7 +98,7 @@ impl Shown<'_> {
             totals.join(", ")
         };
         let words = "owed to customers".to_owned();
-        self.tile(("compensations", "owed"), bad, number, words)
+        self.tile((COMPENSATIONS, "owed"), bad, number, words)
     }
 
     fn devices(self) -> Tile {
@@ -115,12 +106,7 @@ impl Shown<'_> {
         let devices = one_or_many(count, "device", "devices");
         let words = format!("{devices} made us late in {BACK_DAYS} days");
         let bad = (count > 0).then_some("warn");
-        self.tile(
-            ("servicesubscriptions", "devices"),
-            bad,
-            count.to_string(),
-            words,
-        )
+        self.tile((SUBSCRIPTIONS, "devices"), bad, count.to_string(), words)
     }
 }
 
