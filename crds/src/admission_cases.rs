@@ -11,6 +11,7 @@
     reason = "these are tables: the message of a rule stands right above the cases about it"
 )]
 
+mod calling;
 mod connection;
 mod contract;
 mod contract_amendment;
@@ -72,6 +73,8 @@ pub enum CaseKind {
     SmartService,
     /// [`crate::v1alpha1::Device`]
     Device,
+    /// [`crate::v1alpha1::DeviceEnrollment`]
+    DeviceEnrollment,
     /// [`crate::v1alpha1::Contract`]
     Contract,
     /// [`crate::v1alpha1::ContractAmendment`]
@@ -80,6 +83,8 @@ pub enum CaseKind {
     ContractNotice,
     /// [`crate::v1alpha1::ServiceSubscription`]
     ServiceSubscription,
+    /// [`crate::v1alpha1::DeviceTwin`]
+    DeviceTwin,
     /// [`crate::v1alpha1::Compensation`]
     Compensation,
 }
@@ -91,10 +96,12 @@ impl CaseKind {
         Self::DeviceModel,
         Self::SmartService,
         Self::Device,
+        Self::DeviceEnrollment,
         Self::Contract,
         Self::ContractAmendment,
         Self::ContractNotice,
         Self::ServiceSubscription,
+        Self::DeviceTwin,
         Self::Compensation,
     ];
 
@@ -105,6 +112,8 @@ impl CaseKind {
             Self::DeviceModel => "devicemodels",
             Self::SmartService => "smartservices",
             Self::Device => "devices",
+            Self::DeviceEnrollment => "deviceenrollments",
+            Self::DeviceTwin => "devicetwins",
             Self::Contract => "contracts",
             Self::ContractAmendment => "contractamendments",
             Self::ContractNotice => "contractnotices",
@@ -128,6 +137,8 @@ impl CaseKind {
             Self::DeviceModel => device_model::whole(),
             Self::SmartService => smart_service::whole(),
             Self::Device => device::whole(),
+            Self::DeviceEnrollment => calling::enrollment(),
+            Self::DeviceTwin => calling::twin(),
             Self::Contract => contract::complete(),
             Self::ContractAmendment => contract_amendment::complete(),
             Self::ContractNotice => plain(&example::banco_sul_installed()),
@@ -148,6 +159,7 @@ pub fn all() -> Vec<Case> {
     device_model::case(&mut table);
     smart_service::case(&mut table);
     device::case(&mut table);
+    calling::case(&mut table);
     contract::case(&mut table);
     contract_amendment::case(&mut table);
     contract_notice::case(&mut table);

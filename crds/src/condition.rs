@@ -38,15 +38,15 @@ macro_rules! condition_types {
 
 condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready of [Connection, DeviceModel, SmartService, Device, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Ready of [Connection, DeviceModel, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
-    Reconciling of [Connection, SmartService, Device, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Reconciling of [Connection, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [SmartService, Device, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Stalled of [SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
     Accepted of [SmartService, Device, Contract, ContractAmendment, ContractNotice],
     /// Every object that it refers to was found and may be used.
-    ResolvedRefs of [Connection, SmartService, Device, Contract, ServiceSubscription],
+    ResolvedRefs of [Connection, SmartService, Device, DeviceEnrollment, Contract, ServiceSubscription],
     /// Now lies between the dates of the term; whether anything is delivered does not matter.
     InForce of [Contract],
     /// Every required item in force was read back as Effective: proof. Of a Compensation: its amount is final and nothing is left to be delivered.
@@ -279,6 +279,14 @@ reasons! {
     NeverSeen => "Wait.",
     /// Devices are reached one by one; see each Device.
     PerDevice => "Nothing.",
+    /// The device has to call: it has not fetched yet what is wanted, or has not reported since.
+    WaitingForDevice => "Wait for its next call; to be faster switch the device off and on, or let a person at the device ask for it.",
+    /// The device has not registered at the gateway.
+    NotRegistered => "Connect the device to the gateway with the token of a DeviceEnrollment of this namespace; see the guide on devices that call.",
+    /// The device registered and has not called for longer than spec.agent.missedPolls of the Connection allows.
+    NotHeardOf => "Check that the device is switched on and reaches the gateway.",
+    /// The owner of the device has withdrawn the consent to its connection: nothing is sent to it.
+    ConsentWithdrawn => "Let the owner of the device agree again at the device, which then registers anew; or end the services on it.",
     /// The list of orphans is full, so withdrawals that gave up cannot finish.
     OrphansFull => "See the message of each orphan in status.orphans; the annotation entente.dev/forget-orphan takes one out of the list.",
     /// The object is being deleted, and waits until nothing uses it any more.
@@ -340,6 +348,9 @@ impl Reason {
         Reason::Busy,
         Reason::TimedOut,
         Reason::ProtocolError,
+        Reason::NotRegistered,
+        Reason::NotHeardOf,
+        Reason::ConsentWithdrawn,
     ];
 
     /// The reasons that a look at a device can meet: those of an attempt, and that another machine
@@ -380,6 +391,7 @@ macro_rules! blocking {
             Reason::AwaitingAcceptance, Reason::AcceptanceFailed,
             Reason::UnsupportedValue, Reason::UnknownZone, Reason::InvalidTerm,
             Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting, Reason::HandingOver,
+            Reason::WaitingForDevice, Reason::NotRegistered, Reason::NotHeardOf, Reason::ConsentWithdrawn,
             $(Reason::$more),*
         ]
     };
@@ -467,6 +479,7 @@ impl ConditionType {
                 Reason::RejectedValue,
                 Reason::Unsupported,
                 Reason::NotVerifiable,
+                Reason::ConsentWithdrawn,
                 Reason::CompensationNameTaken,
             ],
             Self::Accepted => &[
@@ -570,6 +583,9 @@ impl ConditionType {
                 Reason::Busy,
                 Reason::ProtocolError,
                 Reason::Unauthorized,
+                Reason::NotRegistered,
+                Reason::NotHeardOf,
+                Reason::ConsentWithdrawn,
             ],
             Self::SettingsApplied => blocking!(
                 Pending,

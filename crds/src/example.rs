@@ -6,6 +6,7 @@
 //! itself makes ([`service_subscription`], [`compensation`]) is here to be read in documents and
 //! tests only and is never written into `examples/`, since nobody applies it.
 
+mod calling;
 mod catalogue;
 mod customer;
 mod derived;
@@ -14,6 +15,7 @@ pub mod services;
 use std::collections::BTreeMap;
 
 pub use self::{
+    calling::{device_twin, enrollment, gateway},
     catalogue::{data_backup, hq_ipp, mfp_500, northwind_services, parts_life},
     customer::{
         banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,

@@ -42,6 +42,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(example_services());
     files.push(example_amendment());
     files.extend(example_notices());
+    files.push(example_calling());
     files.push(file(
         "contrib/argo-cd/argocd-cm.yaml",
         argo_cd::config_map(&crds),
@@ -206,6 +207,21 @@ fn example_notices() -> Vec<GeneratedFile> {
         file("examples/notices/1-contract.yaml", contract.text),
         file("examples/notices/2-installed.yaml", notice.text),
     ]
+}
+
+/// The objects that `kubectl apply -f examples/devices-that-call/` makes, by which devices behind a
+/// firewall register.
+fn example_calling() -> GeneratedFile {
+    let mut file_of = ExampleFile::new(
+        "Devices behind a firewall: the gateway that they call, and an enrollment that makes a Device \
+         for each that registers. The Secret with the token is made with: kubectl create secret \
+         generic banco-sul-enrollment --namespace banco-sul --from-literal=token=... ; kubectl label \
+         secret banco-sul-enrollment --namespace banco-sul entente.dev/use=true . The model is that of \
+         examples/1-catalogue.yaml, and the label that of the contract in examples/3-contract.yaml.",
+    );
+    file_of.add(&example::gateway());
+    file_of.add(&example::enrollment());
+    file("examples/devices-that-call/1-gateway.yaml", file_of.text)
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use crate::meanings;
 use crate::v1alpha1::{
     Compensation, CompensationSpec, Connection, ConnectionSpec, Contract, ContractAmendment,
-    ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractSpec, Device, DeviceModel,
-    DeviceModelSpec, DeviceSpec, ServiceSubscription, ServiceSubscriptionSpec, SmartService,
-    SmartServiceSpec,
+    ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractSpec, Device,
+    DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSpec, DeviceTwin,
+    DeviceTwinSpec, ServiceSubscription, ServiceSubscriptionSpec, SmartService, SmartServiceSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
@@ -28,10 +28,12 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finished::<DeviceModelSpec>(DeviceModel::crd()),
         finished::<SmartServiceSpec>(SmartService::crd()),
         finished::<DeviceSpec>(Device::crd()),
+        finished::<DeviceEnrollmentSpec>(DeviceEnrollment::crd()),
         finished::<ContractSpec>(Contract::crd()),
         finished::<ContractAmendmentSpec>(ContractAmendment::crd()),
         finished::<ContractNoticeSpec>(ContractNotice::crd()),
         finished::<ServiceSubscriptionSpec>(ServiceSubscription::crd()),
+        finished::<DeviceTwinSpec>(DeviceTwin::crd()),
         finished::<CompensationSpec>(Compensation::crd()),
     ]
 }
@@ -48,11 +50,17 @@ fn finished<T: JsonSchema>(mut crd: CustomResourceDefinition) -> CustomResourceD
                 tell_defaults(schema);
                 drop_defaults_that_differ(schema, false);
             }
-            "status" => schema.default = Some(JSON(unseen())),
+            "status" if has_conditions(schema) => schema.default = Some(JSON(unseen())),
             _ => {}
         }
     }
     crd
+}
+
+/// True for a status that tells conditions: that of a DeviceTwin does not, since nobody applies one.
+fn has_conditions(status: &JSONSchemaProps) -> bool {
+    let fields = status.properties.iter().flatten();
+    fields.into_iter().any(|(name, _)| name == "conditions")
 }
 
 /// Returns the status of an object that the operator has not seen.

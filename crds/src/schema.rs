@@ -35,6 +35,15 @@ pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The beginning of a name: what follows makes it a DNS label.
+pub fn name_prefix(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        30,
+        "self.matches('^[a-z0-9][-a-z0-9]*$')",
+        "must be the beginning of a DNS label such as \"acme-\": lower case letters, digits and '-', at most 30 characters",
+    )
+}
+
 /// The name of a remedy: a part of the name of its compensations, which must stay short enough.
 pub fn remedy_name(_: &mut SchemaGenerator) -> Schema {
     ruled(

@@ -7,7 +7,9 @@ mod contract;
 mod contract_amendment;
 mod contract_notice;
 mod device;
+mod device_enrollment;
 mod device_model;
+mod device_twin;
 mod service_subscription;
 mod smart_service;
 
@@ -18,6 +20,8 @@ pub use contract::*;
 pub use contract_amendment::*;
 pub use contract_notice::*;
 pub use device::*;
+pub use device_enrollment::*;
 pub use device_model::*;
+pub use device_twin::*;
 pub use service_subscription::*;
 pub use smart_service::*;

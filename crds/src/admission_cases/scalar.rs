@@ -191,6 +191,7 @@ const SETTING_NAME: Scalar = Scalar {
     places: &[
         (DeviceModel, "/spec/settings/0/name"),
         (DeviceModel, "/spec/settings/0/via/ipp/attribute"),
+        (DeviceModel, "/spec/settings/0/via/agent/key"),
         (DeviceModel, "/spec/identity/ipp/attribute"),
         (SmartService, "/spec/parameters/0/name"),
         (SmartService, "/spec/device/settings/0/name"),

@@ -2,12 +2,12 @@
 
 use super::{NAMESPACE, map, reference, strings};
 use crate::v1alpha1::{
-    Activation, AllowEntry, Connection, ConnectionSpec, ContractFact, Credentials, CredentialsType,
-    DeviceFact, DeviceModel, DeviceModelSpec, DeviceSetting, DeviceSide, IdentitySource,
-    IppEndpoint, IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits, LocalReference,
-    Mapping, OsbEndpoint, Parameter, Proof, Protocol, Selector, ServerSetting, ServerSide,
-    ServiceLevel, SmartService, SmartServiceSpec, TakesEffect, Tls, Updates, ValueSource,
-    ValueType, Via, WantedSetting, When,
+    Activation, AgentSetting, AllowEntry, Connection, ConnectionSpec, ContractFact, Credentials,
+    CredentialsType, DeviceFact, DeviceModel, DeviceModelSpec, DeviceSetting, DeviceSide,
+    IdentitySource, IppEndpoint, IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits,
+    LocalReference, Mapping, OsbEndpoint, Parameter, Proof, Protocol, Selector, ServerSetting,
+    ServerSide, ServiceLevel, SmartService, SmartServiceSpec, TakesEffect, Tls, Updates,
+    ValueSource, ValueType, Via, WantedSetting, When,
 };
 
 pub(super) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -134,6 +134,9 @@ pub(super) fn setting(
                 attribute: attribute.to_owned(),
                 syntax,
                 operation: IppOperation::SetPrinterAttributes,
+            }),
+            agent: Some(AgentSetting {
+                key: name.to_owned(),
             }),
         },
         takes_effect: TakesEffect::Immediately,

@@ -114,6 +114,6 @@ fn promised() -> Timestamp {
     instant("2027-04-01T03:00:00Z")
 }
 
-fn instant(text: &str) -> Timestamp {
+pub(super) fn instant(text: &str) -> Timestamp {
     text.parse().expect("the examples are written in RFC 3339")
 }

@@ -4,10 +4,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::admission_cases::CaseKind;
+use crate::example;
 use crate::spec_rules;
 use crate::v1alpha1::{
-    Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-    ServiceSubscription, SmartService,
+    Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
+    DeviceEnrollment, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
 };
 
 /// Returns an object as the code reads and writes it.
@@ -21,6 +22,8 @@ fn read(kind: CaseKind, object: &Value) -> Value {
         CaseKind::DeviceModel => of::<DeviceModel>(object),
         CaseKind::SmartService => of::<SmartService>(object),
         CaseKind::Device => of::<Device>(object),
+        CaseKind::DeviceEnrollment => of::<DeviceEnrollment>(object),
+        CaseKind::DeviceTwin => of::<DeviceTwin>(object),
         CaseKind::Contract => of::<Contract>(object),
         CaseKind::ContractAmendment => of::<ContractAmendment>(object),
         CaseKind::ContractNotice => of::<ContractNotice>(object),
@@ -47,8 +50,11 @@ fn told(kind: CaseKind) -> Vec<(String, String)> {
     told
 }
 
-/// Returns an object that has each object with a default inside.
-fn whole(kind: CaseKind) -> Value {
+/// Returns an object that has each object with a default inside, and the member that a pointer names.
+fn whole(kind: CaseKind, pointer: &str) -> Value {
+    if pointer.starts_with("/spec/agent/") {
+        return json!(example::gateway());
+    }
     let mut whole = kind.complete();
     if kind == CaseKind::Compensation {
         whole["spec"]["voided"] = json!({"reason": "wrong fee"});
@@ -61,7 +67,7 @@ fn a_field_that_is_left_out_is_read_as_the_default_that_its_description_tells() 
     let (mut everywhere, mut in_lists) = (0, 0);
     for kind in CaseKind::ALL.iter().copied() {
         for (pointer, default) in told(kind) {
-            let mut object = whole(kind);
+            let mut object = whole(kind, &pointer);
             let (parent, name) = pointer.rsplit_once('/').expect("it is below the spec");
             match object.pointer_mut(parent) {
                 Some(Value::Object(parent)) => _ = parent.remove(name),

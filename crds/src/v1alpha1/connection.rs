@@ -33,9 +33,13 @@ use crate::schema;
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(self.protocol == 'IPP') == has(self.ipp) && (self.protocol == 'OSB') == has(self.osb)")
-        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB"),
-    validation = Rule::new("!has(self.credentials) || self.credentials.type != 'ClientCertificate' || (has(self.ipp) ? self.ipp.url.startsWith('ipps://') : !has(self.osb) || self.osb.url.startsWith('https://'))")
+    validation = Rule::new("(self.protocol == 'IPP') == has(self.ipp) && (self.protocol == 'OSB') == has(self.osb) && (self.protocol == 'HTTP') == has(self.http) && (self.protocol == 'Agent') == has(self.agent)")
+        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB, http for HTTP, agent for Agent"),
+    validation = Rule::new("self.protocol == 'Agent' || self.allow.all(entry, has(entry.networks))")
+        .message("each entry of allow needs networks, but with protocol Agent, where devices call"),
+    validation = Rule::new("self.protocol != 'Agent' || !(has(self.tls) || has(self.credentials) || has(self.timeouts) || has(self.limits) || has(self.retry))")
+        .message("tls, credentials, timeouts, limits and retry do not go with protocol Agent: the operator sends no request there, devices call the gateway"),
+    validation = Rule::new("!has(self.credentials) || self.credentials.type != 'ClientCertificate' || (has(self.ipp) ? self.ipp.url.startsWith('ipps://') : has(self.osb) ? self.osb.url.startsWith('https://') : !has(self.http) || self.http.url.startsWith('https://'))")
         .message("credentials.type ClientCertificate is shown in a TLS handshake: the url must begin with ipps:// or https://"),
     validation = Rule::new("!has(self.credentials) || !has(self.credentials.secretRef) || !has(self.ipp) || !(self.ipp.url.contains('{address}') || self.ipp.url.matches('^[^/]*//[^/]*[{]queue[}]')) || (self.ipp.url.startsWith('ipps://') && has(self.tls) && (!has(self.tls.trust) || self.tls.trust == 'Verify') && has(self.tls.caConfigMapRef))")
         .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials or their secretRef out and set credentialsRef in each Device"),
@@ -51,6 +55,12 @@ pub struct ConnectionSpec {
     /// Endpoint of an Open Service Broker (OSB 2.17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osb: Option<OsbEndpoint>,
+    /// Server from which artifacts are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpEndpoint>,
+    /// The gateway that devices call, and its regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentEndpoint>,
     /// Namespaces that may use this connection, each with the allowed addresses. A namespace that
     /// no entry matches may not use it.
     #[schemars(length(min = 1, max = 64))]
@@ -101,6 +111,10 @@ pub enum Protocol {
     IPP,
     /// Open Service Broker API 2.17.
     OSB,
+    /// HTTP (RFC 9110): artifacts of firmware and applications are fetched.
+    HTTP,
+    /// Devices call the gateway of this installation.
+    Agent,
 }
 
 /// Endpoint of IPP devices.
@@ -142,6 +156,112 @@ pub struct OsbEndpoint {
     pub moved_from: Vec<String>,
 }
 
+/// Server from which artifacts are fetched.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpEndpoint {
+    /// Beginning of the URLs that are fetched through this connection.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(schema::url_rule("self", "https?")).message("must be a URL such as \"https://files.example/firmware/\", without user and without a template, with a port from 1 to 65535 and an address that there is"))]
+    pub url: String,
+}
+
+/// The gateway that devices call, and the gateways of other regions.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.elsewhere) || (has(self.regions) && self.regions.exists(region, region.name == self.elsewhere))")
+        .message("elsewhere must be the name of one of regions"),
+    validation = Rule::new("!has(self.regions) || self.regions.exists(region, region.name == self.region && region.url == self.url)")
+        .message("regions must have an entry with the name that region has and the url that url has: this installation")
+)]
+pub struct AgentEndpoint {
+    /// URL of the gateway of this installation, as devices dial it.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(schema::url_rule("self", "https")).message(GATEWAY_URL))]
+    pub url: String,
+    /// Name of the region of this installation.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub region: String,
+    /// Every region, with its gateway: a device asks which one serves its place. Absent: this one serves
+    /// every place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub regions: Vec<AgentRegion>,
+    /// Name of the region that serves places which no entry names. Absent: none does, and a device there
+    /// is told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::dns_label")]
+    pub elsewhere: Option<String>,
+    /// The time between two calls of a device while nothing is ahead.
+    #[serde(default = "AgentEndpoint::default_poll")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub poll: Duration,
+    /// The time before an instant at which a service starts or changes in which a device is asked to call
+    /// once more, spread over the devices.
+    #[serde(default = "AgentEndpoint::default_before")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub before: Duration,
+    /// Number of calls that may be missing before a device counts as not heard of.
+    #[serde(default = "AgentEndpoint::default_missed_polls")]
+    #[schemars(range(min = 1, max = 100))]
+    pub missed_polls: i32,
+}
+
+/// Message of the rule of the URL of a gateway.
+const GATEWAY_URL: &str = "must be a URL such as \"https://gw.eu.example\", without user and without a template, with a port from 1 to 65535 and an address that there is";
+
+impl AgentEndpoint {
+    fn default_poll() -> Duration {
+        "24h".into()
+    }
+
+    fn default_before() -> Duration {
+        "2m".into()
+    }
+
+    fn default_missed_polls() -> i32 {
+        2
+    }
+}
+
+impl Default for AgentEndpoint {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            region: String::new(),
+            regions: Vec::new(),
+            elsewhere: None,
+            poll: Self::default_poll(),
+            before: Self::default_before(),
+            missed_polls: Self::default_missed_polls(),
+        }
+    }
+}
+
+/// A region and its gateway.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentRegion {
+    /// The name of the region.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+    /// URL of its gateway.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(schema::url_rule("self", "https")).message(GATEWAY_URL))]
+    pub url: String,
+    /// The countries that it serves (ISO 3166-1 alpha-2, such as "JP") and parts of them (ISO 3166-2, such
+    /// as "JP-13"). A part that one region names goes before its country in another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 300), inner(length(min = 2, max = 6)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Atomic,
+        validation = Rule::new("self.all(place, place.matches('^[A-Z]{2}(-[A-Z0-9]{1,3})?$'))").message("each place must be a country of ISO 3166 such as \"JP\", or a part of one such as \"JP-13\"")
+    )]
+    pub countries: Vec<String>,
+}
+
 /// Namespaces that may use a connection, and the addresses that they may use it for.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -152,7 +272,9 @@ pub struct AllowEntry {
     /// The namespaces whose objects may use the connection, by labels of the Namespace.
     /// The empty selector allows every namespace.
     pub namespaces: Selector,
-    /// The networks that a resolved address must lie in; checked on every dial.
+    /// The networks that a resolved address must lie in; checked on every dial. Required, but with
+    /// protocol Agent, where it has no meaning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::networks")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub networks: Vec<String>,
@@ -294,7 +416,7 @@ impl Default for Timeouts {
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Limit for one remote host and port. Absent: 1 in flight and 10 per second for IPP, 32 and 50
-    /// for OSB.
+    /// for OSB and HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_host: Option<Limit>,
     /// Limit for the whole connection. Absent: 512 in flight and 1,000 per second.

@@ -123,6 +123,18 @@ pub struct Via {
     /// Manner in which it is carried by IPP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppSetting>,
+    /// Manner in which it is carried by a device that calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentSetting>,
+}
+
+/// Manner in which a setting is carried by a device that calls.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentSetting {
+    /// The device's own name of the setting.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub key: String,
 }
 
 /// Manner in which a setting is carried by IPP.

@@ -221,6 +221,7 @@ fn model(
                 syntax,
                 operation: IppOperation::SetPrinterAttributes,
             }),
+            ..Via::default()
         },
         ..DeviceSetting::default()
     };

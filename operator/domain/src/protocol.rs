@@ -114,7 +114,7 @@ impl Place {
     ) -> Option<Self> {
         match connection.protocol {
             Protocol::IPP => {}
-            Protocol::OSB => return None,
+            Protocol::OSB | Protocol::HTTP | Protocol::Agent => return None,
         }
         let object = ipp_object(connection)?;
         let named = model.and_then(|model| model.identity.as_ref()?.ipp.as_ref());
@@ -147,7 +147,7 @@ pub fn carrier<'a>(
     connections.iter().find_map(|(name, spec)| {
         let (place, manner) = match spec.protocol {
             Protocol::IPP => by_ipp(setting, spec, connections),
-            Protocol::OSB => None,
+            Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
         }?;
         Some((*name, place, manner))
     })
@@ -181,7 +181,7 @@ fn by_ipp(
 pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
     let (url, ports) = match connection.protocol {
         Protocol::IPP => connection.ipp.as_ref().map(|ipp| (&ipp.url, &ipp.ports)),
-        Protocol::OSB => None,
+        Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
     }?;
     Some(Route {
         protocol: connection.protocol,
@@ -224,7 +224,10 @@ mod tests {
             ..IppSetting::default()
         };
         DeviceSetting {
-            via: Via { ipp: Some(ipp) },
+            via: Via {
+                ipp: Some(ipp),
+                ..Via::default()
+            },
             ..DeviceSetting::default()
         }
     }

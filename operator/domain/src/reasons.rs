@@ -49,6 +49,9 @@ pub fn reason(kind: FailureKind) -> Reason {
         FailureKind::RejectedNotSettable => Reason::RejectedNotSettable,
         FailureKind::Unsupported => Reason::Unsupported,
         FailureKind::ProtocolError => Reason::ProtocolError,
+        FailureKind::NotRegistered => Reason::NotRegistered,
+        FailureKind::NotHeardOf => Reason::NotHeardOf,
+        FailureKind::ConsentWithdrawn => Reason::ConsentWithdrawn,
     }
 }
 
@@ -82,7 +85,10 @@ pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
         | FailureKind::Busy
         | FailureKind::Concurrent
         | FailureKind::CatalogOutdated
-        | FailureKind::Conflict => Retry::Remote,
+        | FailureKind::Conflict
+        | FailureKind::NotRegistered
+        | FailureKind::NotHeardOf
+        | FailureKind::ConsentWithdrawn => Retry::Remote,
     }
 }
 
@@ -103,7 +109,10 @@ pub fn is_about_the_request(kind: FailureKind) -> bool {
         | FailureKind::AddressNotAllowed
         | FailureKind::Busy
         | FailureKind::Concurrent
-        | FailureKind::CatalogOutdated => false,
+        | FailureKind::CatalogOutdated
+        | FailureKind::NotRegistered
+        | FailureKind::NotHeardOf
+        | FailureKind::ConsentWithdrawn => false,
     }
 }
 
@@ -175,13 +184,16 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::TlsFailed
         | Reason::StepTimedOut => (Class::Reconciling, Blame::TheSide),
         Reason::RejectedValue | Reason::RejectedNotSettable => (Class::Stalled, Blame::TheSide),
-        Reason::AwaitingRestart | Reason::AwaitingAcceptance => {
-            (Class::Reconciling, Blame::Device)
-        }
+        Reason::AwaitingRestart
+        | Reason::AwaitingAcceptance
+        | Reason::WaitingForDevice
+        | Reason::NotRegistered
+        | Reason::NotHeardOf => (Class::Reconciling, Blame::Device),
         Reason::IdentityMismatch | Reason::CertificateChanged => (Class::Stalled, Blame::Device),
         Reason::OperationRunning => (Class::Reconciling, Blame::Server),
         Reason::NotVerifiable => (Class::Stalled, Blame::Server),
         Reason::Suspended => (Class::Reconciling, Blame::Customer),
+        Reason::ConsentWithdrawn => (Class::Stalled, Blame::Customer),
         // Refused by the catalogue, or a conflict: a person has to decide.
         Reason::Unsupported
         | Reason::UnsupportedByModel
@@ -296,6 +308,9 @@ mod tests {
             (Reason::Busy, Reconciling, Device, Server),
             (Reason::TimedOut, Reconciling, Device, Server),
             (Reason::ProtocolError, Reconciling, Device, Server),
+            (Reason::NotRegistered, Reconciling, Device, Device),
+            (Reason::NotHeardOf, Reconciling, Device, Device),
+            (Reason::ConsentWithdrawn, Stalled, Customer, Customer),
         ]
     };
 
@@ -314,6 +329,9 @@ mod tests {
         FailureKind::Unsupported,
         FailureKind::Conflict,
         FailureKind::ProtocolError,
+        FailureKind::NotRegistered,
+        FailureKind::NotHeardOf,
+        FailureKind::ConsentWithdrawn,
     ];
 
     // shows D9 K2

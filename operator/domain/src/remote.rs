@@ -320,4 +320,20 @@ pub enum FailureKind {
     Conflict,
     /// The answer made no sense, or the remote side failed.
     ProtocolError,
+    /// A device that calls has not registered.
+    NotRegistered,
+    /// A device that calls has not called for too long.
+    NotHeardOf,
+    /// The owner of a device that calls has withdrawn the consent.
+    ConsentWithdrawn,
+}
+
+impl FailureKind {
+    /// True if only a call of the device ends it: asking again does not.
+    pub fn waits_for_a_call(self) -> bool {
+        matches!(
+            self,
+            Self::NotRegistered | Self::NotHeardOf | Self::ConsentWithdrawn
+        )
+    }
 }

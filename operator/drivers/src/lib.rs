@@ -86,7 +86,7 @@ impl Drivers {
     pub fn device(&self, protocol: Protocol) -> Option<&dyn DeviceDriver> {
         match protocol {
             Protocol::IPP => Some(self.ipp.as_ref()),
-            Protocol::OSB => None,
+            Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
         }
     }
 

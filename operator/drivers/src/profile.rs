@@ -186,7 +186,7 @@ impl ConnectionProfile {
                 in_flight: 1,
                 per_second: 10,
             },
-            Protocol::OSB => LimitValues {
+            Protocol::OSB | Protocol::HTTP | Protocol::Agent => LimitValues {
                 in_flight: 32,
                 per_second: 50,
             },

@@ -43,7 +43,10 @@ fn model(
     let setting = DeviceSetting {
         name: SETTING.to_owned(),
         r#type: kind,
-        via: Via { ipp: Some(via) },
+        via: Via {
+            ipp: Some(via),
+            ..Via::default()
+        },
         ..DeviceSetting::default()
     };
     namespace.model_of(name, product, setting)

@@ -105,6 +105,7 @@ fn setting(name: &str, attribute: &str, write_only: bool) -> DeviceSetting {
                 syntax: IppSyntax::Text,
                 ..IppSetting::default()
             }),
+            ..Via::default()
         },
         write_only,
         ..DeviceSetting::default()

@@ -11,8 +11,8 @@ use entente_crds::{
     admission_cases::CaseKind,
     spec_rules,
     v1alpha1::{
-        Acceptance, Cause, ContractAmendment, ContractNotice, DeviceModel, ExcludedDevices,
-        Exclusion, IppOperation, NoticeType, SmartService,
+        Acceptance, Cause, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceModel,
+        ExcludedDevices, Exclusion, IppOperation, NoticeType, SmartService,
     },
 };
 use entente_domain::{protocol::Place, remote::Scalar};
@@ -290,7 +290,8 @@ impl Odd {
             CaseKind::Contract => self.apply_as::<Contract>(process),
             CaseKind::ContractAmendment => self.apply_as::<ContractAmendment>(process),
             CaseKind::ContractNotice => self.apply_as::<ContractNotice>(process),
-            CaseKind::ServiceSubscription | CaseKind::Compensation => {
+            CaseKind::DeviceEnrollment => self.apply_as::<DeviceEnrollment>(process),
+            CaseKind::ServiceSubscription | CaseKind::DeviceTwin | CaseKind::Compensation => {
                 unreachable!("nobody writes these")
             }
         }

@@ -453,6 +453,10 @@ fn is_about_the_broker(failure: &Failure) -> bool {
         | FailureKind::RejectedNotSettable
         | FailureKind::Unsupported
         | FailureKind::Conflict
-        | FailureKind::ProtocolError => false,
+        | FailureKind::ProtocolError
+        // Of devices alone.
+        | FailureKind::NotRegistered
+        | FailureKind::NotHeardOf
+        | FailureKind::ConsentWithdrawn => false,
     }
 }

@@ -141,6 +141,7 @@ fn a_stored_model_whose_syntax_cannot_carry_its_type_names_both_and_what_is_allo
                 syntax: IppSyntax::Integer,
                 ..IppSetting::default()
             }),
+            ..Via::default()
         },
         ..DeviceSetting::default()
     };

@@ -318,6 +318,10 @@ impl Report<'_> {
                     item.key
                 ),
             ),
+            ItemState::InProgress if side_of(item.step) == Side::Device => (
+                Reason::WaitingForDevice,
+                format!("{} waits for a call of the device", item.key),
+            ),
             ItemState::InProgress => (
                 Reason::OperationRunning,
                 "an operation of the service server is under way".to_owned(),
