@@ -1,5 +1,5 @@
-//! The OpenAPI document of the endpoint: linted by Spectral, and held against the running endpoint by
-//! Schemathesis, which makes requests from it, right ones and wrong ones.
+//! The OpenAPI documents: linted by Spectral; that of the events endpoint is also held against the
+//! running endpoint by Schemathesis, which makes requests from it, right ones and wrong ones.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -50,19 +50,32 @@ async fn lint(document: &Path) -> (Output, String) {
     judge("spectral/node_modules/.bin/spectral", &arguments).await
 }
 
-#[tokio::test]
-async fn the_document_has_nothing_that_spectral_complains_about() {
-    let (output, said) = lint(&document()).await;
+/// Lints a document, and once more without the id of one of its operations, to see that the rules are
+/// in force.
+async fn is_clean(document: &Path, operation: &str) {
+    let (output, said) = lint(document).await;
     assert!(output.status.success(), "{said}");
-    // The rules are in force: a document without ids of operations is not taken.
-    let text = std::fs::read_to_string(document()).unwrap();
+    let text = std::fs::read_to_string(document).unwrap();
+    let id = format!("operationId: {operation}\n");
+    assert!(text.contains(&id), "no operation {operation}");
     let spoiled = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
-    std::fs::write(spoiled.path(), text.replace("operationId: sendEvent", "")).unwrap();
+    std::fs::write(spoiled.path(), text.replace(&id, "\n")).unwrap();
     let (output, said) = lint(spoiled.path()).await;
     assert!(
         !output.status.success() && said.contains("operationId"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn the_document_has_nothing_that_spectral_complains_about() {
+    is_clean(&document(), "sendEvent").await;
+}
+
+#[tokio::test]
+async fn the_document_of_the_gateway_has_nothing_that_spectral_complains_about() {
+    let document = repository().join("docs/api/gateway.yaml");
+    is_clean(&document, "register").await;
 }
 
 // shows B2 K4
