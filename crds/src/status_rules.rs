@@ -98,7 +98,6 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "devices.subscriptions.summary",
     "devicetwins.credential.previousSha256",
     "devicetwins.credential.sha256",
-    "devicetwins.registration.attempt",
     "devicetwins.registration.enrollment",
     "devicetwins.registration.printerId",
     "devicetwins.registration.region",

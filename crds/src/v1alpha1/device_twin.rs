@@ -165,10 +165,6 @@ pub struct TwinRegistration {
     pub region: Option<String>,
     /// The instant of the registration.
     pub at: Timestamp,
-    /// A digest of the Idempotency-Key of the registration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub attempt: Option<String>,
     /// Its serial number.
     pub serial_number: Token<64>,
     /// Name of its product.
@@ -309,8 +305,10 @@ pub enum RefusedBecause {
     /// The value is none that the setting can have.
     #[default]
     InvalidValue,
-    /// The device does not know the setting.
-    Unknown,
+    /// The device does not have the setting.
+    Unsupported,
+    /// The device cannot take it now.
+    Busy,
 }
 
 /// One piece of software that runs on a device.
