@@ -34,6 +34,7 @@
     - contractnotices
     - servicesubscriptions
     - compensations
+    - devicetwins
   verbs: [get, list, watch]
 - apiGroups: [entente.dev]
   resources:
@@ -56,6 +57,9 @@
 - apiGroups: [entente.dev]
   resources: [servicesubscriptions]
   verbs: [create, patch, delete]
+- apiGroups: [entente.dev]
+  resources: [devicetwins]
+  verbs: [create, patch]
 # A record is made once and never changed.
 - apiGroups: [entente.dev]
   resources: [compensations]

@@ -18,6 +18,7 @@ mod rivals;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod twins;
 mod unwritten;
 
 use std::{
@@ -80,6 +81,7 @@ impl Reconcile for Delivery {
         let objects = &self.objects;
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.subscriptions, triggers::subscription);
+        watches.cache(&objects.twins, triggers::twin);
         watches.cache(&objects.models, triggers::model);
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.connections, triggers::connection);

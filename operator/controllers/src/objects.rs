@@ -11,7 +11,7 @@ use entente_crds::{
     bounded::Text,
     v1alpha1::{
         Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-        ServiceSubscription, SmartService,
+        DeviceTwin, ServiceSubscription, SmartService,
     },
 };
 use entente_domain::{
@@ -92,6 +92,7 @@ pub(crate) struct Objects {
     pub(crate) notices: Arc<Cache<ContractNotice>>,
     pub(crate) subscriptions: Arc<Cache<ServiceSubscription>>,
     pub(crate) compensations: Arc<Cache<Compensation>>,
+    pub(crate) twins: Arc<Cache<DeviceTwin>>,
 }
 
 impl Objects {
@@ -110,6 +111,7 @@ impl Objects {
             notices: Arc::new(notices(context).brought_by(served())),
             subscriptions: Arc::new(subscriptions(context).brought_by(served())),
             compensations: Arc::new(compensations(context).brought_by(served())),
+            twins: Arc::new(twins(context).brought_by(served())),
         }
     }
 
@@ -175,9 +177,9 @@ impl Objects {
                 })+
             };
         }
-        start!(namespaces);
+        start!(namespaces, twins);
         each_with_conditions!(start);
-        wait!(namespaces);
+        wait!(namespaces, twins);
         each_with_conditions!(wait);
         context.readiness.set_ready(COMPONENT);
     }
@@ -381,6 +383,12 @@ fn notices(context: &Context) -> Cache<ContractNotice> {
                 &notice.spec.contract_ref.name,
             )]
         })
+}
+
+fn twins(context: &Context) -> Cache<DeviceTwin> {
+    // Labels are for people.
+    Cache::new(Arc::clone(&context.metrics))
+        .stored_as(|twin: &mut DeviceTwin| twin.metadata.labels = None)
 }
 
 fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {

@@ -20,6 +20,7 @@ mod removal;
 mod report;
 mod resolve;
 mod schedule;
+pub mod twin;
 mod unwritten;
 mod verify;
 mod wishes;

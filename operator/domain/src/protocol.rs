@@ -25,6 +25,13 @@ pub enum Place {
         /// The attribute.
         attribute: String,
     },
+    /// By a call of the device: the device's own name of a setting.
+    Agent {
+        /// The name.
+        key: String,
+    },
+    /// Words of a device that calls about itself when it registered.
+    Registration,
 }
 
 /// Object that an IPP attribute belongs to.
@@ -46,6 +53,8 @@ pub enum Manner {
         /// The operation that sets it.
         operation: IppOperation,
     },
+    /// By a call of the device, as a text.
+    Agent,
 }
 
 impl Manner {
@@ -53,6 +62,7 @@ impl Manner {
     pub fn as_ipp(self) -> Option<(IppSyntax, IppOperation)> {
         match self {
             Self::Ipp { syntax, operation } => Some((syntax, operation)),
+            Self::Agent => None,
         }
     }
 }
@@ -87,6 +97,15 @@ impl Place {
     pub fn as_ipp(&self) -> Option<(IppObject, &str)> {
         match self {
             Self::Ipp { object, attribute } => Some((*object, attribute)),
+            Self::Agent { .. } | Self::Registration => None,
+        }
+    }
+
+    /// Returns the device's own name of a setting, of a device that calls; `None` for any other place.
+    pub fn as_agent(&self) -> Option<&str> {
+        match self {
+            Self::Agent { key } => Some(key),
+            Self::Ipp { .. } | Self::Registration => None,
         }
     }
 
@@ -95,6 +114,7 @@ impl Place {
     pub fn tells_the_product(&self) -> bool {
         match self {
             Self::Ipp { object, .. } => *object == IppObject::Printer,
+            Self::Agent { .. } | Self::Registration => true,
         }
     }
 
@@ -103,6 +123,8 @@ impl Place {
     pub fn is_a_uuid(&self) -> bool {
         match self {
             Self::Ipp { attribute, .. } => attribute.ends_with("-uuid"),
+            Self::Registration => true,
+            Self::Agent { .. } => false,
         }
     }
 
@@ -114,7 +136,8 @@ impl Place {
     ) -> Option<Self> {
         match connection.protocol {
             Protocol::IPP => {}
-            Protocol::OSB | Protocol::HTTP | Protocol::Agent => return None,
+            Protocol::Agent => return Some(Self::Registration),
+            Protocol::OSB | Protocol::HTTP => return None,
         }
         let object = ipp_object(connection)?;
         let named = model.and_then(|model| model.identity.as_ref()?.ipp.as_ref());
@@ -134,6 +157,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ipp { attribute, .. } => f.write_str(attribute),
+            Self::Agent { key } => f.write_str(key),
+            Self::Registration => f.write_str("the UUID"),
         }
     }
 }
@@ -147,7 +172,8 @@ pub fn carrier<'a>(
     connections.iter().find_map(|(name, spec)| {
         let (place, manner) = match spec.protocol {
             Protocol::IPP => by_ipp(setting, spec, connections),
-            Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
+            Protocol::Agent => by_a_call(setting),
+            Protocol::OSB | Protocol::HTTP => None,
         }?;
         Some((*name, place, manner))
     })
@@ -177,7 +203,18 @@ fn by_ipp(
     carries.then_some((place, manner))
 }
 
-/// Returns the route of a Connection; `None` if it does not lead to a device.
+/// Returns the manner in which a setting is carried by a device that calls.
+fn by_a_call(setting: &DeviceSetting) -> Option<(Place, Manner)> {
+    let key = setting.via.agent.as_ref()?.key.clone();
+    Some((Place::Agent { key }, Manner::Agent))
+}
+
+/// Returns the URL by which a Device that calls is told from all others: nobody dials it.
+pub fn calling_url(namespace: &str, device: &str) -> String {
+    format!("calls:{namespace}/{device}")
+}
+
+/// Returns the route of a Connection; `None` if it does not lead to a device that is dialled.
 pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
     let (url, ports) = match connection.protocol {
         Protocol::IPP => connection.ipp.as_ref().map(|ipp| (&ipp.url, &ipp.ports)),

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use entente_crds::digest::Digest;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -39,6 +40,8 @@ pub enum Scalar {
     Boolean(bool),
     /// Something that cannot be compared, such as a collection or an out-of-band value; as text.
     Other(String),
+    /// A secret of which only the keyed digest is known.
+    Digest(Digest),
     /// A value that breaks the rules of its syntax or of the message, and equals nothing that can be
     /// wanted: a phrase that says how, such as "8 octets where an integer has 4".
     Malformed(String),
@@ -68,6 +71,79 @@ pub struct DeviceReading {
     /// The places whose values have a secret in them, such as the credentials of the request: they
     /// are compared, and never shown.
     pub private: BTreeSet<Place>,
+    /// The values that a device that calls was asked to take, by place.
+    pub asked: BTreeMap<Place, AskedValue>,
+    /// True if a device that calls has not reported any setting yet: nothing is known of its values.
+    pub is_unreported: bool,
+    /// The instant from which a device that calls counts as not heard of, if it does not call before.
+    pub silent_from: Option<Timestamp>,
+}
+
+impl DeviceReading {
+    /// True if a device that calls has to call before anybody can know whether it takes this value.
+    pub fn waits_for_a_call(&self, place: &Place, value: &Value) -> bool {
+        let asked = self.asked_for(place, value);
+        self.is_unreported || asked == Some(&AskedState::Waiting)
+    }
+
+    /// Returns the state of a value that a device that calls was asked to take; `None` if it was not
+    /// asked for this very value.
+    pub fn asked_for(&self, place: &Place, value: &Value) -> Option<&AskedState> {
+        let asked = self.asked.get(place)?;
+        asked.is(value).then_some(&asked.state)
+    }
+}
+
+/// A value that a device that calls was asked to take.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AskedValue {
+    /// The value as text; `None` for one that comes from a Secret.
+    pub text: Option<String>,
+    /// The keyed digest of a value that comes from a Secret.
+    pub digest: Option<Digest>,
+    /// State of the request.
+    pub state: AskedState,
+}
+
+/// State of a request to a device that calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AskedState {
+    /// The device has not taken note of it yet.
+    Waiting,
+    /// The device has taken note of it. What it reports says whether the value is in effect.
+    Taken,
+    /// The device has said that it does not take it.
+    Refused(Failure),
+}
+
+impl AskedValue {
+    /// True if it is this value.
+    pub fn is(&self, value: &Value) -> bool {
+        match value {
+            Value::Secret(secret) => {
+                self.digest == Some(secret.digest())
+                    || self.text.as_deref() == Some(secret.expose())
+            }
+            other => self.text.is_some() && self.text == other.text(),
+        }
+    }
+}
+
+impl Value {
+    /// Returns the value as a device that calls gets it: numbers in decimal, truth values as "true" and
+    /// "false", words in their order with commas. `None` for a secret.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Integer(number) => Some(number.to_string()),
+            Self::Boolean(truth) => Some(truth.to_string()),
+            Self::Words(words) => {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                Some(words.join(","))
+            }
+            Self::Secret(_) => None,
+        }
+    }
 }
 
 /// One value that is set by one request: some devices drop a whole group because of one member.

@@ -249,7 +249,7 @@ impl DeviceDriver for IppDriver {
             Scalar::Text(text) | Scalar::Other(text) | Scalar::Malformed(text) => {
                 redactions.hide(text) != *text
             }
-            Scalar::Integer(_) | Scalar::Boolean(_) => false,
+            Scalar::Integer(_) | Scalar::Boolean(_) | Scalar::Digest(_) => false,
         };
         let values = reading.values.iter();
         let private = values.filter(|(_, values)| values.iter().any(has_a_secret));

@@ -131,6 +131,7 @@ pub async fn send(
         ),
         Action::ReadDevice { .. }
         | Action::WriteDevice { .. }
+        | Action::WriteTwin { .. }
         | Action::ReadCatalog { .. }
         | Action::RecordPrevious { .. }
         | Action::RecordInstance { .. }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use entente_crds::v1alpha1::{Device, ServiceSubscription};
+use entente_crds::v1alpha1::{Device, Protocol, ServiceSubscription};
 use entente_domain::{
     delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
     identity::Identity,
     names::SubscriptionName,
-    remote::{Failure, FailureKind},
+    remote::{DeviceReading, Failure, FailureKind},
 };
 use entente_drivers::{
     ServiceDriver,
@@ -21,7 +21,7 @@ use entente_drivers::{
 
 use crate::{cache::Key, metrics::RemoteOperation, remote_requests};
 
-use super::{Delivery, observe::profile, report, rivals::claimant_of};
+use super::{Delivery, observe::profile, report, rivals::claimant_of, twins};
 
 /// Sends the request of one action.
 pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -> Answer {
@@ -29,6 +29,12 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
     let answer = match action {
         Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
             execution.device(connection, action).await
+        }
+        Action::WriteTwin {
+            writes, released, ..
+        } => {
+            let written = twins::write(delivery, pass, (writes, released)).await;
+            return Answer::TwinWritten(written);
         }
         Action::ReadCatalog { connection } => execution.catalog(connection).await,
         Action::RecordPrevious {
@@ -73,6 +79,10 @@ impl Execution<'_> {
         let endpoint = self.pass.resolved().endpoint(connection);
         let endpoint = endpoint
             .ok_or_else(|| unusable(format!("the Connection {connection} cannot be used")))?;
+        if let (Protocol::Agent, Action::ReadDevice { .. }) = (endpoint.protocol, action) {
+            let result = twins::observe(self.delivery, self.pass, connection);
+            return Ok(self.read(connection, result));
+        }
         let target = DeviceTarget {
             profile: self.profile(connection).await?,
             url: endpoint.url.clone(),
@@ -94,16 +104,21 @@ impl Execution<'_> {
             Action::ReadDevice { request, .. } => {
                 let sent = driver.observe(&target, request);
                 let result = self.told(connection, RemoteOperation::Read, sent).await;
-                let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
-                let identity = identity.and_then(Identity::of);
-                Answer::DeviceRead {
-                    claimed_by_another: self.claimant(connection, identity.as_ref()),
-                    result,
-                }
+                self.read(connection, result)
             }
             _ => return Err(unusable("nothing is asked of the device".to_owned())),
         };
         Ok(answer)
+    }
+
+    /// Returns the answer of a reading, with the other Device that has the machine which answered.
+    fn read(&self, connection: &str, result: Result<DeviceReading, Failure>) -> Answer {
+        let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
+        let identity = identity.and_then(Identity::of);
+        Answer::DeviceRead {
+            claimed_by_another: self.claimant(connection, identity.as_ref()),
+            result,
+        }
     }
 
     fn claimant(&self, connection: &str, identity: Option<&Identity>) -> Option<Claimant> {

@@ -64,6 +64,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
             let name = device.spec.model_ref.name.clone();
             objects.models.get(&Key::new("", name))
         }),
+        twin: device.as_ref().and_then(|_| objects.twins.get(key)),
         proved_by_others: device
             .as_ref()
             .map(|device| proved_by_others(objects, device, &claimed))

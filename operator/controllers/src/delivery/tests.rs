@@ -3,6 +3,7 @@
 //! answers.
 
 mod attempts;
+mod calling;
 mod faults;
 mod handovers;
 mod machines;

@@ -9,7 +9,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
-    Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+    Compensation, Connection, Contract, Device, DeviceModel, DeviceTwin, ServiceSubscription,
+    SmartService,
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
@@ -105,6 +106,14 @@ pub(super) fn subscription(
             queue,
             Key::new(change.key.namespace.clone(), device),
         );
+    }
+}
+
+/// Wakes the device that called, or whose twin another one wrote. Its backoffs stay: what it does not
+/// take is not asked for at each call.
+pub(super) fn twin(_: &Delivery, queue: &Queue<Key>, change: &Change<DeviceTwin>) {
+    if change.by_others || change.new.is_none() {
+        queue.add(change.key.clone());
     }
 }
 

@@ -111,6 +111,13 @@ pub const RIGHTS: &[Right] = &[
         Within::Served,
     ),
     right(ENTENTE, "compensations/status", &["update"], Within::Served),
+    // What devices that call should hold.
+    right(
+        ENTENTE,
+        "devicetwins",
+        &["get", "list", "watch", "create", "patch"],
+        Within::Served,
+    ),
     // A Connection allows namespaces by their labels.
     right("", "namespaces", READ, Within::Cluster),
     right(

@@ -75,6 +75,17 @@ fn effects(
         });
         return served.collect();
     }
+    if let Action::WriteTwin {
+        connection, writes, ..
+    } = action
+    {
+        let served = writes.iter().flat_map(|(_, items)| items);
+        let effects = served.map(|served| Effect {
+            connection: Some(connection.clone()),
+            ..of(&served.subscription, Some(&served.item))
+        });
+        return effects.collect();
+    }
     let Some((operation, subscription, instance, items)) = at_a_server(action) else {
         return Vec::new();
     };
@@ -120,6 +131,7 @@ fn at_a_server(action: &Action) -> Option<Change<'_>> {
             ..
         } => Some(("deprovision", subscription, instance, &[])),
         Action::WriteDevice { .. }
+        | Action::WriteTwin { .. }
         | Action::ReadDevice { .. }
         | Action::ReadCatalog { .. }
         | Action::RecordPrevious { .. }
@@ -136,7 +148,10 @@ fn at_a_server(action: &Action) -> Option<Change<'_>> {
 pub fn outcome(answer: &Answer) -> String {
     match answer {
         Answer::DeviceWritten(Ok(())) => "Accepted".to_owned(),
-        Answer::DeviceWritten(Err(failure)) => outcome_of_failure(failure),
+        Answer::DeviceWritten(Err(failure)) | Answer::TwinWritten(Err(failure)) => {
+            outcome_of_failure(failure)
+        }
+        Answer::TwinWritten(Ok(_)) => "Asked".to_owned(),
         Answer::Server(answer) => outcome_at_server(answer),
         Answer::NotAsked(_) => "NotSent".to_owned(),
         _ => String::new(),

@@ -17,7 +17,7 @@ pub use self::instance::InstanceObservation;
 use self::record::Change;
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
+    delivery::{Action, CarriedItem, DeviceSnapshot, ResolvedDevice, ServedItem},
     identity::Identity,
     protocol::Place,
     remote::{Catalog, DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
@@ -282,6 +282,24 @@ impl Observations {
             let device = self.devices.entry(connection.clone()).or_default();
             device.keep_before();
         }
+    }
+
+    /// Records that a request of an earlier pass has its answer now: the device has taken note of it.
+    pub(super) fn record_ended(
+        &mut self,
+        subscription: &SubscriptionName,
+        item: &CarriedItem,
+        result: Result<(), Failure>,
+        at: Timestamp,
+    ) {
+        let ended = Sent {
+            at,
+            digest: item.digest,
+            result,
+        };
+        self.about(subscription)
+            .ended
+            .insert(item.key.clone(), ended);
     }
 
     /// Records the answer to a fetch of an instance.

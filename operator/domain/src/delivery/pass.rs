@@ -8,6 +8,7 @@
 
 mod acceptance;
 pub(in crate::delivery) mod answer;
+mod calling;
 mod delay;
 
 use std::collections::BTreeMap;
@@ -152,7 +153,7 @@ impl Pass {
         let secret = self
             .is_a_secret_refused()
             .then(|| self.decided.checked_add(SECRET_MAY_BE_CORRECTED).ok());
-        [backoff, again, secret.flatten()]
+        [backoff, again, secret.flatten(), self.silence()]
             .into_iter()
             .flatten()
             .min()
@@ -349,7 +350,9 @@ impl Pass {
     /// True if a device that failed a moment ago would be asked for the rest of the plan.
     fn is_pending(&self, action: &Action, now: Timestamp) -> bool {
         match action {
-            Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
+            Action::ReadDevice { connection, .. }
+            | Action::WriteDevice { connection, .. }
+            | Action::WriteTwin { connection, .. } => {
                 let key = BackoffKey::device(connection);
                 self.backoffs.is_pending(&key, self.asker(&key), now)
             }

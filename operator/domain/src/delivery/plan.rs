@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{StepType, SyncResult},
+    v1alpha1::{Protocol, StepType, SyncResult},
 };
 use jiff::Timestamp;
 
@@ -22,6 +22,7 @@ use crate::names::SubscriptionName;
 use crate::unreadable::Referent;
 
 mod acceptance;
+mod calling;
 mod catalog;
 mod device;
 mod instance;
@@ -94,6 +95,7 @@ pub(super) fn plan(
         let overwrites = |action: &Action| matches!(action, Action::WriteDevice { .. });
         plan.actions.retain(|action| !overwrites(action));
     }
+    calling::write_twins(&round, &mut plan);
     plan
 }
 
@@ -138,6 +140,11 @@ impl Round<'_> {
                 identity::remembered(device, name).is_none()
             };
         let failed = identity::remembered_fault(device, name).is_some();
+        // Nothing is sent to a device that calls: its twin is in memory.
+        let endpoint = connection.endpoint.as_ref();
+        if endpoint.is_ok_and(|it| it.protocol == Protocol::Agent) {
+            return true;
+        }
         let is_free = self.snapshot.claimed_by_another.is_empty();
         is_free && (silent || unproved || failed) || self.sync_is_due(device)
     }

@@ -4,6 +4,7 @@ mod acceptance;
 mod adopted;
 mod answers;
 mod bounds;
+mod calling;
 mod claim;
 mod claim_report;
 mod comparison;

@@ -142,6 +142,25 @@ struct Round<'a> {
     now: Timestamp,
 }
 
+/// Result of a comparison of what was read with what is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    /// They are equal.
+    Wanted,
+    /// They differ.
+    Another,
+    /// They differ, and the value takes effect after a restart.
+    BeforeRestart,
+    /// Nobody can know before the device calls.
+    Unknown,
+}
+
+impl Found {
+    fn of(equal: bool) -> Self {
+        if equal { Self::Wanted } else { Self::Another }
+    }
+}
+
 /// Returns the proof with the word for how it was proved: a value that can only be written was taken,
 /// and never read (D1).
 fn tell_proof(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
@@ -232,13 +251,13 @@ impl Round<'_> {
         item: &ResolvedItem,
         at: Timestamp,
         observed_digest: Option<Digest>,
-        equal: bool,
-        restart: bool,
+        found: Found,
     ) -> VerifiedItem {
-        let (state, problem) = if equal {
-            (ItemState::Effective, None)
-        } else {
-            self.not_effective(item, at, restart)
+        let (state, problem) = match found {
+            Found::Wanted => (ItemState::Effective, None),
+            Found::Unknown => (ItemState::InProgress, None),
+            Found::Another => self.not_effective(item, at, false),
+            Found::BeforeRestart => self.not_effective(item, at, true),
         };
         // A proof that is repeated keeps its instant, so that an equal status is not written.
         let before = self.previous(item).filter(|previous| {

@@ -52,7 +52,11 @@ pub(crate) fn lint(
             faults.extend(entry.and_then(|entry| taken_from(snapshot, resolved, entry, id, now)));
             faults.extend(entry.and_then(|entry| removed_too_early(snapshot, resolved, entry)));
         }
-        if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
+        let writes = matches!(
+            action,
+            Action::WriteDevice { .. } | Action::WriteTwin { .. }
+        );
+        if writes && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
         }
         faults.extend(written_check(resolved, action));
@@ -233,10 +237,13 @@ fn faults_of(
     // A service that is being withdrawn may only be turned off, and that in one attribute of ours.
     let makes = matches!(
         action,
-        Action::WriteDevice { .. } | Action::Provision { .. }
+        Action::WriteDevice { .. } | Action::WriteTwin { .. } | Action::Provision { .. }
     );
     let puts_back = matches!(entry.intent, Intent::Withdraw { .. })
-        && matches!(action, Action::WriteDevice { .. });
+        && matches!(
+            action,
+            Action::WriteDevice { .. } | Action::WriteTwin { .. }
+        );
     if makes && !puts_back && (entry.refused.is_some() || !entry.wants_set_up()) {
         let intent = &entry.intent;
         faults.push(format!("{subscription} is not to be set up: {intent:?}"));
@@ -431,6 +438,11 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
         | Action::Deprovision { .. } => Vec::new(),
         Action::WriteDevice { items, .. } => items
             .iter()
+            .map(|served| serves(&served.subscription, &served.item))
+            .collect(),
+        Action::WriteTwin { writes, .. } => writes
+            .iter()
+            .flat_map(|(_, items)| items)
             .map(|served| serves(&served.subscription, &served.item))
             .collect(),
         Action::Provision {

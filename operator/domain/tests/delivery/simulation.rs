@@ -218,6 +218,7 @@ impl Simulation {
             Action::WriteDevice {
                 connection, write, ..
             } => self.write_device(connection, write, pass),
+            Action::WriteTwin { .. } => unreachable!("no device of the scripts calls"),
             Action::ReadCatalog { connection } => self.read_catalog(connection),
             Action::ReadInstance { .. }
             | Action::PollOperation { .. }

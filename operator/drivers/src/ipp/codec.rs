@@ -280,7 +280,7 @@ fn first_text(values: &[Scalar]) -> Option<String> {
     match values.first()? {
         Scalar::Text(text) => Some(text.clone()),
         Scalar::Integer(number) => Some(number.to_string()),
-        Scalar::Boolean(_) | Scalar::Other(_) | Scalar::Malformed(_) => None,
+        Scalar::Boolean(_) | Scalar::Digest(_) | Scalar::Other(_) | Scalar::Malformed(_) => None,
     }
 }
 

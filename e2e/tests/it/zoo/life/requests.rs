@@ -42,6 +42,7 @@ impl Life {
                 }
                 Answer::Recorded(self.subscription().cloned())
             }
+            Action::WriteTwin { .. } => unreachable!("the device does not call"),
             Action::RecordPrevious { .. } => unreachable!("the device has no values before"),
             Action::TakeOver { .. } | Action::Switch { .. } => {
                 unreachable!("no other subscription is on the device")

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing: an action carries everything that execute needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{digest::Digest, item_key::ItemKey};
 
@@ -47,6 +47,16 @@ pub enum Action {
         write: DeviceWrite,
         /// Items that are served; two services may want the same.
         items: Vec<ServedItem>,
+    },
+    /// Write what a device that calls should hold into its twin, in one request for all values. The twin
+    /// is made if there is none.
+    WriteTwin {
+        /// The Connection.
+        connection: ConnectionName,
+        /// Values that it is asked to take, each with the items that are served.
+        writes: Vec<(DeviceWrite, Vec<ServedItem>)>,
+        /// The settings that nobody wants any more.
+        released: BTreeSet<String>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {

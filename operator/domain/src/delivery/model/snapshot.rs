@@ -10,7 +10,8 @@ use std::{
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        Connection, Device, DeviceModel, ServiceSubscription, SmartService, SubscriptionContract,
+        Connection, Device, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
+        SubscriptionContract,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -48,6 +49,8 @@ pub struct DeviceSnapshot {
     pub device: Option<Arc<Device>>,
     /// The model that the device names.
     pub model: Option<Arc<DeviceModel>>,
+    /// The twin of the device, if it calls.
+    pub twin: Option<Arc<DeviceTwin>>,
     /// The Connections that are named by the device and by the services, those that exist.
     pub connections: BTreeMap<ConnectionName, Arc<Connection>>,
     /// Fault of each Connection whose Secret or authorities cannot be read, by name.

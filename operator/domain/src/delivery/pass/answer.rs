@@ -8,7 +8,7 @@ use entente_crds::{
     condition::Reason,
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{ExclusiveHold, ServiceSubscription, Timeouts},
+    v1alpha1::{DeviceTwin, ExclusiveHold, ServiceSubscription, Timeouts},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -50,7 +50,7 @@ const LATE: SignedDuration = SignedDuration::from_secs(20);
 const REFUSED: SignedDuration = SignedDuration::from_hours(1);
 
 /// Returns a failure after which the request is not sent again for an hour.
-fn by_the_hour(failure: &Failure) -> Failure {
+pub(super) fn by_the_hour(failure: &Failure) -> Failure {
     let asked = failure.retry_after.unwrap_or_default();
     Failure {
         retry_after: Some(asked.max(REFUSED)),
@@ -72,6 +72,8 @@ pub enum Answer {
     },
     /// Of [`Action::WriteDevice`].
     DeviceWritten(Result<(), Failure>),
+    /// Of [`Action::WriteTwin`]: the twin as it is now.
+    TwinWritten(Result<Arc<DeviceTwin>, Failure>),
     /// Of [`Action::ReadCatalog`].
     Catalog(Result<Arc<Catalog>, Failure>),
     /// Of [`Action::RecordPrevious`], [`Action::RecordInstance`] and [`Action::TakeOver`]: the
@@ -112,31 +114,19 @@ impl Pass {
             Action::WriteDevice {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),
+            Action::WriteTwin {
+                connection, writes, ..
+            } => {
+                let items = writes.iter().flat_map(|(_, items)| items).cloned();
+                self.twin_written(connection, &items.collect::<Vec<_>>(), answer, moment);
+            }
             Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),
             Action::RecordPrevious {
                 subscription,
                 items,
             } => self.previous_recorded(subscription, items, answer, moment),
             Action::RecordInstance { subscription } => {
-                let is_written = matches!(answer, Answer::Recorded(Some(_)));
-                let entry = self.resolved.subscription(subscription);
-                let exchange = entry.and_then(|entry| entry.exchange.clone());
-                match exchange.filter(|_| is_written) {
-                    Some(Exchange::Leaves { .. } | Exchange::Returns) => {
-                        self.observations.exchange(subscription);
-                        self.backoffs.exchange(subscription);
-                    }
-                    Some(Exchange::Waits) => self.observations.forget(&subscription.leaving()),
-                    None => {}
-                }
-                self.instance_recorded(subscription, answer, moment);
-                let entry = self.resolved.subscription(subscription);
-                let object = self.snapshot.subscription(subscription);
-                let status = object.and_then(|object| object.status.as_ref());
-                let is_forgotten = status.is_some_and(|status| status.server.is_none());
-                if is_forgotten && entry.is_some_and(|entry| entry.handed_to.is_some()) {
-                    self.observations.give_away(subscription);
-                }
+                self.exchanged_or_recorded(subscription, answer, moment);
             }
             Action::TakeOver { subscription, from } => {
                 if matches!(answer, Answer::Recorded(Some(_))) {
@@ -184,7 +174,12 @@ impl Pass {
             _ => return,
         };
         match &result {
-            Ok(_) => self.backoffs.clear(&BackoffKey::device(connection)),
+            Ok(reading) => {
+                self.backoffs.clear(&BackoffKey::device(connection));
+                self.note_what_a_call_settled(connection, reading, moment);
+            }
+            // The next call of the device is a change of its twin, which starts another pass.
+            Err(failure) if failure.kind.waits_for_a_call() => {}
             // A read has no value that a person would have to change: it is always retried.
             Err(failure) => self.back_off_device(connection, failure, moment),
         }
@@ -233,7 +228,7 @@ impl Pass {
         );
     }
 
-    fn back_off_items(
+    pub(super) fn back_off_items(
         &mut self,
         connection: &ConnectionName,
         items: &[ServedItem],
@@ -302,6 +297,35 @@ impl Pass {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Records whether an instance is in the status now, or is forgotten there: what is known of it goes
+    /// with it.
+    fn exchanged_or_recorded(
+        &mut self,
+        subscription: &SubscriptionName,
+        answer: Answer,
+        moment: Moment,
+    ) {
+        let is_written = matches!(answer, Answer::Recorded(Some(_)));
+        let entry = self.resolved.subscription(subscription);
+        let exchange = entry.and_then(|entry| entry.exchange.clone());
+        match exchange.filter(|_| is_written) {
+            Some(Exchange::Leaves { .. } | Exchange::Returns) => {
+                self.observations.exchange(subscription);
+                self.backoffs.exchange(subscription);
+            }
+            Some(Exchange::Waits) => self.observations.forget(&subscription.leaving()),
+            None => {}
+        }
+        self.instance_recorded(subscription, answer, moment);
+        let entry = self.resolved.subscription(subscription);
+        let object = self.snapshot.subscription(subscription);
+        let status = object.and_then(|object| object.status.as_ref());
+        let is_forgotten = status.is_some_and(|status| status.server.is_none());
+        if is_forgotten && entry.is_some_and(|entry| entry.handed_to.is_some()) {
+            self.observations.give_away(subscription);
         }
     }
 
@@ -383,6 +407,7 @@ impl Pass {
             }
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
+            | Answer::TwinWritten(_)
             | Answer::Catalog(_)
             | Answer::Recorded(_)
             | Answer::Switched(_) => {}

@@ -61,7 +61,8 @@ impl Round<'_> {
         let was_read = self.observations.through(connection).reading.is_some();
         let restarting = || {
             let mut proved = items().filter_map(|item| verified.item(&item.key));
-            proved.any(|item| item.state == ItemState::AwaitingRestart)
+            let waits = [ItemState::AwaitingRestart, ItemState::InProgress];
+            proved.any(|item| waits.contains(&item.state))
         };
         let rest = || items().all(|item| self.is_settled(subscription, item, verified));
         if !was_read && (restarting() || !rest()) {
@@ -100,7 +101,8 @@ impl Round<'_> {
             return;
         };
         let name = &subscription.name;
-        let sent = self.observations.sent(name, &item.key, item.digest);
+        let observations = self.observations;
+        let sent = observations.sent_or_ended(name, &item.key, item.digest);
         if sent.is_some() || self.is_settled(subscription, item, verified) {
             return;
         }

@@ -69,7 +69,7 @@ impl Round<'_> {
         };
         let sent = self
             .observations
-            .sent(&subscription.name, &item.key, item.digest);
+            .sent_or_ended(&subscription.name, &item.key, item.digest);
         sent.is_none()
             && !verified.device_faults.contains_key(connection)
             && self.pending(&BackoffKey::device(connection)).is_none()

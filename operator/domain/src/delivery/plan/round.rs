@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Device, ItemState, Proof, StepType},
+    v1alpha1::{Device, ItemState, Proof, Protocol, StepType},
 };
 use jiff::Timestamp;
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{
-        Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice,
-        ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription, Verified, Wanted,
+        Action, Backoffs, Blocked, DeviceEndpoint, DeviceSnapshot, Intent, Observations, Plan,
+        ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription, Verified,
+        Wanted,
         model::backoffs::BackoffKey,
         plan::sync::next_sync,
         previous::{is_kept, locate},
@@ -117,6 +118,7 @@ impl Round<'_> {
             _ => None,
         });
         let places = places.chain(self.places_to_put_back(connection));
+        let places = places.chain(self.places_of_calls(endpoint));
         let read = Action::ReadDevice {
             connection: connection.clone(),
             request: DeviceReadRequest {
@@ -127,6 +129,17 @@ impl Round<'_> {
         let reads = plan.actions.iter();
         let after = reads.take_while(|action| matches!(action, Action::ReadDevice { .. }));
         plan.actions.insert(after.count(), read);
+    }
+
+    /// Returns every place of a device that calls: its twin has all that it reported.
+    fn places_of_calls(&self, endpoint: &DeviceEndpoint) -> impl Iterator<Item = Place> {
+        let calls = endpoint.protocol == Protocol::Agent;
+        let model = self.snapshot.model.as_deref().filter(|_| calls);
+        let settings = model.into_iter().flat_map(|model| &model.spec.settings);
+        let keys = settings.filter_map(|setting| setting.via.agent.as_ref());
+        keys.map(|agent| Place::Agent {
+            key: agent.key.clone(),
+        })
     }
 
     /// Returns the places of settings that are put back through a connection.
@@ -173,7 +186,10 @@ impl Round<'_> {
         };
         let counts =
             server.is_some_and(|server| server.proof == Proof::Taken && !may_be_fetched(server));
+        let waits_for_a_call = proved.state == ItemState::InProgress
+            && matches!(item.wanted, Wanted::DeviceSetting { .. });
         let taken = proved.state == ItemState::AwaitingRestart
+            || waits_for_a_call
             || problem.is_some_and(|it| it.outcome == Reason::NotVerifiable) && !counts;
         if taken && !self.snapshot.reconcile_requested {
             return true;

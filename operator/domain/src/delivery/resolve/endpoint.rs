@@ -16,7 +16,7 @@ use crate::delivery::{
 };
 use crate::{
     identity::Identity,
-    protocol::{Place, Route, route},
+    protocol::{Place, Route, calling_url, route},
     unreadable::Referent,
 };
 
@@ -84,8 +84,20 @@ pub fn endpoint_key(
 ) -> Option<String> {
     let name = &chosen.name;
     let address = device.spec.address.as_deref().map(canonical);
+    if connection.spec.protocol == Protocol::Agent {
+        return Some(format!("{name}|{}", url_of_calling(device)));
+    }
     let url = fill(&route(&connection.spec)?, (0, chosen), address.as_deref()).ok()?;
     Some(format!("{name}|{url}"))
+}
+
+/// Returns the text in place of the URL of a device that calls.
+fn url_of_calling(device: &Device) -> String {
+    let namespace = device.metadata.namespace.as_deref().unwrap_or_default();
+    calling_url(
+        namespace,
+        device.metadata.name.as_deref().unwrap_or_default(),
+    )
 }
 
 /// Returns the values under which a Device is found by those that may share an endpoint with it:
@@ -112,6 +124,10 @@ pub fn endpoint_lookup(
     chosen: &DeviceConnection,
     connection: &Connection,
 ) -> Option<String> {
+    if connection.spec.protocol == Protocol::Agent {
+        // Nobody shares it.
+        return Some(index_value(&chosen.name, &url_of_calling(device), ""));
+    }
     let url = route(&connection.spec)?.url;
     let address = device.spec.address.as_deref().map(canonical);
     let address = address.filter(|_| url.contains("{address}"));
@@ -237,11 +253,23 @@ fn resolve_endpoint(
     check_usable(snapshot, name, connection)?;
     let spec = &connection.spec;
     let model = snapshot.model.as_ref().map(|model| &model.spec);
-    let leads = route(spec).zip(Place::of_identity(model, spec));
+    let identity = Place::of_identity(model, spec);
+    if let (Protocol::Agent, Some(identity)) = (spec.protocol, &identity) {
+        return Ok(DeviceEndpoint {
+            protocol: Protocol::Agent,
+            url: url_of_calling(device),
+            identity: identity.clone(),
+            pinned_certificate: None,
+            printer_uri: None,
+        });
+    }
+    let leads = route(spec).zip(identity);
     let (route, identity) = leads.ok_or_else(|| {
         Blocked::new(
             Reason::UnsupportedValue,
-            format!("the Connection {name} does not speak to devices; name one of protocol IPP"),
+            format!(
+                "the Connection {name} does not lead to devices; name one of protocol IPP or Agent"
+            ),
         )
     })?;
     let trust = spec.tls.as_ref().map(|tls| tls.trust);

@@ -7,8 +7,8 @@ use entente_crds::{
     condition::ConditionType,
     example,
     v1alpha1::{
-        Device, DeviceSetting, DeviceStatus, Item, Revision, ServiceSubscription,
-        ServiceSubscriptionStatus,
+        Device, DeviceSetting, DeviceStatus, DeviceTwin, DeviceTwinSpec, Item, Revision,
+        ServiceSubscription, ServiceSubscriptionStatus,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,12 @@ use kube::ResourceExt as _;
 
 use crate::{
     condition::find,
-    delivery::{Action, Answer, DeviceSnapshot, Pass, SubscriptionReport},
+    delivery::{
+        Action, Answer, DeviceSnapshot, Pass, SubscriptionReport,
+        twin::{self, TwinChange},
+    },
+    names::ConnectionName,
+    protocol::Place,
     remote::{
         Catalog, DeviceReading, InstanceReading, Offering, OperationState, Plan, Scalar,
         ServerAnswer,
@@ -71,6 +76,8 @@ pub(super) struct Remote {
     pub(super) reading: DeviceReading,
     pub(super) parameters: Option<serde_json::Map<String, serde_json::Value>>,
     pub(super) asked: Vec<String>,
+    /// The twin, of a device that calls.
+    pub(super) twin: Option<Arc<DeviceTwin>>,
 }
 
 impl Remote {
@@ -92,11 +99,20 @@ impl Remote {
         }
     }
 
-    fn answer(&mut self, action: &Action) -> Answer {
+    fn answer(&mut self, action: &Action, snapshot: &DeviceSnapshot, now: Timestamp) -> Answer {
         let debug = format!("{action:?}");
         let name = debug.split([' ', '{']).next().unwrap_or_default();
         self.asked.push(name.to_owned());
         match action {
+            Action::ReadDevice {
+                connection,
+                request,
+            } if request.identity == Place::Registration => {
+                self.read_twin(connection, snapshot, now)
+            }
+            Action::WriteTwin {
+                writes, released, ..
+            } => self.write_twin(TwinChange { writes, released }, snapshot),
             Action::ReadDevice { .. } => Answer::DeviceRead {
                 result: Ok(self.reading.clone()),
                 claimed_by_another: None,
@@ -142,6 +158,41 @@ impl Remote {
                 Answer::Server(Ok(ServerAnswer::Done))
             }
         }
+    }
+
+    fn read_twin(
+        &self,
+        connection: &ConnectionName,
+        snapshot: &DeviceSnapshot,
+        now: Timestamp,
+    ) -> Answer {
+        let agent = &snapshot.connections[connection].spec.agent;
+        let agent = agent.as_ref().expect("a device that calls");
+        let device = snapshot.device.as_ref().expect("a device");
+        let model = snapshot.model.as_ref().map(|model| &model.spec);
+        let twin = self.twin.as_deref();
+        Answer::DeviceRead {
+            result: twin::reading(twin, device, model, (agent, &snapshot.secrets), now),
+            claimed_by_another: None,
+        }
+    }
+
+    fn write_twin(&mut self, change: TwinChange<'_>, snapshot: &DeviceSnapshot) -> Answer {
+        let device = snapshot.device.as_ref().expect("a device");
+        let before = self.twin.as_deref();
+        let spec = twin::wanted_spec(before, device, change, &snapshot.secrets);
+        let mut written = match before {
+            Some(before) => before.clone(),
+            None => twin::new_twin(device, DeviceTwinSpec::default()),
+        };
+        if written.spec != spec {
+            let generation = written.metadata.generation.unwrap_or_default();
+            written.metadata.generation = Some(generation + 1);
+            written.spec = spec;
+        }
+        let written = Arc::new(written);
+        self.twin = Some(Arc::clone(&written));
+        Answer::TwinWritten(Ok(written))
     }
 
     pub(super) fn count(&self, action: &str) -> usize {
@@ -209,7 +260,7 @@ fn run_at(
                 object.status = pass.record_instance(&object, now);
                 Answer::Recorded(Some(Arc::new(object.clone())))
             }
-            (_, None) => remote.answer(&action),
+            (_, None) => remote.answer(&action, pass.snapshot(), now),
         };
         pass.record(&action, answer, now, 1.0);
         assert!(remote.asked.len() < 60, "it has no end: {:?}", remote.asked);
@@ -287,6 +338,7 @@ impl Story {
         let at = now() + after;
         self.remote.asked.clear();
         self.snapshot.reconcile_requested = self.full_looks;
+        self.snapshot.twin.clone_from(&self.remote.twin);
         let (pass, object) = run_at(at, self.snapshot.clone(), &mut self.remote, meddle);
         let report = pass.report_subscription(&object, at).expect("it is ours");
         let reports = [(object.name_any().into(), report.clone())].into();

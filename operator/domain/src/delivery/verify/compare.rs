@@ -10,6 +10,7 @@ pub(in crate::delivery) fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool
         Value::Text(text) => matches!(observed, [Scalar::Text(found)] if found == text),
         Value::Secret(secret) => {
             matches!(observed, [Scalar::Text(found)] if found == secret.expose())
+                || matches!(observed, [Scalar::Digest(found)] if *found == secret.digest())
         }
         Value::Integer(number) => matches!(observed, [Scalar::Integer(found)] if found == number),
         Value::Boolean(truth) => matches!(observed, [Scalar::Boolean(found)] if found == truth),

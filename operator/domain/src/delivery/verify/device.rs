@@ -13,7 +13,7 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Observations, Reading, ResolvedConnection, ResolvedDevice,
     ResolvedItem, ResolvedStep, Wanted, digest,
     verify::{
-        Round, VerifiedItem,
+        Found, Round, VerifiedItem,
         compare::is_equal,
         difference::{difference, malformed},
         identity::identity_fault,
@@ -21,8 +21,9 @@ use crate::delivery::{
 };
 use crate::names::ConnectionName;
 use crate::{
+    protocol::Manner,
     reasons::shows_another_machine,
-    remote::{DeviceReading, Failure, Value},
+    remote::{AskedState, DeviceReading, Failure, Value},
 };
 
 /// Returns the obstacle to each connection: it cannot be used, another machine answers there, or
@@ -65,6 +66,14 @@ impl Round<'_> {
     ) -> VerifiedItem {
         if let Some(verified) = self.of_another_machine(step.r#type, item, connection) {
             return verified;
+        }
+        if let Wanted::DeviceSetting {
+            write_only: true,
+            manner: Manner::Agent,
+            ..
+        } = item.wanted
+        {
+            return self.taken_note_of(step.r#type, item, connection);
         }
         if let Wanted::DeviceSetting {
             write_only: true, ..
@@ -135,12 +144,20 @@ impl Round<'_> {
         };
         let found = reading.values.get(place).map(Vec::as_slice);
         let equal = found.is_some_and(|found| is_equal(value, found));
-        let restart = *takes_effect == TakesEffect::AfterRestart;
+        let compared = if equal {
+            Found::Wanted
+        } else if reading.waits_for_a_call(place, value) {
+            Found::Unknown
+        } else if *takes_effect == TakesEffect::AfterRestart {
+            Found::BeforeRestart
+        } else {
+            Found::Another
+        };
         let observed = found.map(|found| match value {
             Value::Secret(secret) => secret.digest_of(found),
             _ => digest(found),
         });
-        let mut verified = self.read(step, item, at, observed, equal, restart);
+        let mut verified = self.read(step, item, at, observed, compared);
         let sent = self.sent_now(item);
         if let Some(how) = malformed(place, found)
             && !matches!(sent, Some(Err(_)))
@@ -154,6 +171,39 @@ impl Round<'_> {
             problem.message = message.into();
         }
         verified
+    }
+
+    /// Returns the proof of an item that a device which calls never tells: it is in effect as soon as the
+    /// device has taken note of it.
+    fn taken_note_of(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        connection: &ConnectionName,
+    ) -> VerifiedItem {
+        let before = self.of_status(step, item);
+        let Wanted::DeviceSetting { place, value, .. } = &item.wanted else {
+            return before;
+        };
+        let known = self.previous(item).map(|previous| previous.state);
+        let reading = self.observations.through(connection).reading.as_ref();
+        let is_trusted = !self.device_faults.contains_key(connection);
+        let Some(Reading {
+            at,
+            result: Ok(reading),
+        }) = reading.filter(|_| is_trusted)
+        else {
+            return before;
+        };
+        match reading.asked_for(place, value) {
+            _ if known == Some(ItemState::Effective) => VerifiedItem {
+                state: ItemState::Effective,
+                ..before
+            },
+            Some(AskedState::Taken) => self.read(step, item, *at, Some(item.digest), Found::Wanted),
+            Some(AskedState::Waiting) => self.read(step, item, *at, None, Found::Unknown),
+            Some(AskedState::Refused(_)) | None => self.read(step, item, *at, None, Found::Another),
+        }
     }
 
     /// Returns the proof of an item that cannot be read: it is in effect as soon as it was

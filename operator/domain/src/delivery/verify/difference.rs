@@ -52,6 +52,7 @@ fn shown_found(found: &[Scalar]) -> String {
         Scalar::Text(text) => quoted(text),
         Scalar::Integer(number) => number.to_string(),
         Scalar::Boolean(truth) => truth.to_string(),
+        Scalar::Digest(_) => "a secret".to_owned(),
         Scalar::Other(text) | Scalar::Malformed(text) => folded(text),
     }))
 }

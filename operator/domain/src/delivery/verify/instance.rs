@@ -7,7 +7,7 @@ use entente_crds::{
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::delivery::verify::{Round, VerifiedItem};
+use crate::delivery::verify::{Found, Round, VerifiedItem};
 use crate::{
     delivery::{Reading, ResolvedItem, ServerValue, Wanted, digest, model::parameters::at_pointer},
     remote::InstanceReading,
@@ -60,7 +60,13 @@ impl Round<'_> {
                     write_only: true, ..
                 } => {
                     let taken = self.was_taken(item);
-                    self.read(step, item, at, taken.then_some(item.digest), taken, false)
+                    self.read(
+                        step,
+                        item,
+                        at,
+                        taken.then_some(item.digest),
+                        Found::of(taken),
+                    )
                 }
                 Wanted::ServerSetting { pointer, value, .. } => {
                     let found = parameters
@@ -83,8 +89,7 @@ impl Round<'_> {
                         item,
                         at,
                         Some(digest(&(service_id, plan_id))),
-                        equal,
-                        false,
+                        Found::of(equal),
                     )
                 }
             },
@@ -96,7 +101,7 @@ impl Round<'_> {
                 }
             }
             InstanceReading::Absent | InstanceReading::NotRetrievable => {
-                self.read(step, item, at, None, false, false)
+                self.read(step, item, at, None, Found::Another)
             }
         }
     }
@@ -114,7 +119,7 @@ impl Round<'_> {
             found => {
                 let equal = found.is_some_and(|found| wanted.is(found));
                 let digest = found.map(|found| wanted.digest_of(found));
-                self.read(step, item, at, digest, equal, false)
+                self.read(step, item, at, digest, Found::of(equal))
             }
         }
     }

@@ -242,6 +242,7 @@ pub(super) fn subscription_of(action: &Action) -> &SubscriptionName {
         | Action::Deprovision { subscription, .. } => subscription,
         Action::ReadDevice { .. }
         | Action::WriteDevice { .. }
+        | Action::WriteTwin { .. }
         | Action::ReadCatalog { .. }
         | Action::Switch { .. } => {
             panic!("on behalf of nobody")

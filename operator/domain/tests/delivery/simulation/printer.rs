@@ -131,10 +131,10 @@ impl Printer {
                     _ => uuid,
                 }),
             certificate_sha256: None,
-            private: BTreeSet::new(),
             values: values
                 .map(|(place, values)| (place.clone(), values.clone()))
                 .collect(),
+            ..DeviceReading::default()
         })
     }
 

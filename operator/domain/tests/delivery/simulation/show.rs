@@ -44,6 +44,7 @@ impl Simulation {
                     write.value
                 )
             }
+            Action::WriteTwin { .. } => unreachable!("no device of the scripts calls"),
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
             Action::RecordPrevious {
                 subscription,

@@ -181,6 +181,14 @@ impl Withdrawing<'_> {
         if !is_back && !is_own(item, &located, found) {
             return Next::Done(ReleasedAs::ChangedByOthers);
         }
+        if self.waits_for_a_call(&located, &value) {
+            let message = format!(
+                "{} is as before the service after the next call of the device",
+                item.key
+            );
+            let wait = Blocked::new(Reason::WaitingForDevice, message).on(Side::Device);
+            return Next::Wait(wait);
+        }
         match sent {
             // The words of the backoff that follows, so that the next pass says the same.
             Some(Err(failure)) => {
@@ -194,6 +202,16 @@ impl Withdrawing<'_> {
             }
             None => Next::Write(located, value),
         }
+    }
+
+    /// True if a device that calls was asked for a value and has not taken note of it yet.
+    fn waits_for_a_call(&self, located: &Located, value: &Value) -> bool {
+        let reading = self.observations.through(&located.connection);
+        let reading = reading
+            .reading
+            .as_ref()
+            .map(|reading| reading.result.as_ref());
+        matches!(reading, Some(Ok(reading)) if reading.waits_for_a_call(&located.place, value))
     }
 
     /// Returns the values that this pass read at the place of a setting; `None` if it was not read since it was
@@ -323,6 +341,11 @@ fn give_up(endings: &mut [Ending<'_>]) {
         };
         let why = match next {
             Next::Done(_) | Next::GivenUp(_) => None,
+            // It was asked, and did not call.
+            Next::Wait(why) if why.reason == Reason::WaitingForDevice => Some(Blocked {
+                reason: Reason::TimedOut,
+                ..why.clone()
+            }),
             Next::Failed(why) | Next::Wait(why) => Some(why.clone()),
             Next::Restart => Some(Blocked {
                 reason: Reason::AcceptedNotEffective,

@@ -134,7 +134,7 @@ fn is_of(scalar: &Scalar, octets: &[u8]) -> bool {
     match scalar {
         Scalar::Text(text) => has(text.as_bytes()),
         Scalar::Integer(number) => has(&i32::try_from(*number).unwrap().to_be_bytes()),
-        Scalar::Boolean(_) | Scalar::Other(_) | Scalar::Malformed(_) => true,
+        Scalar::Boolean(_) | Scalar::Digest(_) | Scalar::Other(_) | Scalar::Malformed(_) => true,
     }
 }
 

@@ -1,0 +1,137 @@
+//! A pass over a device that calls: what its calls settled, and until when it may be silent.
+//!
+//! Decides that a value which the device has taken note of and does not have was accepted without
+//! effect, as the answer of a device that is dialled would show at once. Called by the pass.
+
+use entente_crds::{condition::Reason, v1alpha1::ItemState};
+use jiff::Timestamp;
+
+use crate::delivery::pass::{
+    Pass,
+    answer::{Answer, Moment, by_the_hour},
+};
+use crate::delivery::{
+    Blocked, ServedItem, Wanted, model::backoffs::BackoffKey, verify::compare::is_equal,
+};
+use crate::names::{ConnectionName, SubscriptionName};
+use crate::reasons::{Retry, retry};
+use crate::remote::{AskedState, DeviceReading, Failure, FailureKind};
+
+/// Words for values that could not be written into the twin.
+const UNWRITTEN: &str = "what the device should hold could not be written into its twin yet";
+
+/// An item that a device was asked for, and what became of it.
+struct Settled {
+    subscription: SubscriptionName,
+    served: ServedItem,
+    result: Result<(), Failure>,
+}
+
+impl Pass {
+    /// Records the values that the device has taken note of since they were asked for, and that are not
+    /// in effect, or that it refused.
+    pub(super) fn note_what_a_call_settled(
+        &mut self,
+        connection: &ConnectionName,
+        reading: &DeviceReading,
+        moment: Moment,
+    ) {
+        for settled in self.settled(connection, reading) {
+            if let Err(failure) = &settled.result {
+                let failure = match retry(failure.kind, failure.doubtful) {
+                    Retry::Hourly => by_the_hour(failure),
+                    Retry::Sent | Retry::Remote => failure.clone(),
+                };
+                self.back_off_items(
+                    connection,
+                    std::slice::from_ref(&settled.served),
+                    &failure,
+                    moment,
+                );
+            }
+            let (subscription, item) = (&settled.subscription, &settled.served.item);
+            self.observations
+                .record_ended(subscription, item, settled.result, moment.now);
+        }
+    }
+
+    /// Returns the items that waited for a call until now.
+    fn settled(&self, connection: &ConnectionName, reading: &DeviceReading) -> Vec<Settled> {
+        let mut found = Vec::new();
+        for subscription in &self.resolved.subscriptions {
+            let object = self.snapshot.subscription(&subscription.name);
+            let status = object.and_then(|object| object.status.as_ref());
+            for (_, item) in subscription.items() {
+                let Wanted::DeviceSetting {
+                    connection: through,
+                    place,
+                    value,
+                    ..
+                } = &item.wanted
+                else {
+                    continue;
+                };
+                let mut known = status.iter().flat_map(|status| &status.items);
+                let waited = known.any(|known| {
+                    known.key == item.key
+                        && known.desired_digest == Some(item.digest)
+                        && known.state == ItemState::InProgress
+                });
+                let has_it = reading
+                    .values
+                    .get(place)
+                    .is_some_and(|found| is_equal(value, found));
+                if through != connection || !waited || has_it {
+                    continue;
+                }
+                let result = match reading.asked_for(place, value) {
+                    Some(AskedState::Taken) => Ok(()),
+                    Some(AskedState::Refused(failure)) => Err(failure.clone()),
+                    Some(AskedState::Waiting) | None => continue,
+                };
+                found.push(Settled {
+                    subscription: subscription.name.clone(),
+                    served: ServedItem {
+                        subscription: subscription.name.clone(),
+                        item: item.carried(),
+                    },
+                    result,
+                });
+            }
+        }
+        found
+    }
+
+    /// Records that a twin was written: what it asks the device for is known by its next reading.
+    pub(super) fn twin_written(
+        &mut self,
+        connection: &ConnectionName,
+        items: &[ServedItem],
+        answer: Answer,
+        moment: Moment,
+    ) {
+        let result = match answer {
+            Answer::TwinWritten(result) => result,
+            Answer::NotAsked(failure) => Err(failure),
+            _ => return,
+        };
+        if let Ok(twin) = result {
+            self.snapshot.twin = Some(twin);
+            self.observations
+                .record_write(connection, items, &Ok(()), moment.now);
+        } else {
+            let failure = Failure::new(FailureKind::ProtocolError, UNWRITTEN);
+            let why = Blocked::new(Reason::Waiting, UNWRITTEN.to_owned());
+            let key = BackoffKey::device(connection);
+            self.back_off(key, why, connection, &failure, moment);
+        }
+    }
+
+    /// Returns the next instant at which a device that calls counts as not heard of.
+    pub(super) fn silence(&self) -> Option<Timestamp> {
+        let looks = self.observations.looks();
+        let answers = looks.filter_map(|(_, reading)| reading.result.as_ref().ok());
+        let instants = answers.filter_map(|reading| reading.silent_from);
+        instants.filter(|instant| *instant > self.decided).min()
+    }
+}

@@ -1,0 +1,112 @@
+//! Plan, device side, of a device that calls: one write of its twin for all that it is asked for.
+//!
+//! Decides when a twin is made, and which settings of it nobody wants any more. Called by plan after all
+//! other parts.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::{ItemState, Protocol};
+
+use crate::delivery::{
+    Action, Intent, Plan, ResolvedSubscription, ServedItem, Wanted, model::backoffs::BackoffKey,
+    plan::round::Round, previous::locate, twin::is_of,
+};
+use crate::names::ConnectionName;
+use crate::remote::DeviceWrite;
+
+/// Gathers the writes to a device that calls into one of its twin.
+pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
+    let Some(connection) = calling_connection(round) else {
+        return;
+    };
+    let mut writes: Vec<(DeviceWrite, Vec<ServedItem>)> = Vec::new();
+    plan.actions.retain(|action| match action {
+        Action::WriteDevice {
+            connection: through,
+            write,
+            items,
+        } if through == connection => {
+            writes.push((write.clone(), items.clone()));
+            false
+        }
+        _ => true,
+    });
+    let keeps = |action: &Action| matches!(action, Action::RecordPrevious { .. });
+    let released = if plan.actions.iter().any(keeps) {
+        BTreeSet::new()
+    } else {
+        released(round)
+    };
+    let is_needed = !writes.is_empty() || !released.is_empty() || is_missing(round);
+    let key = BackoffKey::device(connection);
+    if is_needed && round.pending(&key).is_none() && !is_of_an_earlier_device(round) {
+        plan.actions.push(Action::WriteTwin {
+            connection: connection.clone(),
+            writes,
+            released,
+        });
+    }
+}
+
+/// Returns the first connection through which the device calls, if it may be used.
+fn calling_connection<'a>(round: &'a Round<'_>) -> Option<&'a ConnectionName> {
+    let device = round.snapshot.device.as_deref()?;
+    if device.spec.suspend || device.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let mut connections = round.resolved.connections.iter();
+    let found = connections.find(|connection| {
+        let endpoint = connection.endpoint.as_ref();
+        endpoint.is_ok_and(|endpoint| endpoint.protocol == Protocol::Agent)
+    })?;
+    Some(&found.name)
+}
+
+fn is_missing(round: &Round<'_>) -> bool {
+    !round.snapshot.namespace_terminating && round.snapshot.twin.is_none()
+}
+
+/// True if the twin is that of a Device that was deleted: it is deleted, too, and its end starts another
+/// pass.
+fn is_of_an_earlier_device(round: &Round<'_>) -> bool {
+    let device = round.snapshot.device.as_deref();
+    let twin = round.snapshot.twin.as_deref();
+    device
+        .zip(twin)
+        .is_some_and(|(device, twin)| !is_of(twin, device))
+}
+
+/// Returns the settings of the twin that no subscription wants or has to put back.
+fn released(round: &Round<'_>) -> BTreeSet<String> {
+    let snapshot = round.snapshot;
+    // Who cannot be read may want any of them.
+    if !snapshot.unreadable_subscriptions.is_empty() || snapshot.model.is_none() {
+        return BTreeSet::new();
+    }
+    let Some(twin) = &snapshot.twin else {
+        return BTreeSet::new();
+    };
+    // Of a service that has ended the status says what is still to be put back.
+    let subscriptions = round.resolved.subscriptions.iter();
+    let subscriptions = subscriptions.filter(|it| !matches!(it.intent, Intent::Withdraw { .. }));
+    let items = subscriptions.flat_map(ResolvedSubscription::items);
+    let wanted = items.filter_map(|(_, item)| match &item.wanted {
+        Wanted::DeviceSetting { place, .. } => place.as_agent().map(str::to_owned),
+        _ => None,
+    });
+    let statuses = snapshot.subscriptions.iter();
+    let statuses = statuses.filter_map(|object| object.status.as_ref());
+    let kept = statuses.flat_map(|status| &status.items);
+    let kept = kept.filter(|item| item.state != ItemState::Released);
+    let kept = kept.filter_map(|item| {
+        let located = locate(snapshot, &item.key)?;
+        located.place.as_agent().map(str::to_owned)
+    });
+    let in_use: BTreeSet<String> = wanted.chain(kept).collect();
+    let settings = twin
+        .spec
+        .settings
+        .iter()
+        .map(|setting| setting.name.clone());
+    settings.filter(|name| !in_use.contains(name)).collect()
+}

@@ -1,0 +1,324 @@
+//! A device that calls, as one more remote side: its twin is what it should hold and what it said.
+//!
+//! Decides what a twin tells of the device, as a reading, and what its spec has to be after a request.
+//! A value is in effect only when the device reported it; that the device fetched it is no proof. Asks
+//! nobody. Called by execute in place of a driver, and by plan.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::{
+    AgentEndpoint, Device, DeviceModelSpec, DeviceSetting, DeviceTwin, DeviceTwinSpec,
+    DeviceTwinStatus, RefusedBecause, RefusedSetting, ReportedSetting, SecretKeyReference,
+    TwinDevice, TwinRegistration, TwinSetting, ValueType,
+};
+use entente_crds::{LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource as _, ResourceExt as _};
+
+use crate::{
+    delivery::ServedItem,
+    protocol::Place,
+    remote::{
+        AskedState, AskedValue, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
+    },
+    secret::{Redactions, Secrets},
+};
+
+/// Poll period of an [`AgentEndpoint`] whose text is no duration, which its status reports.
+const DEFAULT_POLL: SignedDuration = SignedDuration::from_hours(24);
+
+/// A change of what a device that calls should hold.
+#[derive(Clone, Copy, Debug)]
+pub struct TwinChange<'a> {
+    /// The values that it is asked to take, each with the items that are served.
+    pub writes: &'a [(DeviceWrite, Vec<ServedItem>)],
+    /// The settings that nobody wants any more: they are not controlled from now on.
+    pub released: &'a BTreeSet<String>,
+}
+
+/// Returns the reading of a device that calls.
+///
+/// # Errors
+/// It has not registered, has not called for too long, or its owner has withdrawn the consent.
+pub fn reading(
+    twin: Option<&DeviceTwin>,
+    device: &Device,
+    model: Option<&DeviceModelSpec>,
+    (agent, secrets): (&AgentEndpoint, &Secrets),
+    now: Timestamp,
+) -> Result<DeviceReading, Failure> {
+    let redactions = Redactions::new(secrets.texts());
+    let twin = twin.filter(|twin| is_of(twin, device));
+    let status = twin.and_then(|twin| twin.status.as_ref());
+    let registration = status.and_then(|status| status.registration.as_ref());
+    let (Some(twin), Some(status), Some(registration)) = (twin, status, registration) else {
+        return Err(not_registered(
+            "the device has not registered at the gateway yet",
+        ));
+    };
+    check(device, registration)?;
+    let silent_from = silent_from(status, registration, agent);
+    if silent_from.is_some_and(|from| from <= now) {
+        let message = "the device has not called for longer than it may";
+        return Err(Failure::new(FailureKind::NotHeardOf, message));
+    }
+    let mut reading = DeviceReading {
+        product_name: Some(registration.product_name.to_string()),
+        identity: registration.uuid.as_deref().map(str::to_owned),
+        is_unreported: status.reported.is_none(),
+        silent_from,
+        ..DeviceReading::default()
+    };
+    let settings = model.map_or(&[][..], |model| &model.settings);
+    for (key, setting) in settings.iter().filter_map(with_key) {
+        let place = Place::Agent {
+            key: key.to_owned(),
+        };
+        if let Some(reported) = reported(status, key) {
+            let values = scalars(setting.r#type, reported);
+            let text = reported.value.as_deref();
+            if text.is_some_and(|text| redactions.reveal(text)) {
+                reading.private.insert(place.clone());
+            }
+            reading.values.insert(place.clone(), values);
+        }
+        if let Some(asked) = asked(twin, status, key, &redactions) {
+            reading.asked.insert(place, asked);
+        }
+    }
+    Ok(reading)
+}
+
+/// True if a twin is that of this very Device, and not of an earlier one of its name.
+pub fn is_of(twin: &DeviceTwin, device: &Device) -> bool {
+    let meant = twin.spec.device_ref.as_ref().map(|it| it.uid.as_str());
+    meant.is_some() && meant == device.metadata.uid.as_deref()
+}
+
+fn not_registered(message: &str) -> Failure {
+    Failure::new(FailureKind::NotRegistered, message)
+}
+
+/// Refuses a registration that is not that of the machine which the Device means, or that counts no
+/// longer.
+fn check(device: &Device, registration: &TwinRegistration) -> Result<(), Failure> {
+    if *registration.serial_number != *device.spec.serial_number {
+        return Err(not_registered(
+            "a machine with another serial number than spec.serialNumber has registered",
+        ));
+    }
+    let consent = registration.consent.as_ref();
+    if consent.is_some_and(|consent| consent.withdrawn.is_some()) {
+        let message = "the owner of the device has withdrawn the consent to its connection";
+        return Err(Failure::new(FailureKind::ConsentWithdrawn, message));
+    }
+    Ok(())
+}
+
+/// Returns the instant from which the device counts as not heard of. The gateway writes when it was
+/// heard at most twice in each period, hence the half.
+fn silent_from(
+    status: &DeviceTwinStatus,
+    registration: &TwinRegistration,
+    agent: &AgentEndpoint,
+) -> Option<Timestamp> {
+    let poll = agent.poll.length().unwrap_or(DEFAULT_POLL);
+    let missed = poll.checked_mul(agent.missed_polls)?;
+    let heard = status.last_heard.unwrap_or(registration.at);
+    heard.checked_add(missed.checked_add(poll / 2)?).ok()
+}
+
+/// Returns a setting with the device's own name, if a device that calls can carry it.
+fn with_key(setting: &DeviceSetting) -> Option<(&str, &DeviceSetting)> {
+    let agent = setting.via.agent.as_ref()?;
+    Some((&agent.key, setting))
+}
+
+fn reported<'a>(status: &'a DeviceTwinStatus, key: &str) -> Option<&'a ReportedSetting> {
+    let settings = status.reported.iter().flat_map(|it| &it.settings);
+    settings.into_iter().find(|it| *it.name == *key)
+}
+
+/// Returns a reported text as values of the type of its setting.
+fn scalars(r#type: ValueType, reported: &ReportedSetting) -> Vec<Scalar> {
+    if let Some(digest) = reported.digest {
+        return vec![Scalar::Digest(digest)];
+    }
+    let Some(text) = reported.value.as_deref() else {
+        return vec![Scalar::Other("another secret".to_owned())];
+    };
+    let malformed = |wanted: &str| Scalar::Malformed(format!("\"{text}\" is no {wanted}"));
+    match r#type {
+        ValueType::Integer => vec![
+            text.parse()
+                .map_or_else(|_| malformed("whole number"), Scalar::Integer),
+        ],
+        ValueType::Boolean => vec![
+            text.parse()
+                .map_or_else(|_| malformed("\"true\" or \"false\""), Scalar::Boolean),
+        ],
+        ValueType::KeywordSet => {
+            let words = text.split(',').map(str::trim);
+            let words = words.filter(|word| !word.is_empty());
+            words.map(|word| Scalar::Text(word.to_owned())).collect()
+        }
+        ValueType::String | ValueType::Keyword | ValueType::Secret => {
+            vec![Scalar::Text(text.to_owned())]
+        }
+    }
+}
+
+/// Returns the value that the device was asked to take for a setting, and what became of that.
+fn asked(
+    twin: &DeviceTwin,
+    status: &DeviceTwinStatus,
+    key: &str,
+    redactions: &Redactions,
+) -> Option<AskedValue> {
+    let mut settings = twin.spec.settings.iter();
+    let asked = settings.find(|it| it.name == key)?;
+    let refused = status.reported.iter().flat_map(|it| &it.refused);
+    let refused = refused.into_iter().find(|it| *it.name == *key);
+    let state = if has_taken_note(twin, status) {
+        refused.map_or(AskedState::Taken, |refused| {
+            AskedState::Refused(failure_of(refused, redactions))
+        })
+    } else {
+        AskedState::Waiting
+    };
+    Some(AskedValue {
+        text: asked.value.clone(),
+        digest: asked.digest,
+        state,
+    })
+}
+
+/// True if the device has reported since it read the newest version of its twin.
+fn has_taken_note(twin: &DeviceTwin, status: &DeviceTwinStatus) -> bool {
+    let read = status.reported.as_ref().and_then(|it| it.version);
+    read.is_some_and(|read| Some(read) >= twin.metadata.generation)
+}
+
+fn failure_of(refused: &RefusedSetting, redactions: &Redactions) -> Failure {
+    let (kind, why) = match refused.reason {
+        RefusedBecause::ReadOnly => (FailureKind::RejectedNotSettable, "cannot be set"),
+        RefusedBecause::InvalidValue => (FailureKind::RejectedValue, "does not take this value"),
+        RefusedBecause::Unsupported => (FailureKind::Unsupported, "is not there"),
+        RefusedBecause::Busy => (FailureKind::Busy, "cannot be set now"),
+    };
+    let name = &refused.name;
+    Failure::new(
+        kind,
+        match refused.message.as_deref() {
+            Some(words) => {
+                let words = redactions.hide(words);
+                format!("the device says that {name} {why}: \"{words}\"")
+            }
+            None => format!("the device says that {name} {why}"),
+        },
+    )
+}
+
+/// Returns the spec that the twin of a device has after a change. It is the present one if there is
+/// nothing to change.
+pub fn wanted_spec(
+    twin: Option<&DeviceTwin>,
+    device: &Device,
+    change: TwinChange<'_>,
+    secrets: &Secrets,
+) -> DeviceTwinSpec {
+    let present = twin.map(|twin| &twin.spec);
+    let mut settings: Vec<TwinSetting> = present
+        .map(|spec| spec.settings.clone())
+        .unwrap_or_default();
+    settings.retain(|setting| !change.released.contains(&setting.name));
+    // A value that the device has taken note of, and that it does not have, is asked for once more.
+    let again = twin
+        .and_then(|twin| Some(has_taken_note(twin, twin.status.as_ref()?)))
+        .unwrap_or_default();
+    for (write, _) in change.writes {
+        let Some(new) = setting_of(write, secrets) else {
+            continue;
+        };
+        let known = settings.iter_mut().find(|it| it.name == new.name);
+        match known {
+            Some(known) if is_same(known, &new) => {
+                known.asked = known.asked.saturating_add(i32::from(again));
+            }
+            Some(known) => *known = new,
+            None => settings.push(new),
+        }
+    }
+    settings.sort_by(|one, other| one.name.cmp(&other.name));
+    DeviceTwinSpec {
+        device_ref: Some(TwinDevice {
+            name: device.metadata.name.clone().unwrap_or_default(),
+            uid: device.metadata.uid.clone().unwrap_or_default(),
+        }),
+        settings,
+        next: present.and_then(|spec| spec.next.clone()),
+    }
+}
+
+/// Returns a twin that is to be made for a device. It goes with the device.
+pub fn new_twin(device: &Device, spec: DeviceTwinSpec) -> DeviceTwin {
+    let mut twin = DeviceTwin::new(&device.name_any(), spec);
+    twin.metadata.namespace = device.namespace();
+    twin.metadata.owner_references = device.controller_owner_ref(&()).map(|owner| {
+        vec![OwnerReference {
+            // It holds up no deletion.
+            block_owner_deletion: None,
+            ..owner
+        }]
+    });
+    twin.metadata.labels = Some(
+        [
+            (LABEL_MANAGED_BY.to_owned(), MANAGED_BY.to_owned()),
+            (LABEL_DEVICE.to_owned(), device.name_any()),
+        ]
+        .into(),
+    );
+    twin
+}
+
+fn is_same(known: &TwinSetting, new: &TwinSetting) -> bool {
+    let parts = |it: &TwinSetting| (it.value.clone(), it.secret_key_ref.clone(), it.digest);
+    parts(known) == parts(new)
+}
+
+/// Returns the setting of a twin by which a device is asked for a value; `None` for a value that is
+/// not carried by a call.
+pub(in crate::delivery) fn setting_of(
+    write: &DeviceWrite,
+    secrets: &Secrets,
+) -> Option<TwinSetting> {
+    let name = write.place.as_agent()?.to_owned();
+    let (value, secret_key_ref, digest) = match &write.value {
+        Value::Secret(secret) => match reference_of(secrets, &write.value) {
+            Some(reference) => (None, Some(reference.clone()), Some(secret.digest())),
+            // It stands in the catalogue, where everybody can read it.
+            None => (Some(secret.expose().to_owned()), None, None),
+        },
+        other => (other.text(), None, None),
+    };
+    Some(TwinSetting {
+        name,
+        value,
+        secret_key_ref,
+        digest,
+        asked: 1,
+    })
+}
+
+/// Returns the Secret that a value comes from.
+fn reference_of<'a>(secrets: &'a Secrets, value: &Value) -> Option<&'a SecretKeyReference> {
+    let Value::Secret(wanted) = value else {
+        return None;
+    };
+    let mut all = secrets.0.iter();
+    all.find_map(|(reference, found)| {
+        let is_it = found.as_ref().is_ok_and(|found| found == wanted);
+        is_it.then_some(reference)
+    })
+}
