@@ -64,6 +64,11 @@ pub const ANNOTATION_PROVISION: &str = "entente.dev/provision";
 /// Annotation by which a person asks for a reconcile now; echoed in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE_AT: &str = "entente.dev/reconcile-at";
 
+/// Annotation of a Device by which a person lets a device that calls register anew although it has used
+/// its credential: each new value lets it once. Echoed in
+/// `status.registration.lastHandledReregister` of its DeviceTwin.
+pub const ANNOTATION_REREGISTER: &str = "entente.dev/reregister";
+
 /// Annotation of a Connection by which a person takes orphans out of its list, without a request to
 /// the broker: ids of instances, with commas between them; echoed in `status.forgotten`.
 pub const ANNOTATION_FORGET_ORPHAN: &str = "entente.dev/forget-orphan";

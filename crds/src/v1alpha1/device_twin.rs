@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConsentWay, MAX_IDENTITY, SecretKeyReference};
+use super::{ConsentWay, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference};
 use crate::{
     bounded::{Text, Token},
     digest::Digest,
@@ -139,6 +139,9 @@ pub struct DeviceTwinStatus {
     /// Credential of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<TwinCredential>,
+    /// Abilities of the device besides settings, as it registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<TwinCapabilities>,
     /// Last report of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<TwinReported>,
@@ -186,6 +189,19 @@ pub struct TwinRegistration {
     /// Consent of its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<TwinConsent>,
+    /// Value that the annotation entente.dev/reregister of its Device had at the registration. Another
+    /// value lets a device register anew that has used its credential, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reregister: Option<Token<MAX_RECONCILE_AT>>,
+}
+
+/// Abilities of a device besides settings.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TwinCapabilities {
+    /// True if it installs firmware and applications by DDI. Only then is it offered any.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ddi: bool,
 }
 
 /// Consent of the owner of a device to its connection.
@@ -202,6 +218,12 @@ pub struct TwinConsent {
     /// device from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Timestamp>,
+    /// The way by which it was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_by: Option<ConsentWay>,
+    /// The instant at which it was withdrawn as the device says, if it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Timestamp>,
 }
 
 /// Credential of a device. The token itself is stored nowhere.
