@@ -5,13 +5,14 @@
 //! (RFC 9457). It must never decide what the object does: that is decided from the object, as if a
 //! person had made it. Called by the events endpoint.
 
-mod json;
 mod object;
 mod problem;
 mod refusal;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+
+use crate::strict_json;
 
 pub use object::{EventObject, OBJECT_ANNOTATION, SENDER_ANNOTATION};
 pub use problem::{Fault, Problem};
@@ -110,7 +111,8 @@ impl ContractEvent {
         if !media_type.eq_ignore_ascii_case(MEDIA_TYPE) {
             return Err(Problem::media_type(media_type));
         }
-        let event = json::read(body).map_err(|error| Problem::no_json(&error.to_string()))?;
+        let event =
+            strict_json::read(body).map_err(|error| Problem::no_json(&error.to_string()))?;
         let Value::Object(event) = event else {
             return Err(Problem::no_json("it is no object"));
         };

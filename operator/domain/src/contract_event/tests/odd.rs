@@ -177,6 +177,6 @@ fn a_member_that_is_there_twice_is_refused_at_any_depth() {
         );
     }
     let numbers = r#"{"a":[1,-1,1.5,null,true,"x",18446744073709551615]}"#;
-    let read = crate::contract_event::json::read(numbers.as_bytes()).expect("JSON");
+    let read = crate::strict_json::read(numbers.as_bytes()).expect("JSON");
     assert_eq!(read.to_string(), numbers);
 }

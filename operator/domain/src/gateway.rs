@@ -1,0 +1,23 @@
+//! The decisions of the gateway that devices call: admission, credentials, answers, calls.
+//!
+//! A device behind a firewall is asked nothing; it calls. What it may do, what is answered and what is
+//! kept of it is decided here, from objects, a request and `now`. It must never decide what a device
+//! should hold: that is the spec of its DeviceTwin, which delivery writes. Secrets are handed through
+//! and never kept. Called by the crate `entente-gateway`.
+
+pub mod admission;
+pub mod body;
+pub mod credential;
+pub mod headers;
+pub mod limits;
+mod members;
+pub mod poll;
+pub mod problem;
+pub mod region;
+pub mod registration;
+pub mod reported;
+pub mod request;
+pub mod services;
+mod software;
+mod texts;
+pub mod twin;

@@ -1,0 +1,212 @@
+//! Callers: the enrolment or the device that a token stands for.
+//!
+//! Decides whether it may call at all, and what its call changes in the status of its twin. A device
+//! counts only while its Device is the one that registered: another serial number, another uid or
+//! another Connection is another machine. Called at each request with a token.
+
+use entente_crds::v1alpha1::{
+    Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus, TwinConsent, TwinRegistration,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use kube::ResourceExt as _;
+use serde_json::Value;
+
+use super::{
+    credential::{self, Standing},
+    members::{Faults, text},
+    poll,
+    problem::Problem,
+    region::one,
+    request::WAYS,
+    texts::{INSTANT, instant},
+};
+use crate::{bounded::Token, time};
+
+/// Returns the enrolment whose token has this digest; of several the oldest, so that nobody takes the
+/// devices of another by using the same token later. Each comes with the digest of its own token.
+pub fn enrollment_of<'a>(
+    enrollments: impl IntoIterator<Item = (&'a DeviceEnrollment, String)>,
+    sha256: &str,
+) -> Option<&'a DeviceEnrollment> {
+    let named = enrollments
+        .into_iter()
+        .filter(|(_, digest)| credential::is_same(digest, sha256));
+    named
+        .map(|(enrollment, _)| enrollment)
+        .min_by_key(|enrollment| {
+            let created = enrollment.creation_timestamp().map(|it| it.0);
+            (created, enrollment.namespace(), enrollment.name_any())
+        })
+}
+
+/// Judges whether an enrolment takes registrations now.
+///
+/// # Errors
+/// Returns the answer of one that is suspended, or has expired: its last day is by UTC, and belongs
+/// to it.
+pub fn admits(enrollment: &DeviceEnrollment, now: Timestamp) -> Result<(), Problem> {
+    let spec = &enrollment.spec;
+    if spec.suspend || enrollment.metadata.deletion_timestamp.is_some() {
+        return Err(Problem::EnrollmentSuspended);
+    }
+    let Some(last) = &spec.expires else {
+        return Ok(());
+    };
+    // The API server refuses what is no date; what it had stored before admits nobody.
+    let is_over = time::parse_date(last).is_none_or(|last| {
+        let end = last.tomorrow();
+        end.is_ok_and(|end| now >= time::start_of_date(end, &TimeZone::UTC))
+    });
+    if is_over {
+        return Err(Problem::EnrollmentExpired(last.clone()));
+    }
+    Ok(())
+}
+
+/// Returns the one of its tokens that a device shows.
+///
+/// # Errors
+/// Returns the answer to a token that counts no more, or whose Device is another one by now.
+pub fn authenticate(
+    twin: &DeviceTwin,
+    device: Option<&Device>,
+    connection: &str,
+    sha256: &str,
+    now: Timestamp,
+) -> Result<Standing, Problem> {
+    let status = twin.status.as_ref();
+    let credential = status.and_then(|status| status.credential.as_ref());
+    let registration = status.and_then(|status| status.registration.as_ref());
+    let (Some(credential), Some(registration), Some(device)) = (credential, registration, device)
+    else {
+        return Err(Problem::CredentialInvalid);
+    };
+    if !is_of(twin, device) || !is_machine_of(registration, device) || !calls(device, connection) {
+        return Err(Problem::CredentialInvalid);
+    }
+    credential::standing(credential, sha256, now).ok_or(Problem::CredentialInvalid)
+}
+
+/// True if a twin is that of this Device, and not of one before it of the same name.
+pub(super) fn is_of(twin: &DeviceTwin, device: &Device) -> bool {
+    let uid = twin.spec.device_ref.as_ref().map(|of| &of.uid);
+    uid.is_some() && uid == device.metadata.uid.as_ref()
+}
+
+/// True if the machine that registered is the one that a Device names.
+pub(super) fn is_machine_of(registration: &TwinRegistration, device: &Device) -> bool {
+    let named: Token<64> = device.spec.serial_number.as_str().into();
+    registration.serial_number == named
+}
+
+/// True if a Device is reached through a Connection.
+pub(super) fn calls(device: &Device, connection: &str) -> bool {
+    let mut connections = device.spec.connections.iter();
+    connections.any(|it| it.name == connection)
+}
+
+/// Judges whether a device may have what a path names.
+///
+/// # Errors
+/// Returns the answer to a path of another device.
+pub fn owns(twin: &DeviceTwin, printer_id: &str) -> Result<(), Problem> {
+    let registration = twin.status.as_ref().and_then(|it| it.registration.as_ref());
+    let own = registration.and_then(|it| it.printer_id.as_deref());
+    if own == Some(printer_id) {
+        return Ok(());
+    }
+    Err(Problem::DeviceMismatch)
+}
+
+/// Judges whether the owner of a device consents.
+///
+/// # Errors
+/// Returns the answer after a withdrawal.
+pub fn consents(twin: &DeviceTwin) -> Result<(), Problem> {
+    let registration = twin.status.as_ref().and_then(|it| it.registration.as_ref());
+    let consent = registration.and_then(|it| it.consent.as_ref());
+    if consent.is_some_and(|consent| consent.withdrawn.is_some()) {
+        return Err(Problem::ConsentWithdrawn);
+    }
+    Ok(())
+}
+
+/// Returns the status of a twin after a call, if that is to be written: the first use of a token, or
+/// that it was heard of after a while.
+pub fn after_call(
+    twin: &DeviceTwin,
+    standing: Standing,
+    rhythm: poll::Rhythm,
+    now: Timestamp,
+) -> Option<DeviceTwinStatus> {
+    let status = twin.status.as_ref()?;
+    let before = status.credential.as_ref()?;
+    let credential = credential::after_use(before, standing, now);
+    let is_used_first = credential != *before;
+    if !is_used_first && !poll::is_news(status.last_heard, rhythm.period, now) {
+        return None;
+    }
+    Some(DeviceTwinStatus {
+        credential: Some(credential),
+        last_heard: Some(now),
+        ..status.clone()
+    })
+}
+
+/// Returns the status of a twin after the consent was withdrawn; `None` if it was before: the first
+/// withdrawal counts. `query` has the parameters of the request, decoded.
+///
+/// # Errors
+/// Returns the answer to parameters that have faults.
+pub fn withdrawn(
+    twin: &DeviceTwin,
+    query: &[(String, String)],
+    now: Timestamp,
+) -> Result<Option<DeviceTwinStatus>, Problem> {
+    let mut faults = Faults::default();
+    let allowed = "Panel, Technician, Command";
+    let by = one(query, "by", &mut faults);
+    let way = by.and_then(|by| WAYS.iter().find(|(word, _)| *word == by));
+    match (by, way) {
+        (None, _) => faults.note("/by", "it is missing", allowed),
+        (Some(by), None) => {
+            let detail = format!("it is {}", super::members::quoted(by));
+            faults.note("/by", detail, allowed);
+        }
+        _ => {}
+    }
+    let at = one(query, "at", &mut faults).map(Value::from);
+    let at = at.as_ref();
+    let at = at.and_then(|at| text(at, "/at", INSTANT, &mut faults));
+    let at = at.and_then(instant);
+    if let Some(problem) = faults.problem() {
+        return Err(problem);
+    }
+    let Some((mut status, (_, by))) = twin.status.clone().zip(way.copied()) else {
+        return Ok(None);
+    };
+    let Some(registration) = &mut status.registration else {
+        return Ok(None);
+    };
+    let given = registration.at;
+    // Where none was needed, none was recorded; the withdrawal is, all the same.
+    let consent = registration.consent.get_or_insert_with(|| TwinConsent {
+        by,
+        at: given,
+        text_version: "none".into(),
+        withdrawn: None,
+        withdrawn_by: None,
+        withdrawn_at: None,
+    });
+    if consent.withdrawn.is_some() {
+        return Ok(None);
+    }
+    consent.withdrawn = Some(now);
+    consent.withdrawn_by = Some(by);
+    consent.withdrawn_at = at;
+    status.last_heard = Some(now);
+    Ok(Some(status))
+}
+
+#[cfg(test)]
+mod tests;

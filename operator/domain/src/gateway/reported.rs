@@ -1,0 +1,317 @@
+//! Reports of a device: a JSON Merge Patch of what it has in effect (C7, RFC 7396).
+//!
+//! Decides whether a report is well formed, and what the status of the twin is after it. What a device
+//! calls done is not what counts: only values and versions are kept. The value of a secret is refused,
+//! so that no status ever holds one. Called when a device reports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::v1alpha1::{
+    DeviceTwin, DeviceTwinStatus, MAX_TWIN_SETTINGS, RefusedBecause, RefusedSetting,
+    ReportedSetting, ReportedSoftware, SetBy, TwinReported, TwinSetting,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    members::{Faults, MOST_NUMBER, Members, kind, list, pointer, text},
+    problem::{Fault, Problem},
+    software,
+    texts::{INSTANT, NAME, TEXT, VALUE, instant, is_name},
+    twin,
+};
+
+/// Sources of a value.
+const SOURCES: [(&str, SetBy); 4] = [
+    ("Server", SetBy::Server),
+    ("Panel", SetBy::Panel),
+    ("Technician", SetBy::Technician),
+    ("Default", SetBy::Default),
+];
+/// Reasons to refuse a setting.
+const REFUSALS: [(&str, RefusedBecause); 4] = [
+    ("ReadOnly", RefusedBecause::ReadOnly),
+    ("InvalidValue", RefusedBecause::InvalidValue),
+    ("Unsupported", RefusedBecause::Unsupported),
+    ("Busy", RefusedBecause::Busy),
+];
+
+/// A member of a merge patch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Change<T> {
+    Keep,
+    Remove,
+    Set(T),
+}
+
+/// Value of a setting, as a device reports it; none of a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Said {
+    value: Option<String>,
+    by: SetBy,
+}
+
+/// A report that is well formed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    desired_version: Option<i64>,
+    settings: Change<BTreeMap<String, Option<Said>>>,
+    refused: Change<Vec<RefusedSetting>>,
+    software: Change<Vec<ReportedSoftware>>,
+    restarted: Change<Timestamp>,
+}
+
+impl Report {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Returns the answer to a body that has faults, with all of them.
+    pub fn read(body: &Value) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let report = read(body, &mut faults);
+        if let Some(problem) = faults.problem() {
+            return Err(problem);
+        }
+        report.ok_or_else(|| Problem::BadRequest("it is no report".to_owned()))
+    }
+
+    /// Returns the status of a twin after this report. `is_secret` is true for a setting whose value
+    /// nobody may see.
+    ///
+    /// # Errors
+    /// Returns the answer to a report of a version that there is not yet, of the value of a secret, or
+    /// of more settings than are kept.
+    pub fn apply(
+        &self,
+        of: &DeviceTwin,
+        is_secret: impl Fn(&str) -> bool,
+    ) -> Result<DeviceTwinStatus, Problem> {
+        let mut status = of.status.clone().unwrap_or_default();
+        let mut reported = status.reported.take().unwrap_or_default();
+        self.judge_version(of)?;
+        if let Some(version) = self.desired_version {
+            reported.version = Some(version);
+            status.observed_generation = Some(version);
+        }
+        match &self.settings {
+            Change::Keep => {}
+            Change::Remove => reported.settings = Vec::new(),
+            Change::Set(changes) => merge(&mut reported, changes, of, is_secret)?,
+        }
+        match &self.refused {
+            Change::Keep => {}
+            Change::Remove => reported.refused = Vec::new(),
+            Change::Set(refused) => reported.refused.clone_from(refused),
+        }
+        match &self.software {
+            Change::Keep => {}
+            Change::Remove => reported.software = Vec::new(),
+            Change::Set(software) => reported.software.clone_from(software),
+        }
+        match self.restarted {
+            Change::Keep => {}
+            Change::Remove => reported.restarted = None,
+            Change::Set(restarted) => reported.restarted = Some(restarted),
+        }
+        status.reported = Some(reported);
+        Ok(status)
+    }
+
+    fn judge_version(&self, of: &DeviceTwin) -> Result<(), Problem> {
+        let newest = twin::version(of);
+        match self.desired_version {
+            Some(version) if version > newest => Err(Problem::fault(Fault {
+                pointer: "/desiredVersion".to_owned(),
+                detail: format!("it is {version}"),
+                allowed: Some(format!(
+                    "a version of the desired document, at most {newest}"
+                )),
+            })),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn merge(
+    reported: &mut TwinReported,
+    changes: &BTreeMap<String, Option<Said>>,
+    of: &DeviceTwin,
+    is_secret: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
+    let is_current = reported.version == Some(twin::version(of));
+    let mut faults = Faults::default();
+    let before = std::mem::take(&mut reported.settings).into_iter();
+    let mut settings: BTreeMap<String, ReportedSetting> = before
+        .map(|setting| (setting.name.to_string(), setting))
+        .collect();
+    for (name, said) in changes {
+        let Some(said) = said else {
+            settings.remove(name);
+            continue;
+        };
+        if said.value.is_some() && is_secret(name) {
+            let allowed = "\"secret\": true in place of the value";
+            faults.note(&pointer("/settings", name), "it is a secret", allowed);
+            continue;
+        }
+        let held = settings.get(name);
+        let digest = match said {
+            Said {
+                value: None,
+                by: SetBy::Server,
+            } if is_current => wanted_digest(of, name),
+            // It was reported for a version before; the same secret as then is in effect.
+            Said {
+                value: None,
+                by: SetBy::Server,
+            } => held.and_then(|it| it.digest),
+            Said { .. } => None,
+        };
+        let setting = ReportedSetting {
+            name: name.as_str().into(),
+            value: said.value.as_deref().map(Into::into),
+            digest,
+            by: said.by,
+        };
+        settings.insert(name.clone(), setting);
+    }
+    if settings.len() > MAX_TWIN_SETTINGS {
+        let detail = format!("there would be {} names", settings.len());
+        faults.note(
+            "/settings",
+            detail,
+            "128 names at most, those of former reports included",
+        );
+    }
+    reported.settings = settings.into_values().collect();
+    faults.problem().map_or(Ok(()), Err)
+}
+
+fn wanted_digest(of: &DeviceTwin, name: &str) -> Option<entente_crds::digest::Digest> {
+    let mut settings = of.spec.settings.iter();
+    settings.find(|setting| setting.name == name)?.digest
+}
+
+/// True if a twin wants a setting by reference to a Secret, now or next.
+pub fn is_wanted_secret(of: &DeviceTwin, name: &str) -> bool {
+    let next = of.spec.next.iter().flat_map(|next| &next.settings);
+    let is_it = |setting: &TwinSetting| setting.name == name && setting.secret_key_ref.is_some();
+    of.spec.settings.iter().chain(next).any(is_it)
+}
+
+const MEMBERS: [&str; 5] = [
+    "desiredVersion",
+    "settings",
+    "refused",
+    "software",
+    "restarted",
+];
+
+fn read(body: &Value, faults: &mut Faults) -> Option<Report> {
+    let members = Members::of(body, "", &MEMBERS, faults)?;
+    Some(Report {
+        desired_version: members
+            .get("desiredVersion")
+            .and_then(|value| number(value, faults)),
+        settings: change(members.get("settings"), |value| settings(value, faults)),
+        refused: change(members.get("refused"), |value| refused(value, faults)),
+        software: change(members.get("software"), |value| {
+            software::read(value, "/software", faults)
+        }),
+        restarted: change(members.get("restarted"), |value| {
+            text(value, "/restarted", INSTANT, faults).and_then(instant)
+        }),
+    })
+}
+
+fn change<T>(member: Option<&Value>, read: impl FnOnce(&Value) -> Option<T>) -> Change<T> {
+    match member {
+        None => Change::Keep,
+        Some(Value::Null) => Change::Remove,
+        Some(value) => read(value).map_or(Change::Keep, Change::Set),
+    }
+}
+
+fn number(value: &Value, faults: &mut Faults) -> Option<i64> {
+    let number = value.as_i64().filter(|it| (0..=MOST_NUMBER).contains(it));
+    if number.is_none() {
+        let detail = format!("it is {}", kind(value));
+        faults.note("/desiredVersion", detail, "a whole number from 0 on");
+    }
+    number
+}
+
+fn settings(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, Option<Said>>> {
+    let at = "/settings";
+    let Some(members) = value.as_object() else {
+        faults.note(at, format!("it is {}", kind(value)), "an object, or null");
+        return None;
+    };
+    if members.len() > MAX_TWIN_SETTINGS {
+        let detail = format!("it has {} members", members.len());
+        faults.note(at, detail, "128 at most");
+        return None;
+    }
+    let mut settings = BTreeMap::new();
+    for (name, value) in members {
+        let at = pointer(at, name);
+        if !is_name(name) {
+            faults.note(&at, "it is no name of a setting", NAME.allowed);
+            continue;
+        }
+        if value.is_null() {
+            settings.insert(name.clone(), None);
+        } else if let Some(said) = said(value, &at, faults) {
+            settings.insert(name.clone(), Some(said));
+        }
+    }
+    Some(settings)
+}
+
+fn said(value: &Value, at: &str, faults: &mut Faults) -> Option<Said> {
+    let members = Members::of(value, at, &["value", "secret", "by"], faults)?;
+    let by = members.word("by", &SOURCES, faults);
+    let found = members.text("value", VALUE, faults).map(str::to_owned);
+    let is_secret = members.get("secret");
+    match (members.get("value"), is_secret) {
+        (Some(_), None) | (None, Some(Value::Bool(true))) => {}
+        (None, Some(_)) => faults.note(&members.pointer("secret"), "it is not true", "true"),
+        (None, None) | (Some(_), Some(_)) => {
+            faults.note(at, "it has not exactly one of both", "value or secret");
+        }
+    }
+    Some(Said {
+        value: found,
+        by: by?,
+    })
+}
+
+fn refused(value: &Value, faults: &mut Faults) -> Option<Vec<RefusedSetting>> {
+    let items = list(value, "/refused", MAX_TWIN_SETTINGS, faults)?;
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let at = pointer("/refused", &index.to_string());
+        let Some(members) = Members::of(item, &at, &["key", "reason", "detail"], faults) else {
+            continue;
+        };
+        let key = members.required("key", NAME, faults);
+        let reason = members.word("reason", &REFUSALS, faults);
+        let detail = members.text("detail", TEXT, faults);
+        let (Some(key), Some(reason)) = (key, reason) else {
+            continue;
+        };
+        if !seen.insert(key) {
+            faults.note(&members.pointer("key"), "it is there twice", "each once");
+        }
+        all.push(RefusedSetting {
+            name: key.into(),
+            reason,
+            message: detail.map(Into::into),
+        });
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests;

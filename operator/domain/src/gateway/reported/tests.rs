@@ -1,0 +1,257 @@
+use entente_crds::v1alpha1::{DeviceTwinSpec, SecretKeyReference};
+use proptest::prelude::*;
+use serde_json::{Map, json};
+
+use super::*;
+
+fn twin() -> DeviceTwin {
+    let spec = DeviceTwinSpec {
+        settings: vec![TwinSetting {
+            name: "password".to_owned(),
+            secret_key_ref: Some(SecretKeyReference::default()),
+            digest: "a".repeat(32).parse().ok(),
+            ..TwinSetting::default()
+        }],
+        ..DeviceTwinSpec::default()
+    };
+    let mut twin = DeviceTwin::new("mfp", spec);
+    twin.metadata.generation = Some(13);
+    twin
+}
+
+fn apply(twin: &mut DeviceTwin, body: &Value) -> Result<(), Problem> {
+    let report = Report::read(body)?;
+    let status = report.apply(twin, |name| is_wanted_secret(twin, name))?;
+    twin.status = Some(status);
+    Ok(())
+}
+
+fn shown(twin: &DeviceTwin) -> Value {
+    let reported = twin.status.as_ref().and_then(|it| it.reported.clone());
+    twin::reported_body(&reported.unwrap_or_default())
+}
+
+fn refused(twin: &DeviceTwin, body: &Value) -> Vec<String> {
+    let problem = apply(&mut twin.clone(), body).unwrap_err();
+    let Problem::Invalid(_, faults) = &problem else {
+        panic!("{problem:?}");
+    };
+    faults.iter().map(|it| it.pointer.clone()).collect()
+}
+
+// shows C7
+#[test]
+fn a_member_that_is_absent_stays_null_removes_it_and_a_list_is_replaced() {
+    let mut twin = twin();
+    let first = json!({
+        "desiredVersion": 13,
+        "settings": {"a": {"value": "1", "by": "Server"}, "b": {"value": "2", "by": "Panel"}},
+        "refused": [{"key": "c", "reason": "ReadOnly", "detail": "not now"}],
+        "software": [{"part": "firmware", "name": "main", "version": "4.2.0"}],
+        "restarted": "2027-03-31T14:00:00Z",
+    });
+    apply(&mut twin, &first).unwrap();
+    let mut expected = first.clone();
+    let members = expected.as_object_mut().unwrap();
+    let version = members.remove("desiredVersion").unwrap();
+    members.insert("version".to_owned(), version);
+    assert_eq!(shown(&twin), expected);
+    assert_eq!(twin.status.as_ref().unwrap().observed_generation, Some(13));
+    let next = json!({"settings": {"a": null, "b": {"value": "3", "by": "Server"}}, "refused": [],
+                      "restarted": null});
+    apply(&mut twin, &next).unwrap();
+    assert_eq!(
+        shown(&twin),
+        json!({"version": 13, "settings": {"b": {"value": "3", "by": "Server"}},
+               "software": [{"part": "firmware", "name": "main", "version": "4.2.0"}]})
+    );
+    let before = twin.clone();
+    apply(&mut twin, &json!({})).unwrap();
+    assert_eq!(twin, before);
+    apply(&mut twin, &json!({"settings": null, "software": null})).unwrap();
+    assert_eq!(shown(&twin), json!({"version": 13, "settings": {}}));
+}
+
+// shows K4
+#[test]
+fn every_fault_of_a_report_is_told_with_its_place() {
+    let names: Map<String, Value> = (0..129)
+        .map(|it| (format!("n{it}"), json!({"value": "1", "by": "Server"})))
+        .collect();
+    for (body, pointer) in [
+        (json!([]), ""),
+        (json!({"desiredVersion": 14}), "/desiredVersion"),
+        (json!({"desiredVersion": -1}), "/desiredVersion"),
+        (json!({"desiredVersion": null}), "/desiredVersion"),
+        (json!({"desiredVersion": 1.5}), "/desiredVersion"),
+        (json!({"messages": {}}), "/messages"),
+        (json!({"settings": []}), "/settings"),
+        (json!({"settings": names}), "/settings"),
+        (
+            json!({"settings": {"a/b": {"value": "1", "by": "Server"}}}),
+            "/settings/a~1b",
+        ),
+        (
+            json!({"settings": {"a": {"value": 1, "by": "Server"}}}),
+            "/settings/a/value",
+        ),
+        (json!({"settings": {"a": {"value": "1"}}}), "/settings/a/by"),
+        (
+            json!({"settings": {"a": {"value": "1", "by": "Me"}}}),
+            "/settings/a/by",
+        ),
+        (json!({"settings": {"a": {"by": "Server"}}}), "/settings/a"),
+        (
+            json!({"settings": {"a": {"value": "1", "secret": true, "by": "Server"}}}),
+            "/settings/a",
+        ),
+        (
+            json!({"settings": {"a": {"secret": false, "by": "Server"}}}),
+            "/settings/a/secret",
+        ),
+        (
+            json!({"settings": {"a": {"value": "x".repeat(1024), "by": "Server"}}}),
+            "/settings/a/value",
+        ),
+        (
+            json!({"refused": [{"key": "a", "reason": "No"}]}),
+            "/refused/0/reason",
+        ),
+        (
+            json!({"refused": [{"key": "a", "reason": "Busy"}, {"key": "a", "reason": "Busy"}]}),
+            "/refused/1/key",
+        ),
+        (
+            json!({"software": [{"part": "engine", "name": "a", "version": "1"}]}),
+            "/software/0/part",
+        ),
+        (json!({"restarted": "now"}), "/restarted"),
+    ] {
+        assert_eq!(refused(&twin(), &body), [pointer], "{body}");
+    }
+    // A name alone that is no object is one fault, and a member that is unknown another.
+    assert_eq!(
+        refused(&twin(), &json!({"settings": {"a": "1"}, "x": 1})).len(),
+        2
+    );
+}
+
+// shows C7
+#[test]
+fn names_of_former_reports_count_too() {
+    let mut twin = twin();
+    for number in 0..128 {
+        let body = json!({"settings": {format!("n{number}"): {"value": "1", "by": "Default"}}});
+        apply(&mut twin, &body).unwrap();
+    }
+    let one_more = json!({"settings": {"one": {"value": "1", "by": "Default"}}});
+    assert_eq!(refused(&twin, &one_more), ["/settings"]);
+    let in_place = json!({"settings": {"one": {"value": "1", "by": "Default"}, "n0": null}});
+    apply(&mut twin, &in_place).unwrap();
+}
+
+fn digest(twin: &DeviceTwin) -> Option<String> {
+    let reported = twin.status.as_ref()?.reported.as_ref()?;
+    reported.settings[0].digest.map(|it| it.to_string())
+}
+
+// shows C7 K4
+#[test]
+fn a_secret_is_kept_as_the_digest_of_what_was_wanted_and_its_value_is_refused() {
+    let report = |version: i64| json!({"desiredVersion": version, "settings": {"password": {"secret": true, "by": "Server"}}});
+    let mut twin = twin();
+    apply(&mut twin, &report(12)).unwrap();
+    assert_eq!(digest(&twin), None, "it is that of a version before");
+    apply(&mut twin, &report(13)).unwrap();
+    assert_eq!(digest(&twin), Some("a".repeat(32)));
+    twin.metadata.generation = Some(14);
+    twin.spec.settings[0].digest = "b".repeat(32).parse().ok();
+    apply(&mut twin, &report(13)).unwrap();
+    assert_eq!(digest(&twin), Some("a".repeat(32)), "not the new one");
+    let by_panel = json!({"settings": {"password": {"secret": true, "by": "Panel"}}});
+    apply(&mut twin, &by_panel).unwrap();
+    assert_eq!(digest(&twin), None, "another secret is in effect");
+
+    let value = json!({"settings": {"password": {"value": "hunter2", "by": "Server"}}});
+    assert_eq!(refused(&twin, &value), ["/settings/password"]);
+    let problem = apply(&mut twin, &value).unwrap_err();
+    assert!(!format!("{problem:?}").contains("hunter2"));
+}
+
+/// RFC 7396, where a setting is one value.
+fn merged(target: &mut Map<String, Value>, patch: &Map<String, Value>, deep: bool) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => {
+                target.remove(name);
+            }
+            Value::Object(members) if deep => {
+                let inner = target.entry(name.clone()).or_insert_with(|| json!({}));
+                merged(inner.as_object_mut().unwrap(), members, false);
+            }
+            value => {
+                target.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn setting() -> impl Strategy<Value = Value> {
+    let value = ("[a-z]{0,3}", prop_oneof![Just("Server"), Just("Panel")])
+        .prop_map(|(value, by)| json!({"value": value, "by": by}));
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!({"secret": true, "by": "Technician"})),
+        value
+    ]
+}
+
+fn patch() -> impl Strategy<Value = Value> {
+    let settings =
+        proptest::collection::btree_map("[ab]", setting(), 0..3).prop_map(|it| json!(it));
+    let settings = prop_oneof![3 => settings, 1 => Just(Value::Null)];
+    let software = proptest::collection::vec("[1-3]", 0..2).prop_map(|versions| {
+        let one = |(index, version): (usize, &String)| {
+            json!({"part": "application", "name": format!("n{index}"), "version": version})
+        };
+        versions.iter().enumerate().map(one).collect::<Value>()
+    });
+    let software = prop_oneof![3 => software, 1 => Just(Value::Null)];
+    let restarted = prop_oneof![Just(Value::Null), Just(json!("2027-03-31T14:00:00Z"))];
+    let options = (
+        proptest::option::of(settings),
+        proptest::option::of(software),
+        proptest::option::of(restarted),
+    );
+    options.prop_map(|(settings, software, restarted)| {
+        let members = [
+            ("settings", settings),
+            ("software", software),
+            ("restarted", restarted),
+        ];
+        let there = members
+            .into_iter()
+            .filter_map(|(name, it)| Some((name.to_owned(), it?)));
+        Value::Object(there.collect())
+    })
+}
+
+proptest! {
+    // shows C7
+    #[test]
+    fn a_report_merges_as_rfc_7396_says(patches in proptest::collection::vec(patch(), 1..6)) {
+        let mut twin = twin();
+        let mut expected = Map::new();
+        for patch in &patches {
+            apply(&mut twin, patch).unwrap();
+            merged(&mut expected, patch.as_object().unwrap(), true);
+        }
+        // An empty list, and no member, are both nothing.
+        expected.retain(|_, value| *value != json!([]));
+        expected.entry("settings").or_insert_with(|| json!({}));
+        prop_assert_eq!(shown(&twin), Value::Object(expected));
+        let before = twin.clone();
+        apply(&mut twin, patches.last().unwrap()).unwrap();
+        prop_assert_eq!(twin, before, "the last one again changes nothing");
+    }
+}

@@ -1,0 +1,184 @@
+//! The contracted services of a device (C3).
+//!
+//! Decides what a device sees of its subscriptions and in which state each is, by their revisions and
+//! the proof in their status; never whether a service works. Called when a device asks for its services,
+//! and while it waits for a change of them.
+
+use std::sync::Arc;
+
+use entente_crds::{
+    condition::ConditionType,
+    v1alpha1::{Revision, ServiceSubscription, SmartService},
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    condition::is_true,
+    promise::{end_of, end_of_service, in_force, promises},
+    time,
+};
+
+/// Time for which a service is listed after its end.
+const LISTED: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The most services of a list.
+const MOST: usize = 256;
+
+/// The services of a device at an instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Services {
+    services: Vec<Value>,
+    /// The instant at which the list changes by itself, if nothing else changes it before.
+    pub changes: Option<Timestamp>,
+}
+
+impl Services {
+    /// Lists the services of these subscriptions, ordered by their ids. `service` finds a SmartService.
+    pub fn of(
+        subscriptions: &[Arc<ServiceSubscription>],
+        service: impl Fn(&str) -> Option<Arc<SmartService>>,
+        now: Timestamp,
+    ) -> Self {
+        let mut subscriptions: Vec<&ServiceSubscription> =
+            subscriptions.iter().map(Arc::as_ref).collect();
+        subscriptions.sort_by_key(|subscription| subscription.name_any());
+        let mut changes: Option<Timestamp> = None;
+        let mut services = Vec::new();
+        for subscription in subscriptions {
+            let Some(span) = Span::of(subscription, now) else {
+                continue;
+            };
+            let ahead = span.boundaries().into_iter().filter(|it| *it > now);
+            changes = ahead.chain(changes).min();
+            if span.is_listed(now) && services.len() < MOST {
+                let smart = service(&span.service);
+                services.push(described(subscription, &span, smart.as_deref(), now));
+            }
+        }
+        Self { services, changes }
+    }
+
+    /// Returns the ETag of the list, in quotes.
+    pub fn etag(&self) -> String {
+        let digest = Sha256::digest(json!(self.services).to_string().as_bytes());
+        format!("\"{}\"", hex::encode(&digest[..16]))
+    }
+
+    /// Returns the body of the answer. `next` is the time after which to call again.
+    pub fn body(&self, next: &str) -> Value {
+        json!({"services": self.services, "poll": {"next": next}})
+    }
+}
+
+/// Times of a service, and its name.
+struct Span {
+    service: String,
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Span {
+    /// Returns that of the revision in force, else of the next one, else of the last one.
+    fn of(subscription: &ServiceSubscription, now: Timestamp) -> Option<Self> {
+        let revisions = &subscription.spec.revisions;
+        let next = revisions.iter().filter(|it| it.effective > now);
+        let next = next.min_by_key(|it| it.effective);
+        let last = revisions.iter().max_by_key(|it| it.effective);
+        let found = in_force(revisions, now);
+        let revision = found.or_else(|| next.or(last).map(Arc::as_ref))?;
+        let planned = end_of_service(subscription, revision);
+        let ended = subscription.status.as_ref().and_then(|it| it.ended);
+        // What has ended before a revision that lies ahead was another service.
+        let ended = ended.filter(|_| revision.effective <= now);
+        let deleted = subscription.metadata.deletion_timestamp.as_ref();
+        let deleted = deleted.map(|it| it.0);
+        Some(Self {
+            service: revision.service_ref.name.clone(),
+            from: begin_of(subscription, revision),
+            until: [planned, ended, deleted].into_iter().flatten().min(),
+        })
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    fn unlisted(&self) -> Option<Timestamp> {
+        let until = self.until?;
+        Some(until.saturating_add(LISTED).unwrap_or(Timestamp::MAX))
+    }
+
+    fn is_listed(&self, now: Timestamp) -> bool {
+        self.unlisted().is_none_or(|end| end > now)
+    }
+
+    fn boundaries(&self) -> Vec<Timestamp> {
+        let ends = [Some(self.from), self.until, self.unlisted()];
+        ends.into_iter().flatten().collect()
+    }
+}
+
+/// Returns the instant at which the service began that a revision is a part of.
+fn begin_of(subscription: &ServiceSubscription, revision: &Revision) -> Timestamp {
+    let revisions = &subscription.spec.revisions;
+    let mut begin = revision.effective;
+    for _ in revisions {
+        let mut before = revisions.iter().filter(|it| it.effective < begin);
+        let Some(before) = before.find(|it| end_of(subscription, it) == Some(begin)) else {
+            break;
+        };
+        begin = before.effective;
+    }
+    if revisions.iter().any(|it| it.effective < begin) {
+        return begin;
+    }
+    // Entries that are over are dropped from the list; their promises stay longer.
+    let promised = promises(subscription).iter().map(|it| it.effective);
+    promised.chain([begin]).min().unwrap_or(begin)
+}
+
+fn described(
+    subscription: &ServiceSubscription,
+    span: &Span,
+    service: Option<&SmartService>,
+    now: Timestamp,
+) -> Value {
+    let zone = time::zone(&subscription.spec.time_zone).unwrap_or(TimeZone::UTC);
+    let local = |instant: Timestamp| {
+        let instant = instant.to_zoned(zone.clone());
+        instant.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    };
+    let is_over = span.is_over(now);
+    let state = if is_over {
+        "Cancelled"
+    } else if span.from > now {
+        "Scheduled"
+    } else if is_delivered(subscription) {
+        "Active"
+    } else {
+        "Inactive"
+    };
+    let description = service.and_then(|service| service.spec.description.clone());
+    let applied = subscription.spec.contract.created;
+    json!({
+        "applicationId": (!is_over).then(|| subscription.name_any()),
+        "serviceId": span.service,
+        "provider": service.map(|service| service.spec.provider.clone()).unwrap_or_default(),
+        "description": description.unwrap_or_default(),
+        "appliedOn": applied.to_zoned(zone.clone()).date().to_string(),
+        "from": local(span.from),
+        "until": span.until.map(local),
+        "state": state,
+    })
+}
+
+/// True if every item of a subscription is proved to be in effect.
+fn is_delivered(subscription: &ServiceSubscription) -> bool {
+    let status = subscription.status.as_ref();
+    status.is_some_and(|status| is_true(&status.conditions, ConditionType::Delivered))
+}
+
+#[cfg(test)]
+mod tests;

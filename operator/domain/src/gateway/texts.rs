@@ -1,0 +1,213 @@
+//! Texts that devices send, and which of them are allowed (docs/api/gateway.yaml).
+//!
+//! Decides nothing but the form of a text: whether a place, a time zone or a product is there is decided
+//! by others. Called by the readers of bodies and queries.
+
+use jiff::Timestamp;
+
+/// A rule for a text.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    /// True for a text that is allowed.
+    pub(super) is_allowed: fn(&str) -> bool,
+    /// The rule in words.
+    pub(super) allowed: &'static str,
+    /// True if the text may be quoted.
+    pub(super) may_be_quoted: bool,
+}
+
+fn is_long(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.chars().count())
+}
+
+fn is_word(text: &str, inner: fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    ends.iter()
+        .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+        && bytes.iter().all(|byte| inner(*byte))
+}
+
+/// True for the name of a setting or of a piece of software.
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() <= 63
+        && is_word(text, |byte| {
+            byte.is_ascii_alphanumeric() || b"-._".contains(&byte)
+        })
+}
+
+fn is_plain(text: &str) -> bool {
+    let is_blank = |found: char| found.is_control() || found == ' ';
+    !text.chars().any(char::is_control) && !text.starts_with(is_blank) && !text.ends_with(is_blank)
+}
+
+fn is_zone(text: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+    };
+    is_long(text, 1, 64)
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.split('/').all(is_part)
+}
+
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let first = parts.next().unwrap_or_default();
+    text.len() <= 35
+        && (2..=8).contains(&first.len())
+        && first.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|it| it.is_ascii_alphanumeric())
+        })
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups = text
+        .strip_prefix("urn:uuid:")
+        .unwrap_or_default()
+        .split('-');
+    let lengths: Vec<usize> = groups.clone().map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12]
+        && groups
+            .flat_map(str::bytes)
+            .all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// Returns an instant (RFC 3339) that a status can have.
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
+    let is_short = text.len() <= 64 && !text.contains('[');
+    let instant: Timestamp = is_short.then(|| text.parse().ok())??;
+    let year = instant.to_zoned(jiff::tz::TimeZone::UTC).year();
+    (1970..=9999).contains(&year).then_some(instant)
+}
+
+const fn rule(is_allowed: fn(&str) -> bool, allowed: &'static str) -> Rule {
+    Rule {
+        is_allowed,
+        allowed,
+        may_be_quoted: true,
+    }
+}
+
+/// A serial number.
+pub(super) const SERIAL_NUMBER: Rule = rule(
+    |text| is_long(text, 1, 64) && is_plain(text),
+    "1 to 64 characters without control characters and without blanks at the ends",
+);
+/// A text for people.
+pub(super) const TEXT: Rule = rule(
+    |text| is_long(text, 1, 127) && is_plain(text),
+    "1 to 127 characters without control characters and without blanks at the ends",
+);
+/// A country.
+pub(super) const COUNTRY: Rule = rule(
+    |text| text.len() == 2 && text.bytes().all(|letter| letter.is_ascii_uppercase()),
+    "two capital letters (ISO 3166-1 alpha-2) such as JP",
+);
+/// A subdivision of a country.
+pub(super) const SUBDIVISION: Rule = rule(
+    |text| {
+        (1..=3).contains(&text.len())
+            && text
+                .bytes()
+                .all(|it| it.is_ascii_uppercase() || it.is_ascii_digit())
+    },
+    "1 to 3 capital letters and digits (ISO 3166-2 after the hyphen) such as 13",
+);
+/// A time zone.
+pub(super) const ZONE: Rule = rule(
+    is_zone,
+    "a name of the time zone database such as Asia/Tokyo",
+);
+/// A language.
+pub(super) const LANGUAGE: Rule = rule(is_language, "a language (BCP 47) such as ja");
+/// A UUID.
+pub(super) const UUID: Rule = rule(is_uuid, "urn:uuid: and a UUID (RFC 9562)");
+/// A version.
+pub(super) const VERSION: Rule = rule(
+    |text| (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic()),
+    "1 to 64 characters of ASCII without blanks",
+);
+/// A name.
+pub(super) const NAME: Rule = rule(
+    is_name,
+    "1 to 63 letters, digits and '.', '_', '-', with a letter or digit at both ends",
+);
+/// An instant.
+pub(super) const INSTANT: Rule = rule(
+    |text| instant(text).is_some(),
+    "an instant (RFC 3339) of the years 1970 to 9999 such as 2027-03-20T01:02:03Z",
+);
+/// A value of a setting.
+pub(super) const VALUE: Rule = Rule {
+    is_allowed: |text| is_long(text, 0, 1023),
+    allowed: "a text of at most 1023 characters",
+    may_be_quoted: false,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_judged_as_the_description_of_the_api_says() {
+        let long = "é".repeat(65);
+        for (rule, allowed, refused) in [
+            (
+                SERIAL_NUMBER,
+                vec!["A1 B2", "é"],
+                vec!["", " A", "A ", "A\tB", &long],
+            ),
+            (COUNTRY, vec!["JP"], vec!["jp", "J", "JPN", "J1", "éa", ""]),
+            (SUBDIVISION, vec!["13", "BY", "A1B"], vec!["", "ABCD", "by"]),
+            (
+                ZONE,
+                vec!["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"],
+                vec!["", "/a", "a//b", "a/", "1a", "../etc/passwd", "a b"],
+            ),
+            (
+                LANGUAGE,
+                vec!["ja", "zh-Hant-TW"],
+                vec!["j", "ja-", "ja_JP", ""],
+            ),
+            (
+                UUID,
+                vec!["urn:uuid:4509a320-00a0-008f-00b6-002507510eca"],
+                vec![
+                    "4509a320-00a0-008f-00b6-002507510eca",
+                    "urn:uuid:4509a320-00a0-008f-00b6-002507510ec",
+                    "urn:uuid:4509a320-00a0-008f-00b6-00250751éa",
+                ],
+            ),
+            (VERSION, vec!["4.2.0", "v1~rc"], vec!["", "4 2", "é", "4\n"]),
+            (
+                NAME,
+                vec!["a", "backup.endpoint"],
+                vec!["", ".a", "a-", "a/b", "é"],
+            ),
+            (
+                INSTANT,
+                vec!["2027-03-20T01:02:03Z", "2027-03-20T01:02:03.5+09:00"],
+                vec![
+                    "2027-03-20",
+                    "2027-03-20T01:02:03",
+                    "1969-03-20T01:02:03Z",
+                    "-009999-01-02T00:00:00Z",
+                    "2027-02-30T00:00:00Z",
+                    "2027-03-20T01:02:03Z[UTC]",
+                    "now",
+                ],
+            ),
+        ] {
+            for text in allowed {
+                assert!((rule.is_allowed)(text), "{text}: {}", rule.allowed);
+            }
+            for text in refused {
+                assert!(!(rule.is_allowed)(text), "{text}: {}", rule.allowed);
+            }
+        }
+    }
+}

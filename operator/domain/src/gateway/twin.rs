@@ -1,0 +1,138 @@
+//! The twin of a device, as the device reads it (C7).
+//!
+//! Decides which settings it shows and which secrets it hands out: the value of a secret is there until
+//! the device has reported it for what is wanted now. It must never show a secret that cannot be read as
+//! one that the device has. Called when a device reads its twin.
+
+use entente_crds::v1alpha1::{
+    DeviceTwin, RefusedSetting, ReportedSetting, ReportedSoftware, SecretKeyReference, SetBy,
+    TwinReported, TwinSetting,
+};
+use serde_json::{Map, Value, json};
+
+use crate::bounded::Token;
+
+/// Returns the version of what a device should hold: it grows with each change.
+pub fn version(twin: &DeviceTwin) -> i64 {
+    twin.metadata.generation.unwrap_or_default()
+}
+
+/// Returns that version as an ETag, in quotes.
+pub fn etag(twin: &DeviceTwin) -> String {
+    format!("\"{}\"", version(twin))
+}
+
+fn reported(twin: &DeviceTwin) -> Option<&TwinReported> {
+    twin.status.as_ref()?.reported.as_ref()
+}
+
+fn reported_setting<'a>(twin: &'a DeviceTwin, name: &str) -> Option<&'a ReportedSetting> {
+    let mut settings = reported(twin)?.settings.iter();
+    settings.find(|setting| setting.name == *name)
+}
+
+/// True if a device has reported what a setting should be.
+fn is_in_effect(twin: &DeviceTwin, wanted: &TwinSetting) -> bool {
+    let Some(found) = reported_setting(twin, &wanted.name) else {
+        return false;
+    };
+    match &wanted.value {
+        // In the spelling of a status: one that has unseen characters is a digest there.
+        Some(value) => found.value.as_ref() == Some(&Token::from(&**value)),
+        None => {
+            found.by == SetBy::Server && found.digest.is_some() && found.digest == wanted.digest
+        }
+    }
+}
+
+/// Returns the secrets whose values the document has to have.
+pub fn wanted_secrets(twin: &DeviceTwin) -> Vec<&SecretKeyReference> {
+    let now = twin.spec.settings.iter();
+    let now = now.filter(|wanted| !is_in_effect(twin, wanted));
+    let next = twin.spec.next.iter().flat_map(|next| &next.settings);
+    now.chain(next)
+        .filter_map(|setting| setting.secret_key_ref.as_ref())
+        .collect()
+}
+
+/// Returns the body of the answer. `secret` finds the value of a secret; a setting whose secret cannot
+/// be read is left out, as one that nobody wants. `next` is the time after which to call again.
+pub fn body<'s>(
+    twin: &DeviceTwin,
+    secret: impl Fn(&SecretKeyReference) -> Option<&'s str>,
+    next: &str,
+) -> Value {
+    let shown =
+        |setting: &TwinSetting, is_held: bool| match (&setting.value, &setting.secret_key_ref) {
+            (Some(value), _) => Some(json!({"value": value})),
+            (None, Some(_)) if is_held => Some(json!({"secret": true})),
+            (None, Some(reference)) => {
+                secret(reference).map(|value| json!({"secret": true, "value": value}))
+            }
+            (None, None) => None,
+        };
+    let mut settings = Map::new();
+    let mut delta = Vec::new();
+    for setting in &twin.spec.settings {
+        let is_held = is_in_effect(twin, setting);
+        if let Some(value) = shown(setting, is_held) {
+            settings.insert(setting.name.clone(), value);
+            if !is_held {
+                delta.push(&setting.name);
+            }
+        }
+    }
+    delta.sort();
+    let mut desired = json!({"settings": settings});
+    if let Some(next) = &twin.spec.next {
+        let settings = next.settings.iter();
+        let settings: Map<String, Value> = settings
+            .filter_map(|setting| Some((setting.name.clone(), shown(setting, false)?)))
+            .collect();
+        desired["next"] = json!({"effective": next.effective, "settings": settings});
+    }
+    json!({
+        "version": version(twin),
+        "desired": desired,
+        "reported": reported_body(&reported(twin).cloned().unwrap_or_default()),
+        "delta": {"settings": delta},
+        "poll": {"next": next},
+    })
+}
+
+/// Returns the document of what a device has reported.
+pub(super) fn reported_body(reported: &TwinReported) -> Value {
+    let settings = reported.settings.iter().map(|setting| {
+        let said = match &setting.value {
+            Some(value) => json!({"value": value, "by": setting.by}),
+            None => json!({"secret": true, "by": setting.by}),
+        };
+        (setting.name.to_string(), said)
+    });
+    let mut body = json!({"settings": settings.collect::<Map<_, _>>()});
+    if let Some(version) = reported.version {
+        body["version"] = json!(version);
+    }
+    if !reported.refused.is_empty() {
+        body["refused"] = reported.refused.iter().map(refused_body).collect();
+    }
+    if !reported.software.is_empty() {
+        let described = |one: &ReportedSoftware| json!(one);
+        body["software"] = reported.software.iter().map(described).collect();
+    }
+    if let Some(restarted) = reported.restarted {
+        body["restarted"] = json!(restarted);
+    }
+    body
+}
+
+fn refused_body(refused: &RefusedSetting) -> Value {
+    let mut body = json!({"key": refused.name, "reason": refused.reason});
+    if let Some(message) = &refused.message {
+        body["detail"] = json!(message);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests;

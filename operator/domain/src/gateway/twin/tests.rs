@@ -1,0 +1,156 @@
+use entente_crds::v1alpha1::{DeviceTwinSpec, DeviceTwinStatus, TwinNext};
+
+use super::*;
+
+fn value(name: &str, value: &str) -> TwinSetting {
+    TwinSetting {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        asked: 1,
+        ..TwinSetting::default()
+    }
+}
+
+fn secret(name: &str, digest: &str) -> TwinSetting {
+    TwinSetting {
+        name: name.to_owned(),
+        secret_key_ref: Some(SecretKeyReference {
+            name: "cloud".to_owned(),
+            key: name.to_owned(),
+        }),
+        digest: digest.repeat(32).parse().ok(),
+        asked: 1,
+        ..TwinSetting::default()
+    }
+}
+
+fn twin(settings: Vec<TwinSetting>, reported: Vec<ReportedSetting>) -> DeviceTwin {
+    let spec = DeviceTwinSpec {
+        settings,
+        ..DeviceTwinSpec::default()
+    };
+    let mut twin = DeviceTwin::new("mfp", spec);
+    twin.metadata.generation = Some(13);
+    twin.status = Some(DeviceTwinStatus {
+        reported: Some(TwinReported {
+            version: Some(12),
+            settings: reported,
+            ..TwinReported::default()
+        }),
+        ..DeviceTwinStatus::default()
+    });
+    twin
+}
+
+fn said(name: &str, value: &str, by: SetBy) -> ReportedSetting {
+    ReportedSetting {
+        name: name.into(),
+        value: Some(value.into()),
+        digest: None,
+        by,
+    }
+}
+
+fn read(twin: &DeviceTwin) -> Value {
+    body(
+        twin,
+        |reference| (reference.key != "lost").then_some("hunter2"),
+        "PT24H",
+    )
+}
+
+// shows C7
+#[test]
+fn the_twin_has_what_is_wanted_what_is_reported_and_the_names_that_differ() {
+    let wanted = vec![
+        value("backup.weekdays", "wed"),
+        value("backup.endpoint", "https://b"),
+    ];
+    let found = vec![
+        said("backup.endpoint", "https://b", SetBy::Panel),
+        said("other", "1", SetBy::Default),
+    ];
+    assert_eq!(
+        read(&twin(wanted, found)),
+        json!({
+            "version": 13,
+            "desired": {"settings": {"backup.weekdays": {"value": "wed"},
+                                     "backup.endpoint": {"value": "https://b"}}},
+            "reported": {"version": 12, "settings": {
+                "backup.endpoint": {"value": "https://b", "by": "Panel"},
+                "other": {"value": "1", "by": "Default"}}},
+            "delta": {"settings": ["backup.weekdays"]},
+            "poll": {"next": "PT24H"},
+        })
+    );
+}
+
+// shows C7 K4
+#[test]
+fn a_secret_is_handed_out_until_it_is_reported_and_one_that_cannot_be_read_is_left_out() {
+    let wanted = || vec![secret("password", "a"), secret("lost", "b")];
+    let held = |digest: &str, by| ReportedSetting {
+        name: "password".into(),
+        value: None,
+        digest: digest.repeat(32).parse().ok(),
+        by,
+    };
+    let handed = json!({"secret": true, "value": "hunter2"});
+    for (reported, shown) in [
+        (vec![], handed.clone()),
+        (vec![held("a", SetBy::Server)], json!({"secret": true})),
+        (vec![held("c", SetBy::Server)], handed.clone()),
+        (vec![held("a", SetBy::Panel)], handed.clone()),
+        (vec![held("", SetBy::Server)], handed),
+    ] {
+        let twin = twin(wanted(), reported);
+        let document = read(&twin);
+        assert_eq!(document["desired"]["settings"], json!({"password": shown}));
+        let is_handed = shown.get("value").is_some();
+        assert_eq!(
+            document["delta"]["settings"] == json!(["password"]),
+            is_handed
+        );
+        let asked: Vec<&str> = wanted_secrets(&twin).iter().map(|it| &*it.key).collect();
+        let expected: &[&str] = if is_handed {
+            &["password", "lost"]
+        } else {
+            &["lost"]
+        };
+        assert_eq!(asked, expected);
+    }
+}
+
+// shows C9
+#[test]
+fn the_next_revision_is_there_with_its_instant_and_its_secrets() {
+    let mut twin = twin(vec![value("a", "1")], vec![said("a", "1", SetBy::Server)]);
+    twin.spec.next = Some(TwinNext {
+        effective: "2027-03-31T15:00:00Z".parse().unwrap(),
+        settings: vec![value("a", "2"), secret("password", "a")],
+    });
+    let document = read(&twin);
+    assert_eq!(
+        document["desired"]["next"],
+        json!({"effective": "2027-03-31T15:00:00Z", "settings": {
+            "a": {"value": "2"}, "password": {"secret": true, "value": "hunter2"}}})
+    );
+    assert_eq!(document["delta"]["settings"], json!([]));
+    assert_eq!(wanted_secrets(&twin).len(), 1);
+}
+
+#[test]
+fn a_wanted_value_that_a_status_cannot_have_is_compared_as_a_status_has_it() {
+    let odd = "a\u{200b}b";
+    let twin = twin(vec![value("a", odd)], vec![said("a", odd, SetBy::Server)]);
+    assert_eq!(read(&twin)["delta"]["settings"], json!([]));
+}
+
+#[test]
+fn a_twin_that_has_reported_nothing_is_read_too() {
+    let mut twin = twin(vec![], vec![]);
+    twin.status = None;
+    let document = read(&twin);
+    assert_eq!(document["reported"], json!({"settings": {}}));
+    assert_eq!(etag(&twin), "\"13\"");
+}
