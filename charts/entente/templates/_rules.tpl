@@ -29,6 +29,7 @@
 - apiGroups: [entente.dev]
   resources:
     - devices
+    - deviceenrollments
     - contracts
     - contractamendments
     - contractnotices
@@ -39,6 +40,7 @@
 - apiGroups: [entente.dev]
   resources:
     - devices/status
+    - deviceenrollments/status
     - contracts/status
     - contractamendments/status
     - contractnotices/status
@@ -59,7 +61,7 @@
   verbs: [create, patch, delete]
 - apiGroups: [entente.dev]
   resources: [devicetwins]
-  verbs: [create, patch]
+  verbs: [create, patch, delete]
 # A record is made once and never changed.
 - apiGroups: [entente.dev]
   resources: [compensations]

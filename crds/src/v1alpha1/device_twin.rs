@@ -115,7 +115,7 @@ pub struct TwinSetting {
 }
 
 /// The change that comes next.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinNext {
     /// The instant from which it applies.
@@ -151,7 +151,7 @@ pub struct DeviceTwinStatus {
 }
 
 /// Identity of a device, as it registered.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinRegistration {
     /// The id under which it calls (UUID version 5 of namespace, Device and serial number); absent while
@@ -205,7 +205,7 @@ pub struct TwinCapabilities {
 }
 
 /// Consent of the owner of a device to its connection.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinConsent {
     /// The way by which it was given.
@@ -227,7 +227,7 @@ pub struct TwinConsent {
 }
 
 /// Credential of a device. The token itself is stored nowhere.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinCredential {
     /// The SHA-256 of the token in hexadecimal.

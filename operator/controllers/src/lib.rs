@@ -22,6 +22,7 @@ mod controller;
 mod defect;
 mod delivery;
 pub mod election;
+mod enrollments;
 pub mod events;
 #[cfg(test)]
 mod fake_api;
@@ -51,8 +52,8 @@ use std::sync::Arc;
 use crate::{
     board::Board, broker_catalogs::BrokerCatalogs, catalogue::Catalogue,
     compensation::Compensations, connection_profiles::ConnectionProfiles, context::Context,
-    contract::Contracts, delivery::Delivery, election::Leadership, objects::Objects,
-    secrets::Secrets, shutdown::Shutdown,
+    contract::Contracts, delivery::Delivery, election::Leadership, enrollments::Enrollments,
+    objects::Objects, secrets::Secrets, shutdown::Shutdown,
 };
 
 /// Keeps the caches, and once this replica leads runs every controller, until the shutdown is
@@ -97,6 +98,7 @@ async fn run_controllers(
     ));
     let profiles = Arc::new(ConnectionProfiles::new(Arc::clone(&secrets)));
     let catalogs = Arc::new(BrokerCatalogs::default());
+    let enrollments = Enrollments::new(context.clone(), Arc::clone(objects), Arc::clone(&secrets));
     let delivery = Delivery::new(
         context.clone(),
         Arc::clone(objects),
@@ -114,5 +116,6 @@ async fn run_controllers(
         controller::run(contracts, context, shutdown),
         controller::run(compensations, context, shutdown),
         controller::run(catalogue, context, shutdown),
+        controller::run(enrollments, context, shutdown),
     );
 }

@@ -10,8 +10,8 @@ use std::{
 use entente_crds::{
     bounded::Text,
     v1alpha1::{
-        Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-        DeviceTwin, ServiceSubscription, SmartService,
+        Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
+        DeviceEnrollment, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
     },
 };
 use entente_domain::{
@@ -56,6 +56,8 @@ pub(crate) const BY_ENDPOINT: &str = "endpoint";
 pub(crate) const BY_IDENTITY: &str = "identity";
 /// Index of compensations: "namespace/subscription".
 pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
+/// Index by the enrolment by which a device registered.
+pub(crate) const BY_ENROLLMENT: &str = "enrollment";
 
 /// Name of this component in /readyz.
 const COMPONENT: &str = "caches";
@@ -71,6 +73,7 @@ macro_rules! each_with_conditions {
             models,
             services,
             devices,
+            enrollments,
             contracts,
             amendments,
             notices,
@@ -87,6 +90,7 @@ pub(crate) struct Objects {
     pub(crate) models: Arc<Cache<DeviceModel>>,
     pub(crate) services: Arc<Cache<SmartService>>,
     pub(crate) devices: Arc<Cache<Device>>,
+    pub(crate) enrollments: Arc<Cache<DeviceEnrollment>>,
     pub(crate) contracts: Arc<Cache<Contract>>,
     pub(crate) amendments: Arc<Cache<ContractAmendment>>,
     pub(crate) notices: Arc<Cache<ContractNotice>>,
@@ -106,6 +110,7 @@ impl Objects {
             models: Arc::new(models(context).brought_by(catalogue())),
             services: Arc::new(services(context).brought_by(catalogue())),
             devices: Arc::new(devices(context).brought_by(served())),
+            enrollments: Arc::new(enrollments(context).brought_by(served())),
             contracts: Arc::new(contracts(context).brought_by(served())),
             amendments: Arc::new(amendments(context).brought_by(served())),
             notices: Arc::new(notices(context).brought_by(served())),
@@ -389,6 +394,21 @@ fn twins(context: &Context) -> Cache<DeviceTwin> {
     // Labels are for people.
     Cache::new(Arc::clone(&context.metrics))
         .stored_as(|twin: &mut DeviceTwin| twin.metadata.labels = None)
+        .with_index(BY_ENROLLMENT, |twin| {
+            let status = twin.status.as_ref();
+            let registration = status.and_then(|status| status.registration.as_ref());
+            let by = registration.map(|it| it.enrollment.as_str());
+            let namespace = twin.namespace().unwrap_or_default();
+            by.into_iter().map(|by| path(&namespace, by)).collect()
+        })
+}
+
+fn enrollments(context: &Context) -> Cache<DeviceEnrollment> {
+    Cache::new(Arc::clone(&context.metrics))
+        .counted_by(conditions_of)
+        .with_index(BY_CONNECTION, |enrollment: &DeviceEnrollment| {
+            vec![enrollment.spec.connection_ref.name.clone()]
+        })
 }
 
 fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {

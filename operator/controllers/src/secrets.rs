@@ -57,6 +57,20 @@ pub(crate) struct SecretData {
 type Login = Result<CredentialsValue, CredentialsError>;
 
 impl SecretData {
+    /// Returns the text under a key of the Secret, whose name is for messages. White space at its end is
+    /// dropped, since files and `base64` leave a line feed there.
+    pub(crate) fn text(&self, name: &str, key: &str) -> Result<&str, Fault> {
+        let bytes = self.values.get(key).ok_or_else(|| {
+            let message = format!("the Secret {name} has no key {key}");
+            (Reason::SecretKeyMissing, message)
+        })?;
+        let text = std::str::from_utf8(bytes).map(str::trim_end);
+        text.ok().filter(|text| !text.is_empty()).ok_or_else(|| {
+            let message = format!("the key {key} of the Secret {name} holds no text");
+            (Reason::SecretKeyMissing, message)
+        })
+    }
+
     /// Returns its credentials.
     pub(crate) fn credentials(&self, kind: CredentialsType) -> Login {
         let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,8 +181,7 @@ impl Secrets {
         self.config_maps.get(namespace, name, now, read).await
     }
 
-    /// Returns the text under a key of a tenant's Secret. White space at its end is dropped, since
-    /// files and `base64` leave a line feed there.
+    /// Returns the text under a key of a tenant's Secret.
     pub(crate) async fn text(
         &self,
         namespace: &str,
@@ -177,15 +190,7 @@ impl Secrets {
     ) -> Result<SecretText, Fault> {
         let SecretKeyReference { name, key } = reference;
         let secret = self.secret(namespace, name, now).await?;
-        let bytes = secret.values.get(key).ok_or_else(|| {
-            let message = format!("the Secret {name} has no key {key}");
-            (Reason::SecretKeyMissing, message)
-        })?;
-        let text = std::str::from_utf8(bytes).map(str::trim_end);
-        let text = text.ok().filter(|text| !text.is_empty()).ok_or_else(|| {
-            let message = format!("the key {key} of the Secret {name} holds no text");
-            (Reason::SecretKeyMissing, message)
-        })?;
+        let text = secret.text(name, key)?;
         let digest_key = self.digest_key().await?;
         Ok(SecretText::new(text.to_owned(), digest_key))
     }

@@ -8,14 +8,14 @@ mod removals;
 mod service;
 mod users;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     bounded::Token,
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax, MAX_RECONCILE_AT,
-        Protocol,
+        AgentEndpoint, Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax,
+        MAX_RECONCILE_AT, Protocol,
     },
 };
 use jiff::Timestamp;
@@ -191,6 +191,11 @@ fn summary_of(
     } else if route(&connection.spec).is_some() {
         let message = "Devices are reached one by one; see each Device.";
         Summary::done(Reason::PerDevice, message)
+    } else if let Some(agent) = &connection.spec.agent {
+        of_gateway(agent)
+    } else if connection.spec.protocol == Protocol::HTTP {
+        let message = "Artifacts are fetched through it when a device asks for one.";
+        Summary::done(Reason::Succeeded, message)
     } else if observed.probe.is_some() && observed.odd.is_empty() {
         Summary::done(Reason::Succeeded, "The last probe was answered.")
     } else if observed.probe.is_some() {
@@ -201,6 +206,34 @@ fn summary_of(
     } else {
         Summary::unknown(Reason::Pending, "It was not probed yet.")
     }
+}
+
+/// Returns the summary of a Connection of the gateway: what no rule of the schema judges.
+fn of_gateway(agent: &AgentEndpoint) -> Summary {
+    let mut regions = BTreeMap::new();
+    for region in &agent.regions {
+        for place in &region.countries {
+            let before = regions.insert(place, &region.name);
+            if let Some(before) = before.filter(|before| **before != region.name) {
+                let message = format!(
+                    "spec.agent.regions: {place} is a place of {before} and of {}; name it in one.",
+                    region.name
+                );
+                return Summary::open(Reason::UnsupportedValue, message, Work::Stalled);
+            }
+        }
+    }
+    let lengths = agent.before.length().ok().zip(agent.poll.length().ok());
+    if lengths.is_some_and(|(before, poll)| before >= poll) {
+        let message = format!(
+            "spec.agent.before is {}, and must be shorter than spec.agent.poll, which is {}.",
+            String::from(agent.before.clone()),
+            String::from(agent.poll.clone())
+        );
+        return Summary::open(Reason::UnsupportedValue, message, Work::Stalled);
+    }
+    let message = "Devices call the gateway; see each Device.";
+    Summary::done(Reason::PerDevice, message)
 }
 
 fn probed(

@@ -16,6 +16,7 @@ pub mod contract;
 pub mod contract_event;
 pub mod delivery;
 pub mod election;
+pub mod enrollment;
 pub mod expiring;
 pub mod gateway;
 pub mod identity;

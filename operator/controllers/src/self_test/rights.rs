@@ -72,6 +72,13 @@ pub const RIGHTS: &[Right] = &[
     ),
     right(ENTENTE, "devices", READ, Within::Served),
     right(ENTENTE, "devices/status", &["update"], Within::Served),
+    right(ENTENTE, "deviceenrollments", READ, Within::Served),
+    right(
+        ENTENTE,
+        "deviceenrollments/status",
+        &["update"],
+        Within::Served,
+    ),
     right(ENTENTE, "contracts", READ_AND_PATCH, Within::Served),
     right(ENTENTE, "contracts/status", &["update"], Within::Served),
     right(ENTENTE, "contractamendments", READ, Within::Served),
@@ -115,7 +122,7 @@ pub const RIGHTS: &[Right] = &[
     right(
         ENTENTE,
         "devicetwins",
-        &["get", "list", "watch", "create", "patch"],
+        &["get", "list", "watch", "create", "patch", "delete"],
         Within::Served,
     ),
     // A Connection allows namespaces by their labels.

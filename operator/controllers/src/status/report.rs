@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
     Compensation, Condition, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceModel, ServiceSubscription, SmartService,
+    DeviceEnrollment, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::of_internal_error;
 use jiff::Timestamp;
@@ -68,6 +68,7 @@ conditioned!(
     ContractAmendment,
     ContractNotice,
     Device,
+    DeviceEnrollment,
     DeviceModel,
     ServiceSubscription,
     SmartService,

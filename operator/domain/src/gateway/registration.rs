@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 pub use self::naming::{pending_name, printer_id, registration_id};
+pub use self::serial_numbers::pattern_fault;
 use super::{admission, credential, problem::Problem, request::Request};
 use crate::identity::is_product;
 
@@ -33,7 +34,7 @@ pub const ASK_SOON: u32 = 2;
 /// The most registrations of an enrolment that wait: a token alone makes no more objects.
 pub const MOST_PENDING: usize = 256;
 /// Time zone of a template that stands for that of the device.
-const FROM_DEVICE: &str = "FromDevice";
+pub const FROM_DEVICE: &str = "FromDevice";
 
 /// Objects that a registration is judged by.
 pub struct Scene<'a> {

@@ -41,17 +41,10 @@ fn register(process: &InProcess) {
     let at = process.clock.now();
     call(process, |status| {
         status.registration = Some(TwinRegistration {
-            printer_id: None,
-            enrollment: "e".to_owned(),
-            region: None,
             at,
             serial_number: device.spec.serial_number.as_str().into(),
             product_name: "Northwind MFP 500".into(),
-            uuid: None,
-            ship_destination: None,
-            time_zone: None,
-            languages: Vec::new(),
-            consent: None,
+            ..TwinRegistration::default()
         });
         status.reported = Some(TwinReported::default());
     });

@@ -66,22 +66,17 @@ impl Calling {
         self.edit_twin(|twin| {
             let status = twin.status.get_or_insert_default();
             status.registration = Some(TwinRegistration {
-                printer_id: None,
-                enrollment: "e".to_owned(),
-                region: None,
                 at: now() + after,
                 serial_number: serial.as_str().into(),
                 product_name: "Northwind MFP 500".into(),
                 uuid: Some("urn:uuid:1".into()),
-                ship_destination: None,
-                time_zone: None,
-                languages: Vec::new(),
                 consent: Some(TwinConsent {
                     by: ConsentWay::Panel,
                     at: now(),
                     text_version: "1".into(),
-                    withdrawn: None,
+                    ..TwinConsent::default()
                 }),
+                ..TwinRegistration::default()
             });
             status.last_heard = Some(now() + after);
         });

@@ -4,7 +4,7 @@
 //! expression that cannot be read, or is too large, admits none. Called by `registration`.
 
 use entente_crds::v1alpha1::SerialNumbers;
-use regex_lite::RegexBuilder;
+use regex_lite::{Regex, RegexBuilder};
 
 /// The most bytes of a compiled expression.
 const MOST_BYTES: usize = 256 * 1024;
@@ -20,16 +20,19 @@ pub(super) fn admit(admitted: Option<&SerialNumbers>, serial_number: &str) -> bo
     }
 }
 
+/// Returns the reason for which an expression cannot be used.
+pub fn pattern_fault(pattern: &str) -> Option<String> {
+    compiled(pattern).err().map(|error| error.to_string())
+}
+
+fn compiled(pattern: &str) -> Result<Regex, regex_lite::Error> {
+    RegexBuilder::new(pattern).size_limit(MOST_BYTES).build()
+}
+
 fn matches_whole(pattern: &str, serial_number: &str) -> bool {
-    let compiled = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(MOST_BYTES)
-            .build()
-            .ok()
-    };
     // Alone first: a parenthesis too many must not end ours.
     let whole = compiled(pattern).and_then(|_| compiled(&format!("\\A(?:{pattern})\\z")));
-    whole.is_some_and(|whole| whole.is_match(serial_number))
+    whole.is_ok_and(|whole| whole.is_match(serial_number))
 }
 
 #[cfg(test)]
