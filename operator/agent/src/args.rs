@@ -1,0 +1,295 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use jiff::{SignedDuration, Span};
+
+use crate::api::{By, Software};
+
+/// A reference device: registers at a gateway of Entente, applies settings, installs firmware, reports.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a device until a signal comes.
+    #[command(
+        after_help = "Ends with 0 by a signal or after a withdrawal, 3 if the credential is \
+        refused, 4 without consent, 1 otherwise."
+    )]
+    Run(Box<Run>),
+    /// Show a device.
+    Status {
+        /// Folder of the device.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+    },
+    /// Turn a service on at the device.
+    Enable(Switch),
+    /// Turn a service off at the device.
+    Disable(Switch),
+    /// Withdraw the owner's consent: nothing is sent afterwards.
+    Withdraw {
+        /// Folder of the device.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+        /// Way by which consent is withdrawn.
+        #[arg(long)]
+        by: By,
+        /// Certificates that are trusted instead of the system's, in PEM.
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+    },
+    /// Test a gateway: does it answer as docs/api/gateway.yaml says.
+    #[command(
+        after_help = "Registers a device that is for the test alone, and withdraws its consent \
+        at the end. Ends with 0 only if no case failed."
+    )]
+    Check(Box<Check>),
+}
+
+/// The switch of a service.
+#[derive(Debug, Args)]
+pub struct Switch {
+    /// Id of the service, as `status` shows it.
+    pub service: String,
+    /// Folder of the device.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Way by which the switch is used.
+    #[arg(long)]
+    pub by: By,
+}
+
+/// Plate of the device.
+#[derive(Debug, Args)]
+pub struct Plate {
+    /// File of the enrolment token.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: PathBuf,
+    /// Serial number.
+    #[arg(long)]
+    pub serial: String,
+    /// Product name, as a DeviceModel lists it.
+    #[arg(long)]
+    pub product: String,
+    /// Manufacturer.
+    #[arg(long)]
+    pub manufacturer: Option<String>,
+    /// The device's own UUID, as urn:uuid:….
+    #[arg(long)]
+    pub uuid: Option<String>,
+    /// Country for which the device was made (ISO 3166-1, alpha-2).
+    #[arg(long, default_value = "DE")]
+    pub ship_destination: String,
+    /// Time zone (a name of the tz database).
+    #[arg(long, default_value = "UTC")]
+    pub time_zone: String,
+    /// Language of the panel; may be repeated, the preferred one first.
+    #[arg(long = "language")]
+    pub languages: Vec<String>,
+    /// Software that runs at first, such as firmware/main=4.1.0; may be repeated.
+    #[arg(long, value_parser = software, value_name = "PART/NAME=VERSION")]
+    pub software: Vec<Software>,
+    /// Certificates that are trusted instead of the system's, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Runs a device.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Folder of the device; it is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// URL where the region of the device is looked up.
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "gateway",
+        requires = "country"
+    )]
+    pub region_url: Option<String>,
+    /// Country of the device (ISO 3166-1, alpha-2), for the look-up.
+    #[arg(long)]
+    pub country: Option<String>,
+    /// Subdivision of the country (ISO 3166-2, without the country), for the look-up.
+    #[arg(long, requires = "country")]
+    pub subdivision: Option<String>,
+    /// URL of the gateway, without a look-up.
+    #[arg(long, value_name = "URL", conflicts_with = "region_url")]
+    pub gateway: Option<String>,
+    /// Plate of the device.
+    #[command(flatten)]
+    pub plate: Plate,
+    /// The owner's consent.
+    #[command(flatten)]
+    pub consent: ConsentFlags,
+    /// Behaviour of the device.
+    #[command(flatten)]
+    pub behaviour: Behaviour,
+    /// Faults, for tests.
+    #[command(flatten)]
+    pub faults: FaultFlags,
+}
+
+/// The owner's consent.
+#[derive(Debug, Args)]
+pub struct ConsentFlags {
+    /// The owner consents to the text. Without it nothing but the look-up of the region is sent.
+    #[arg(long, requires = "consent_by", requires = "consent_text")]
+    pub accept: bool,
+    /// Way by which the owner consented.
+    #[arg(long, value_name = "BY")]
+    pub consent_by: Option<By>,
+    /// Version of the text to which the owner consented.
+    #[arg(long, value_name = "VERSION")]
+    pub consent_text: Option<String>,
+    /// The owner consents again after a withdrawal.
+    #[arg(long, requires = "accept")]
+    pub consent_again: bool,
+}
+
+/// Behaviour of a device.
+#[derive(Debug, Args)]
+pub struct Behaviour {
+    /// Ask the gateway to hold requests for this time, so that news comes at once.
+    #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
+    pub wait: Duration,
+    /// Poll once and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Install no firmware and no applications.
+    #[arg(long)]
+    pub no_ddi: bool,
+    /// Restart by itself after an installation, and be off for this time. Otherwise what was installed
+    /// runs when this program is started again.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub restart_takes: Option<Duration>,
+    /// Longest artifact in bytes.
+    #[arg(long, default_value_t = 4 << 30, value_name = "BYTES")]
+    pub most_bytes: u64,
+    /// First wait after a failure.
+    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    pub retry_initial: Duration,
+    /// Longest wait after failures.
+    #[arg(long, value_parser = duration, default_value = "15m", value_name = "TIME")]
+    pub retry_most: Duration,
+}
+
+/// Faults, for tests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults, for tests")]
+pub struct FaultFlags {
+    /// Refuse a setting; may be repeated.
+    #[arg(long, value_name = "KEY")]
+    pub refuse: Vec<String>,
+    /// Accept a setting and do not apply it; may be repeated.
+    #[arg(long, value_name = "KEY")]
+    pub ignore: Vec<String>,
+    /// Report that firmware was installed, and run the old one.
+    #[arg(long)]
+    pub lie_about_firmware: bool,
+    /// Add a time to the device's own clock.
+    #[arg(long, value_parser = offset, default_value = "0s", value_name = "TIME", allow_hyphen_values = true)]
+    pub clock_offset: SignedDuration,
+}
+
+/// Tests a gateway.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// URL of the gateway.
+    pub url: String,
+    /// Plate of the device of the test.
+    #[command(flatten)]
+    pub plate: Plate,
+    /// Country that a region serves.
+    #[arg(long, default_value = "DE")]
+    pub country: String,
+    /// Country that no region serves; without it that case is skipped.
+    #[arg(long)]
+    pub no_country: Option<String>,
+    /// Version of the text of the consent.
+    #[arg(long, default_value = "check")]
+    pub consent_text: String,
+    /// Run only cases whose names contain a text.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+}
+
+/// Reads a time such as 90s, 15m or 1h.
+fn duration(text: &str) -> Result<Duration, String> {
+    let length = offset(text)?;
+    Duration::try_from(length).map_err(|_| format!("{text:?} is before zero"))
+}
+
+/// Reads a time that may be negative, such as -365d.
+fn offset(text: &str) -> Result<SignedDuration, String> {
+    let allowed = || format!("{text:?} is no time such as 500ms, 90s, 15m or 1h");
+    let span: Span = text.parse().map_err(|_| allowed())?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    span.to_duration(days).map_err(|_| allowed())
+}
+
+/// Reads PART/NAME=VERSION.
+fn software(text: &str) -> Result<Software, String> {
+    let split = text.split_once('=').and_then(|(name, version)| {
+        let (part, name) = name.split_once('/')?;
+        Some((part, name, version))
+    });
+    match split {
+        Some((part @ ("firmware" | "application"), name, version))
+            if !name.is_empty() && !version.is_empty() =>
+        {
+            Ok(Software {
+                part: part.into(),
+                name: name.into(),
+                version: version.into(),
+            })
+        }
+        _ => Err(format!(
+            "{text:?} is no firmware/NAME=VERSION or application/NAME=VERSION"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        let year = SignedDuration::from_hours(-365 * 24);
+        assert_eq!(offset("-365d"), Ok(year));
+        for text in ["", "2", "soon", "-1s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn software_is_read() {
+        let read = software("firmware/main=4.1.0").unwrap();
+        assert_eq!(
+            (&*read.part, &*read.name, &*read.version),
+            ("firmware", "main", "4.1.0")
+        );
+        for text in ["", "main=4", "os/main=4", "firmware/=4", "firmware/main="] {
+            assert!(software(text).is_err(), "{text}");
+        }
+    }
+}

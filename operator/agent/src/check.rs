@@ -1,0 +1,322 @@
+//! A test of a gateway: does it answer as docs/api/gateway.yaml says.
+//!
+//! Each case says what is required, and keeps what was sent and what came. Besides its own rule, every
+//! answer of every case is held against the rules for all answers (`rules`). A case that cannot be run
+//! is skipped with the reason, counted, and never taken for one that passed.
+
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    answer::Answer,
+    api::Registered,
+    args::Check,
+    http::{Http, Request, Token},
+    table::table,
+};
+
+mod credential;
+mod ddi;
+mod device;
+mod region;
+mod registration;
+mod reported;
+pub mod rules;
+mod withdrawal;
+
+/// The gateway that is tested, and the means of the test.
+pub struct Subject {
+    /// Client.
+    pub http: Http,
+    /// Gateway.
+    pub gateway: Url,
+    /// Enrolment token.
+    pub token: String,
+    /// Command line.
+    pub arguments: Check,
+}
+
+/// Result of a case.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// The gateway does what is required.
+    Passed,
+    /// It does not.
+    Failed(String),
+    /// The case could not be run.
+    Skipped(String),
+}
+
+/// A case that was run.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Name.
+    pub name: &'static str,
+    /// Path of the document that requires it.
+    pub section: &'static str,
+    /// Requirement.
+    pub required: &'static str,
+    /// Each request and its answer, in turn.
+    pub exchanges: Vec<(String, String)>,
+    /// Result.
+    pub verdict: Verdict,
+}
+
+/// All cases that were run.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The cases, in turn.
+    pub cases: Vec<Case>,
+}
+
+impl Report {
+    /// True if a case was run and none failed.
+    pub fn is_passed(&self) -> bool {
+        let count = self.counts();
+        count.0 > 0 && count.1 == 0
+    }
+
+    /// Numbers of those that passed, failed and were skipped.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |is: fn(&Verdict) -> bool| {
+            let cases = self.cases.iter();
+            cases.filter(|case| is(&case.verdict)).count()
+        };
+        (
+            count(|verdict| *verdict == Verdict::Passed),
+            count(|verdict| matches!(verdict, Verdict::Failed(_))),
+            count(|verdict| matches!(verdict, Verdict::Skipped(_))),
+        )
+    }
+
+    /// The report for a person: those that failed in full, a table of all, and the counts.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for case in &self.cases {
+            if let Verdict::Failed(why) = &case.verdict {
+                let _ = writeln!(text, "FAILED {} ({})", case.name, case.section);
+                let _ = writeln!(text, "  required: {}", case.required);
+                for (sent, came) in &case.exchanges {
+                    let _ = writeln!(text, "  sent:     {sent}\n  came:     {came}");
+                }
+                let _ = writeln!(text, "  fault:    {why}\n");
+            }
+        }
+        let rows = self.cases.iter().map(|case| {
+            let (word, why) = match &case.verdict {
+                Verdict::Passed => ("passed", String::new()),
+                Verdict::Failed(why) => ("FAILED", why.clone()),
+                Verdict::Skipped(why) => ("skipped", why.clone()),
+            };
+            let why = why.chars().take(100).collect();
+            vec![case.name.into(), word.into(), case.section.into(), why]
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
+        text.push_str(&table(&["CASE", "RESULT", "SECTION", "WHY"], &rows));
+        let (passed, failed, skipped) = self.counts();
+        let _ = writeln!(
+            text,
+            "\n{passed} passed, {failed} failed, {skipped} skipped"
+        );
+        text
+    }
+}
+
+/// Runs all cases, in an order in which each finds what it needs.
+pub async fn run(subject: Subject) -> Report {
+    let mut bench = Bench {
+        subject,
+        report: Report::default(),
+        exchanges: Vec::new(),
+        faults: Vec::new(),
+        device: None,
+    };
+    region::run(&mut bench).await;
+    registration::run(&mut bench).await;
+    device::run(&mut bench).await;
+    reported::run(&mut bench).await;
+    credential::run(&mut bench).await;
+    ddi::run(&mut bench).await;
+    withdrawal::run(&mut bench).await;
+    bench.report
+}
+
+/// Place where cases are run.
+struct Bench {
+    subject: Subject,
+    report: Report,
+    exchanges: Vec<(String, String)>,
+    faults: Vec<String>,
+    /// The device of the test, as soon as it is registered, or the reason that it is not.
+    device: Option<Result<Registered, String>>,
+}
+
+/// Name, section and requirement of a case.
+type Title = (&'static str, &'static str, &'static str);
+
+impl Bench {
+    /// True if the case is wanted; begins it.
+    fn begins(&mut self, title: Title) -> bool {
+        self.exchanges.clear();
+        self.faults.clear();
+        let only = self.subject.arguments.only.as_deref();
+        only.is_none_or(|only| title.0.contains(only))
+    }
+
+    /// Ends a case by its own rule, and by those for all answers.
+    fn ends(&mut self, title: Title, result: Result<(), String>) {
+        let fault = result.err().or_else(|| self.faults.first().cloned());
+        self.record(title, fault.map_or(Verdict::Passed, Verdict::Failed));
+    }
+
+    fn record(&mut self, (name, section, required): Title, verdict: Verdict) {
+        self.report.cases.push(Case {
+            name,
+            section,
+            required,
+            exchanges: std::mem::take(&mut self.exchanges),
+            verdict,
+        });
+    }
+
+    /// Sends one request, and holds its answer against a rule.
+    async fn one(
+        &mut self,
+        title: Title,
+        request: Request<'_>,
+        rule: impl FnOnce(&Answer) -> Result<(), String>,
+    ) {
+        if self.begins(title) {
+            let result = match self.send(request).await {
+                Ok(answer) => rule(&answer),
+                Err(why) => Err(why),
+            };
+            self.ends(title, result);
+        }
+    }
+
+    /// Sends a request, and keeps what was sent and what came, without tokens.
+    async fn send(&mut self, request: Request<'_>) -> Result<Answer, String> {
+        let sent = described(&request);
+        let answer = self.subject.http.exchange(&self.subject.gateway, request);
+        match answer.await {
+            Ok(answer) => {
+                self.exchanges.push((sent, rules::shown(&answer)));
+                self.faults.extend(rules::every(&answer).err());
+                Ok(answer)
+            }
+            Err(failure) => {
+                self.exchanges.push((sent, "nothing".into()));
+                Err(failure.to_string())
+            }
+        }
+    }
+
+    /// Sends a request, and returns its answer and the time that it took.
+    async fn timed(&mut self, request: Request<'_>) -> Result<(Answer, Duration), String> {
+        let begun = Instant::now();
+        let answer = self.send(request).await?;
+        Ok((answer, begun.elapsed()))
+    }
+
+    /// The device of the test; without one the case is skipped.
+    fn device(&mut self, title: Title) -> Option<Registered> {
+        if !self.begins(title) {
+            return None;
+        }
+        let why = match &self.device {
+            Some(Ok(device)) => return Some(device.clone()),
+            Some(Err(why)) => why.clone(),
+            None => "no device was registered (--only)".into(),
+        };
+        self.record(title, Verdict::Skipped(why));
+        None
+    }
+
+    /// One request of the device, held against a rule. The request is made of the device.
+    async fn of_device(
+        &mut self,
+        title: Title,
+        request: impl FnOnce(&Registered) -> Request<'static>,
+        rule: impl FnOnce(&Answer) -> Result<(), String>,
+    ) {
+        if let Some(device) = self.device(title) {
+            let mut request = request(&device);
+            if matches!(request.token, Token::None) {
+                request.token = Token::Bearer(&device.credential.token);
+            }
+            let result = match self.send(request).await {
+                Ok(answer) => rule(&answer),
+                Err(why) => Err(why),
+            };
+            self.ends(title, result);
+        }
+    }
+}
+
+/// A request with JSON of a media type.
+fn with_body(method: Method, link: &str, media: &'static str, body: &str) -> Request<'static> {
+    Request {
+        method,
+        body: Some((media, body.to_owned())),
+        ..Request::get(link, Token::None)
+    }
+}
+
+/// Path of the device, with something behind it.
+fn path(device: &Registered, rest: &str) -> String {
+    format!("/v1/devices/{}{rest}", device.printer_id)
+}
+
+fn described(request: &Request<'_>) -> String {
+    let mut text = format!("{} {}", request.method, request.link);
+    match request.token {
+        Token::None => text.push_str(", no token"),
+        Token::Bearer(_) => text.push_str(", Bearer …"),
+        Token::Target(_) => text.push_str(", TargetToken …"),
+    }
+    for (name, value) in &request.headers {
+        let _ = write!(text, ", {name}: {value}");
+    }
+    if let Some((media, body)) = &request.body {
+        let begin: String = body.chars().take(160).collect();
+        let _ = write!(text, ", {media} of {} bytes: {begin}", body.len());
+    }
+    text
+}
+
+/// Reads the body of an answer as JSON.
+fn json(answer: &Answer) -> Result<Value, String> {
+    serde_json::from_slice(&answer.body).map_err(|error| format!("the body is no JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_without_a_case_that_passed_has_not_passed() {
+        let mut report = Report::default();
+        assert!(!report.is_passed());
+        let mut add = |verdict| {
+            report.cases.push(Case {
+                name: "one",
+                section: "/v1/region",
+                required: "something",
+                exchanges: Vec::new(),
+                verdict,
+            });
+            (report.is_passed(), report.counts())
+        };
+        let skipped = Verdict::Skipped("no country".into());
+        assert_eq!(add(skipped), (false, (0, 0, 1)));
+        assert_eq!(add(Verdict::Passed), (true, (1, 0, 1)));
+        assert_eq!(add(Verdict::Failed("no".into())), (false, (1, 1, 1)));
+    }
+}

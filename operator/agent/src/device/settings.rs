@@ -1,0 +1,141 @@
+//! Services and settings: asked for, kept, applied and reported.
+//!
+//! What is kept, applied and reported is decided in `services` and `twin`.
+
+use std::time::Duration;
+
+use reqwest::Method;
+
+use super::{Device, Early, SERVICES, SETTINGS, TWIN};
+use crate::{
+    answer::{self, Failure},
+    api::{Services, Twin},
+    http::{Request, Token},
+    services::{self, Kept},
+    twin,
+};
+
+/// Time to the next poll where an answer without a body names none.
+const OTHERWISE: Duration = Duration::from_hours(1);
+
+impl Device {
+    /// Asks for the services, and keeps them.
+    pub(super) async fn poll_services(&mut self) -> Result<Duration, Early> {
+        let link = self.link(|links| &links.services);
+        let tag = self.state.services_etag.clone();
+        let request = Request::get(&link, Token::None).with("If-None-Match", tag);
+        let answer = self.ask(request).await?;
+        if answer.status == 304 {
+            return Ok(answer.poll_next.unwrap_or(OTHERWISE));
+        }
+        let list: Services = answer::body(&answer)?;
+        let store = &self.store;
+        store.locked(|| {
+            let kept: Vec<Kept> = store.read(SERVICES)?.unwrap_or_default();
+            let now = services::keep(&kept, &list.services);
+            if now != kept {
+                store.write(SERVICES, &now)?;
+            }
+            Ok(())
+        })?;
+        self.state.services_etag = answer.etag;
+        self.keep()?;
+        Ok(list.poll.next.0)
+    }
+
+    /// Asks for the twin, applies what is new, and reports what is in effect.
+    pub(super) async fn poll_twin(&mut self) -> Result<Duration, Early> {
+        // A report that comes too late is made again on the document that is new.
+        for _ in 0..3 {
+            let next = self.read_twin().await?;
+            self.settle()?;
+            match self.send_report().await {
+                Err(Early::Failure(Failure::MovedOn)) => self.held.etag = None,
+                Err(early) => return Err(early),
+                Ok(()) => return Ok(next),
+            }
+        }
+        Err(Failure::MovedOn.into())
+    }
+
+    async fn read_twin(&mut self) -> Result<Duration, Early> {
+        let link = self.link(|links| &links.twin);
+        let tag = self.held.etag.clone();
+        let request = Request::get(&link, Token::None).with("If-None-Match", tag);
+        let answer = self.ask(request).await?;
+        if answer.status == 304 {
+            return Ok(answer.poll_next.unwrap_or(OTHERWISE));
+        }
+        let twin: Twin = answer::body(&answer)?;
+        self.held.take(&twin, answer.etag);
+        self.store.write(TWIN, &self.held)?;
+        Ok(twin.poll.next.0)
+    }
+
+    /// Applies what is wanted now. Without settings that can be read, nothing is changed.
+    pub(super) fn settle(&mut self) -> Result<(), Early> {
+        let before = self.held.clone();
+        let Some(file) = self.file() else {
+            return Ok(());
+        };
+        self.held.notice(&file);
+        if self.held.is_next_due(self.http.now()) {
+            self.held.begin_next();
+            self.say("the next revision is in force");
+        }
+        self.seen.clone_from(&file);
+        if self.held.is_to_apply() {
+            let settings = self.held.apply(&self.options.faults);
+            if settings != file {
+                self.store.write(SETTINGS, &settings)?;
+                let version = self.held.version.unwrap_or_default();
+                self.say(&format!("version {version} is applied"));
+            }
+            self.seen = settings;
+        }
+        if self.held != before {
+            self.store.write(TWIN, &self.held)?;
+        }
+        Ok(())
+    }
+
+    /// Reports what is in effect, if that is news.
+    pub(super) async fn send_report(&mut self) -> Result<(), Early> {
+        let report = self
+            .held
+            .report(&self.installed.running, self.installed.restarted);
+        let Some(patch) = twin::patch(&self.held.acknowledged, &report) else {
+            return Ok(());
+        };
+        if self.refused_patch.as_ref() == Some(&patch) {
+            return Ok(());
+        }
+        let link = format!("{}/reported", self.link(|links| &links.twin));
+        let tag = self.held.etag.clone();
+        let request = Request {
+            method: Method::PATCH,
+            body: Some(("application/merge-patch+json", patch.to_string())),
+            ..Request::get(&link, Token::None)
+        };
+        match self.ask(request.with("If-Match", tag)).await {
+            Ok(_) => {
+                self.held.acknowledged = report;
+                self.refused_patch = None;
+                self.store.write(TWIN, &self.held)?;
+                Ok(())
+            }
+            Err(Early::Failure(failure @ Failure::Refused { .. })) => {
+                self.say(&format!("the report is not taken: {failure}"));
+                self.refused_patch = Some(patch);
+                Ok(())
+            }
+            Err(early) => Err(early),
+        }
+    }
+
+    /// One of the device's links.
+    pub(super) fn link(&self, which: impl Fn(&crate::api::Links) -> &String) -> String {
+        let registration = self.state.registration.as_ref();
+        registration.map_or_else(String::new, |one| which(&one.links).clone())
+    }
+}
