@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(retry_after("30", None), Some(Duration::from_secs(30)));
         let date = date_of("Sun, 06 Nov 1994 08:49:37 GMT");
         let later = "Sun, 06 Nov 1994 08:50:37 GMT";
-        assert_eq!(retry_after(later, date), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after(later, date), Some(Duration::from_mins(1)));
         assert_eq!(retry_after(later, None), None);
         for text in ["", "-1", "soon", "1.5"] {
             assert_eq!(retry_after(text, date), None, "{text}");

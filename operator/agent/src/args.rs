@@ -9,7 +9,7 @@ use crate::api::{By, Software};
 
 /// A reference device: registers at a gateway of Entente, applies settings, installs firmware, reports.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, args_override_self = true)]
 pub struct Arguments {
     /// The command.
     #[command(subcommand)]
@@ -219,7 +219,7 @@ pub struct Check {
     /// Version of the text of the consent.
     #[arg(long, default_value = "check")]
     pub consent_text: String,
-    /// Run only cases whose names contain a text.
+    /// Run only cases whose names contain a text, and the registration if one of them needs it.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
 }

@@ -225,15 +225,19 @@ impl Bench {
         Ok((answer, begun.elapsed()))
     }
 
-    /// The device of the test; without one the case is skipped.
-    fn device(&mut self, title: Title) -> Option<Registered> {
+    /// The device of the test, registered by now; without one the case is skipped.
+    async fn device(&mut self, title: Title) -> Option<Registered> {
         if !self.begins(title) {
             return None;
+        }
+        if self.device.is_none() {
+            Box::pin(registration::lost_answer(self)).await;
+            self.begins(title);
         }
         let why = match &self.device {
             Some(Ok(device)) => return Some(device.clone()),
             Some(Err(why)) => why.clone(),
-            None => "no device was registered (--only)".into(),
+            None => "the device could not be registered".into(),
         };
         self.record(title, Verdict::Skipped(why));
         None
@@ -246,7 +250,7 @@ impl Bench {
         request: impl FnOnce(&Registered) -> Request<'static>,
         rule: impl FnOnce(&Answer) -> Result<(), String>,
     ) {
-        if let Some(device) = self.device(title) {
+        if let Some(device) = self.device(title).await {
             let mut request = request(&device);
             if matches!(request.token, Token::None) {
                 request.token = Token::Bearer(&device.credential.token);

@@ -67,7 +67,7 @@ mod tests {
         let mut clock = Clock::new(SignedDuration::ZERO);
         let local = instant("2026-03-31T22:00:00Z");
         clock.hear(instant("2027-03-31T22:00:00Z"), local, start);
-        let later = start + Duration::from_secs(7200);
+        let later = start + Duration::from_hours(2);
         // Somebody set the device's clock meanwhile.
         let set = instant("2031-01-01T00:00:00Z");
         assert_eq!(clock.now(set, later), instant("2027-04-01T00:00:00Z"));

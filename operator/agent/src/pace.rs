@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_poll_is_never_later_than_named_and_never_a_flood() {
-        let named = Duration::from_secs(82_320);
+        let named = Duration::from_mins(1372);
         for random in [0.0, 0.5, 1.0] {
             let next = poll(named, random);
             assert!(next <= named && next >= named.mul_f64(0.99), "{next:?}");

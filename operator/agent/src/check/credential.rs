@@ -37,12 +37,12 @@ pub(super) async fn run(bench: &mut Bench) {
     let required = "201 with a new token; the former one works until the new one was used, and a \
         token that was never used is dead as soon as there is another";
     let title: Title = ("credential-renewed", SECTION, required);
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         let result = renewed(bench).await;
         bench.ends(title, result);
     }
     let title: Title = ("credential-revoked", SECTION, "401 CredentialInvalid");
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         let why = "only a person can revoke a credential";
         bench.record(title, Verdict::Skipped(why.into()));
     }

@@ -24,7 +24,7 @@ pub(super) async fn run(bench: &mut Bench) {
         "/v1/registrations",
         "links.ddi, since capabilities.ddi is true",
     );
-    let Some(device) = bench.device(title) else {
+    let Some(device) = bench.device(title).await else {
         return;
     };
     let Some(base) = device.links.ddi.clone() else {

@@ -120,13 +120,13 @@ async fn strangers(bench: &mut Bench) {
 async fn tags(bench: &mut Bench, rest: &'static str, [name, held]: [&'static str; 2]) {
     let required = "304 without a body, with the tag and Entente-Poll-Next; 200 for another tag";
     let title: Title = (name, TWIN, required);
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         let result = unchanged(bench, rest).await;
         bench.ends(title, result);
     }
     let required = "held for the 2 seconds of Prefer: wait=2, then 304 with Preference-Applied";
     let title: Title = (held, TWIN, required);
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         match hold(bench, rest).await {
             Ok(true) => bench.ends(title, Ok(())),
             Ok(false) => {

@@ -19,13 +19,13 @@ const PATCH: &str = "application/merge-patch+json";
 pub(super) async fn run(bench: &mut Bench) {
     let required = "204 with the tag; what is absent stays, null removes, lists are replaced";
     let title: Title = ("report-as-a-merge-patch", SECTION, required);
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         let result = merge(bench).await;
         bench.ends(title, result);
     }
     let required = "412 for another tag and a weak one, 204 for the current one and for *";
     let title: Title = ("report-with-if-match", SECTION, required);
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         let result = preconditions(bench).await;
         bench.ends(title, result);
     }

@@ -27,7 +27,7 @@ pub(super) async fn run(bench: &mut Bench) {
     bench.of_device(title, request, rule).await;
     let required = "204, and again 204; 403 ConsentWithdrawn for everything else";
     let title: Title = ("withdrawal", SECTION, required);
-    if bench.device(title).is_some() {
+    if bench.device(title).await.is_some() {
         let result = withdrawn(bench).await;
         bench.ends(title, result);
     }
@@ -37,7 +37,7 @@ pub(super) async fn run(bench: &mut Bench) {
         "/v1/registrations",
         required,
     );
-    if let Some(device) = bench.device(title) {
+    if let Some(device) = bench.device(title).await {
         let result = again(bench, &device).await;
         bench.ends(title, result);
     }

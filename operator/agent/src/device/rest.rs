@@ -27,6 +27,18 @@ enum Woken {
     Failed(Failure),
 }
 
+/// Result of what happened at the device.
+enum Happened {
+    /// The rest goes on.
+    Fine,
+    /// The rest ends, and the device polls.
+    Poll,
+    /// The run ends.
+    Ended(Ending),
+    /// The report failed: the device polls, and reports, after a wait.
+    Failed(Failure),
+}
+
 impl Device {
     /// Rests. Returns the ending if there is one.
     pub(super) async fn rest(&mut self, wait: Duration) -> Result<Option<Ending>, DeviceError> {
@@ -40,32 +52,32 @@ impl Device {
                     until = after(self.after(&failure));
                     holds = false;
                 }
-                Woken::Here => {
-                    if let Some(ending) = self.happened().await? {
-                        return Ok(ending.0);
+                Woken::Here => match self.happened().await? {
+                    Happened::Fine => {}
+                    Happened::Poll => return Ok(None),
+                    Happened::Ended(ending) => return Ok(Some(ending)),
+                    Happened::Failed(failure) => {
+                        until = after(self.after(&failure));
+                        holds = false;
                     }
-                }
+                },
             }
         }
     }
 
-    /// Applies and reports what happened here. Returns that the rest ends, and how.
-    async fn happened(&mut self) -> Result<Option<(Option<Ending>,)>, DeviceError> {
+    /// Applies and reports what happened here.
+    async fn happened(&mut self) -> Result<Happened, DeviceError> {
         let reported = match self.settle() {
             Ok(()) if self.state.registration.is_some() => self.send_report().await,
             other => other,
         };
         self.keep()?;
         match reported {
-            Ok(()) => Ok(None),
-            Err(Early::End(ending)) => Ok(Some((Some(ending),))),
+            Ok(()) => Ok(Happened::Fine),
+            Err(Early::End(ending)) => Ok(Happened::Ended(ending)),
             Err(Early::Store(error)) => Err(error.into()),
-            Err(Early::Again | Early::Failure(Failure::MovedOn)) => Ok(Some((None,))),
-            // The next poll reports again.
-            Err(Early::Failure(failure)) => {
-                self.say(&failure.to_string());
-                Ok(None)
-            }
+            Err(Early::Again | Early::Failure(Failure::MovedOn)) => Ok(Happened::Poll),
+            Err(Early::Failure(failure)) => Ok(Happened::Failed(failure)),
         }
     }
 
