@@ -66,6 +66,7 @@ fn registered(used: bool) -> State {
     state
 }
 
+// shows C1
 #[test]
 fn nothing_but_the_look_up_comes_before_consent() {
     let now = instant(EARLY);
@@ -80,6 +81,7 @@ fn nothing_but_the_look_up_comes_before_consent() {
     assert_eq!(state.step(true, instant(LATE)), Step::LookUp);
 }
 
+// shows C2
 #[test]
 fn a_registration_keeps_its_key_until_it_is_answered() {
     let mut state = State {
@@ -114,6 +116,7 @@ fn a_registration_keeps_its_key_until_it_is_answered() {
     assert_eq!(state.step(false, instant(EARLY)), Step::Poll);
 }
 
+// shows C17
 #[test]
 fn a_credential_that_died_before_its_first_use_means_register_again() {
     let mut state = registered(false);
@@ -133,6 +136,7 @@ fn one_refusal_of_a_credential_that_worked_is_not_the_end() {
     assert_eq!(state.refusals, 0);
 }
 
+// shows C17
 #[test]
 fn a_revoked_credential_stops_the_device_and_is_not_thrown_away() {
     let mut state = registered(true);
@@ -142,6 +146,7 @@ fn a_revoked_credential_stops_the_device_and_is_not_thrown_away() {
     assert_eq!(token(&state), Some("first"));
 }
 
+// shows C17
 #[test]
 fn a_credential_is_renewed_in_time_and_the_former_one_is_kept_until_the_new_one_works() {
     let mut state = registered(true);
@@ -158,6 +163,7 @@ fn a_credential_is_renewed_in_time_and_the_former_one_is_kept_until_the_new_one_
     assert!(!state.accepted());
 }
 
+// shows C1
 #[test]
 fn a_withdrawal_forgets_consent_and_credential() {
     let mut state = registered(true);

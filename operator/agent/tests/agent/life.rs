@@ -27,6 +27,7 @@ fn reports(gateway: &Gateway, name: &str, setting: &Value) -> bool {
     gateway.inner().reported["settings"][name] == *setting
 }
 
+// shows C1
 #[tokio::test]
 async fn without_consent_nothing_but_the_look_up_of_the_region_is_sent() {
     let gateway = Gateway::start();
@@ -101,6 +102,7 @@ async fn a_device_finds_its_region_registers_applies_and_reports() {
     }
 }
 
+// shows C2 C17
 #[tokio::test]
 async fn a_registration_whose_answer_was_lost_is_repeated_with_its_key_even_after_a_crash() {
     let gateway = Gateway::start();
@@ -236,6 +238,7 @@ async fn the_next_revision_is_applied_at_its_instant_by_the_gateways_clock_alone
     );
 }
 
+// shows C17
 #[tokio::test]
 async fn a_credential_is_renewed_when_it_is_time() {
     let gateway = Gateway::start();
@@ -260,6 +263,7 @@ async fn a_credential_is_renewed_when_it_is_time() {
     assert!(!device.log().contains("stopped"), "{}", device.log());
 }
 
+// shows C17
 #[tokio::test]
 async fn a_revoked_credential_ends_the_device() {
     let gateway = Gateway::start();
@@ -277,6 +281,7 @@ async fn a_revoked_credential_ends_the_device() {
     assert!(device.file("agent.json")["credential"]["token"].is_string());
 }
 
+// shows C1
 #[tokio::test]
 async fn a_withdrawal_ends_everything_and_a_new_consent_begins_anew() {
     let gateway = Gateway::start();

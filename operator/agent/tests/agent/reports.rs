@@ -311,6 +311,7 @@ async fn a_registration_that_cannot_be_read_is_told_and_nothing_is_sent() {
     assert!(device.log().contains("agent.json"), "{}", device.log());
 }
 
+// shows C13
 #[tokio::test]
 async fn a_device_changes_nothing_while_the_gateway_cannot_answer() {
     let gateway = Gateway::start();
