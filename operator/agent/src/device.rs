@@ -245,12 +245,20 @@ impl Device {
                 Ok(()) => self.round().await,
                 Err(early) => Err(early),
             };
+            let result = match result {
+                Err(Early::Again) if self.failures > 0 => Err(Early::Failure(again())),
+                other => other,
+            };
             let wait = match result {
                 Ok(named) => {
                     self.failures = 0;
                     pace::poll(named, random())
                 }
-                Err(Early::Again) => continue,
+                // Once at once; a gateway that refuses each new credential is not flooded.
+                Err(Early::Again) => {
+                    self.failures = 1;
+                    continue;
+                }
                 Err(Early::End(ending)) => return Ok(ending),
                 Err(Early::Store(error)) => return Err(error.into()),
                 Err(Early::Failure(failure)) if self.options.once => {
@@ -341,6 +349,12 @@ impl Device {
 
     /// Asks for services, settings and software, applies and reports.
     async fn poll(&mut self) -> Result<Duration, Early> {
+        if self.state.looks_up_again(self.http.now())
+            && let Err(Early::Failure(failure)) = self.look_up().await
+        {
+            // The gateway is known; the region is looked up at the next poll.
+            self.say(&failure.to_string());
+        }
         let services = self.poll_services().await?;
         let twin = self.poll_twin().await?;
         let mut next = services.min(twin);
@@ -394,6 +408,12 @@ impl Device {
             what: what.chars().take(500).collect(),
         });
     }
+}
+
+/// Failure of a credential that is as new as the one that was refused before it.
+fn again() -> Failure {
+    let reason = "a new one is not taken either".into();
+    Failure::Unauthorized { reason }
 }
 
 /// A random number from 0 to 1.

@@ -106,6 +106,17 @@ pub enum Step {
     Stopped,
 }
 
+/// Result of a look-up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    /// The gateway is the one that is known.
+    Same,
+    /// It is another one, and the device is not registered yet.
+    New,
+    /// It is another one, and the device is registered: a person decides.
+    Moved,
+}
+
 /// Consequence of a credential that was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Then {
@@ -146,12 +157,25 @@ impl State {
         }
     }
 
-    /// Takes the answer of the look-up; true if the gateway is another one.
-    pub fn looked_up(&mut self, region: Region) -> bool {
-        let changed = self.gateway.as_deref() != Some(&region.url);
-        self.gateway = Some(region.url.clone());
+    /// True if the region of a device that is registered has to be looked up again.
+    pub fn looks_up_again(&self, now: Timestamp) -> bool {
+        let region = self.region.as_ref();
+        self.registration.is_some() && region.is_some_and(|region| region.valid_until <= now)
+    }
+
+    /// Takes the answer of the look-up. A device that is registered keeps its gateway: its credential
+    /// is for no other one.
+    pub fn looked_up(&mut self, region: Region) -> Found {
+        let found = if self.gateway.as_ref() == Some(&region.url) {
+            Found::Same
+        } else if self.registration.is_some() {
+            Found::Moved
+        } else {
+            self.gateway = Some(region.url.clone());
+            Found::New
+        };
         self.region = Some(region);
-        changed
+        found
     }
 
     /// Returns the key of the attempt, a new one if none is under way.

@@ -171,6 +171,10 @@ impl Held {
             if known.is_none_or(|known| &known.value != value) {
                 let secret = known.is_some_and(|known| known.secret)
                     || self.desired.get(name).is_some_and(|wanted| wanted.secret);
+                // A crash between the writes of the two files leaves a value that the gateway set.
+                let wanted = self.desired.get(name);
+                let is_wanted = wanted.is_some_and(|wanted| wanted.value.as_ref() == Some(value));
+                let by = if is_wanted { Source::Server } else { by };
                 let value = value.clone();
                 let found = InEffect { value, by, secret };
                 self.in_effect.insert(name.clone(), found);

@@ -16,7 +16,7 @@ use crate::{
     },
     http::{Request, Token},
     link,
-    state::Then,
+    state::{Found, Then},
 };
 
 /// Longest time after which a registration that waits is asked for.
@@ -45,8 +45,17 @@ impl Device {
         link::gateway(&region.url)?;
         let name = region.region.clone();
         let at = region.url.clone();
-        if self.state.looked_up(region) {
-            self.say(&format!("the region is {name}, its gateway {at}"));
+        match self.state.looked_up(region) {
+            Found::Same => {}
+            Found::New => self.say(&format!("the region is {name}, its gateway {at}")),
+            Found::Moved => {
+                let known = self.state.gateway.as_deref().unwrap_or_default();
+                let what = format!(
+                    "the region is {name} now, its gateway {at}; the device is registered at \
+                     {known}, and stays there until a person registers it anew"
+                );
+                self.say(&what);
+            }
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ fn token(state: &State) -> Option<&str> {
 fn registered(used: bool) -> State {
     let mut state = State {
         consent: Some(consent()),
+        gateway: Some(region().url),
         ..State::default()
     };
     state.registered(answer("first"));
@@ -73,7 +74,7 @@ fn nothing_but_the_look_up_comes_before_consent() {
     let mut state = State::default();
     assert_eq!(state.step(true, now), Step::LookUp);
     assert_eq!(state.step(false, now), Step::NeedConsent);
-    assert!(state.looked_up(region()));
+    assert_eq!(state.looked_up(region()), Found::New);
     assert_eq!(state.step(true, now), Step::NeedConsent);
     state.consent = Some(consent());
     assert_eq!(state.step(true, now), Step::Register);
@@ -171,6 +172,23 @@ fn a_withdrawal_forgets_consent_and_credential() {
     state.withdrawn();
     assert_eq!((&state.consent, token(&state)), (&None, None));
     assert_eq!(state.step(true, instant(EARLY)), Step::NeedConsent);
+}
+
+#[test]
+fn a_region_that_has_moved_gets_no_token_of_a_device_that_is_registered() {
+    let mut state = registered(true);
+    state.looked_up(region());
+    let before = state.gateway.clone();
+    assert!(!state.looks_up_again(instant(EARLY)));
+    assert!(state.looks_up_again(instant(LATE)));
+    let moved = Region {
+        url: "https://gw.kr.example".into(),
+        valid_until: instant("2028-05-01T00:00:00Z"),
+        ..region()
+    };
+    assert_eq!(state.looked_up(moved), Found::Moved);
+    assert_eq!(state.gateway, before);
+    assert!(!state.looks_up_again(instant(LATE)));
 }
 
 #[test]

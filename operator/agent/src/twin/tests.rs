@@ -93,6 +93,22 @@ fn what_a_person_changes_is_theirs_until_a_later_version() {
 }
 
 #[test]
+fn what_was_applied_before_a_crash_is_the_servers() {
+    let mut held = Held::default();
+    held.take(&wanted(1, r#"{"settings":{"a":{"value":"1"}}}"#), None);
+    let before = held.clone();
+    let file = held.apply(&Faults::default());
+    // Only the file was written.
+    let mut held = before;
+    held.notice(&file);
+    held.apply(&Faults::default());
+    assert_eq!(
+        reported(&held)["settings"]["a"],
+        json!({"value": "1", "by": "Server"})
+    );
+}
+
+#[test]
 fn a_setting_that_a_person_removed_is_reported_as_removed() {
     let first = wanted(1, r#"{"settings":{"a":{"value":"1"}}}"#);
     let (mut held, _) = applied(&settings([]), &first, &Faults::default());

@@ -57,7 +57,7 @@ fn firmware(change: fn(&mut Artifact)) -> impl Fn(&Gateway) {
     }
 }
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     Row {
         report: "rauc/rauc-hawkbit-updater#158",
         what: "an artifact that is not there was fetched for ever",
@@ -248,6 +248,22 @@ const ROWS: [Row; 11] = [
         then: is_applied,
         and: Some(|_, gateway| {
             exactly("renewals", count(gateway, &Method::POST, "/credential"), 0)
+        }),
+    },
+    Row {
+        report: "Azure/iotedge#5888, once more",
+        what: "a gateway that refuses each new credential was asked again at once",
+        given: |gateway| gateway.inner().defect = "forgets-tokens",
+        arguments: &["--retry-initial", "1s", "--retry-most", "1s"],
+        then: |_, gateway| count(gateway, &Method::POST, "/registrations") == 3,
+        and: Some(|_, gateway| {
+            let sent = gateway.requests(&Method::POST, "/registrations");
+            let pause = sent[2].at - sent[1].at;
+            if pause >= Duration::from_millis(500) {
+                Ok(())
+            } else {
+                Err(format!("again after {pause:?}"))
+            }
         }),
     },
     Row {

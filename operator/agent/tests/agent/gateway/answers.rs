@@ -174,7 +174,8 @@ impl Inner {
     fn credential(&mut self) -> Value {
         self.tokens += 1;
         let token = format!("{:A>43}", self.tokens);
-        self.token = Some((token.clone(), false));
+        let is_kept = self.defect != "forgets-tokens";
+        self.token = is_kept.then(|| (token.clone(), false));
         json!({"type": "Token", "token": token, "renewAfter": self.renew_after})
     }
 
