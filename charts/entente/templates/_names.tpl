@@ -18,6 +18,24 @@ app.kubernetes.io/name: entente
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* The labels of everything of the gateway. No selector of the operator matches its Pods. */}}
+{{- define "entente.gatewayLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "entente.gatewaySelector" . }}
+app.kubernetes.io/part-of: entente
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The labels by which the Pods of the gateway are selected; as those of the operator, for ever. */}}
+{{- define "entente.gatewaySelector" -}}
+app.kubernetes.io/name: entente-gateway
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
 {{/*
 The name of an object that is in no namespace. A release for the whole cluster has fixed names, so
 that Helm refuses a second one; one for named namespaces has its own namespace in them, of which
@@ -52,6 +70,11 @@ Arguments: context, namespaces.
 {{/* The user as which the operator speaks to the API server. */}}
 {{- define "entente.user" -}}
 system:serviceaccount:{{ .Release.Namespace }}:entente
+{{- end }}
+
+{{/* The user as which the gateway speaks to the API server. */}}
+{{- define "entente.gatewayUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:entente-gateway
 {{- end }}
 
 {{/* A CEL list of the users that may write what the operator writes. */}}

@@ -82,3 +82,23 @@
   resources: [contracts, contractamendments, contractnotices]
   verbs: [create]
 {{- end }}
+
+{{/* The rights of the gateway in each namespace that it serves. */}}
+{{- define "entente.gatewayRules" -}}
+- apiGroups: [entente.dev]
+  resources: [devices, servicesubscriptions, deviceenrollments, devicetwins]
+  verbs: [get, list, watch]
+# The twin of a device that waits for its Device, and what a device says.
+- apiGroups: [entente.dev]
+  resources: [devicetwins]
+  verbs: [create]
+- apiGroups: [entente.dev]
+  resources: [devicetwins/status]
+  verbs: [update]
+{{- if (.Values.gateway).createDevices }}
+# Once, from the template of an enrolment; never changed afterwards.
+- apiGroups: [entente.dev]
+  resources: [devices]
+  verbs: [create]
+{{- end }}
+{{- end }}

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use entente_crds::example;
 use entente_crds::v1alpha1::{
-    AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceModel, DeviceModelSpec,
-    DeviceSetting, DeviceSpec, IdentitySource, IppEndpoint, IppIdentity, NameReference,
+    AgentEndpoint, AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection,
+    DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSetting,
+    DeviceSpec, IdentitySource, IppEndpoint, IppIdentity, LocalReference, NameReference,
     OsbEndpoint, Protocol, Retry, Selector, SmartService,
 };
 use kube::{Resource, ResourceExt as _};
@@ -54,6 +55,55 @@ impl TestNamespace<'_> {
                 ..ConnectionSpec::default()
             },
         )
+    }
+
+    /// Returns the Connection `gateway`, whose gateway is at a URL and is called each `poll`.
+    pub fn gateway_connection(&self, url: &str, poll: &str) -> Connection {
+        let agent = AgentEndpoint {
+            url: url.to_owned(),
+            region: "here".to_owned(),
+            poll: poll.into(),
+            before: "1s".into(),
+            ..AgentEndpoint::default()
+        };
+        let mut connection = self.connection(
+            "gateway",
+            ConnectionSpec {
+                protocol: Protocol::Agent,
+                agent: Some(agent),
+                ..ConnectionSpec::default()
+            },
+        );
+        connection.spec.retry = None;
+        connection.spec.allow[0].networks.clear();
+        connection
+    }
+
+    /// Returns a Device of the example model that calls the Connection `gateway`.
+    pub fn calling_device(&self, name: &str, serial_number: &str) -> Device {
+        let mut device = self.device_at(name, "127.0.0.1", serial_number);
+        device.spec.address = None;
+        device.spec.connections = vec![DeviceConnection {
+            name: self.named("gateway"),
+            ..DeviceConnection::default()
+        }];
+        device
+    }
+
+    /// Returns an enrolment for Devices that exist, with the token of the Secret of its name.
+    pub fn enrollment(&self, name: &str) -> DeviceEnrollment {
+        let mut enrollment = DeviceEnrollment::new(
+            name,
+            DeviceEnrollmentSpec {
+                connection_ref: self.reference("gateway"),
+                token_secret_ref: LocalReference {
+                    name: name.to_owned(),
+                },
+                ..DeviceEnrollmentSpec::default()
+            },
+        );
+        enrollment.metadata.namespace = Some(self.name.clone());
+        enrollment
     }
 
     fn connection(&self, name: &str, mut spec: ConnectionSpec) -> Connection {

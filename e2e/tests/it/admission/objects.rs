@@ -67,6 +67,11 @@ async fn a_new_object_has_a_status_that_is_not_finished() {
         let object = admission.named(kind, kind.complete(), "unseen");
         let made = admission.create(kind, &object).await.expect("created");
         let status = &made["status"];
+        // Nobody applies a twin, and no tool waits for one.
+        if kind == CaseKind::DeviceTwin {
+            assert!(status.is_null());
+            continue;
+        }
         assert_eq!(status["observedGeneration"], -1, "{kind:?}");
         assert_eq!(
             status["conditions"].as_array().map(Vec::len),

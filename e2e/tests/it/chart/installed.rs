@@ -105,13 +105,20 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         for verb in ["get", "list", "watch"] {
             expected.push((verb, resource.clone(), &other, true));
         }
-        expected.push(("patch", format!("{resource}/status"), &other, true));
-        expected.push(("update", format!("{resource}/status"), &other, true));
+        // What a device said is the gateway's to write.
+        let told = !resource.starts_with("devicetwins");
+        expected.push(("patch", format!("{resource}/status"), &other, told));
+        expected.push(("update", format!("{resource}/status"), &other, told));
         let (owned, recorded) = (
-            resource.starts_with("service"),
+            resource.starts_with("service") || resource.starts_with("devicetwins"),
             resource.starts_with("compensations"),
         );
-        let read_alone = ["devices.", "contractamendments.", "contractnotices."];
+        let read_alone = [
+            "devices.",
+            "deviceenrollments.",
+            "contractamendments.",
+            "contractnotices.",
+        ];
         let held = !recorded && !read_alone.iter().any(|it| resource.starts_with(it));
         expected.push(("create", resource.clone(), &other, owned || recorded));
         expected.push(("update", resource.clone(), &other, false));
@@ -267,7 +274,7 @@ async fn the_examples_on_artifact_hub_are_accepted_and_name_every_kind() {
         .collect();
     for kind in list("artifacthub.io/crds") {
         let kind = kind["kind"].as_str().expect("a kind");
-        let own = ["ServiceSubscription", "Compensation"].contains(&kind);
+        let own = ["ServiceSubscription", "DeviceTwin", "Compensation"].contains(&kind);
         assert_ne!(shown.contains(&kind), own, "an example of {kind}");
     }
     let administrator = Person::administrator(plane);

@@ -122,6 +122,36 @@ async fn nobody_but_the_operator_makes_or_changes_a_subscription() {
         .expect("an administrator deletes it");
 }
 
+// shows K4 C2
+#[tokio::test]
+async fn nobody_but_the_operator_says_what_a_device_should_hold_and_nobody_but_the_gateway_what_it_said()
+ {
+    let plane = installed().await;
+    let namespace = guarded(plane, "twins").await;
+    let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
+    let editor = Person::with_role(plane, "ana-t", "edit", &namespace).await;
+    let object = own(CaseKind::DeviceTwin, "lobby", &namespace);
+    refused(administrator.create(&object).await, TWINS);
+    refused(editor.create(&object).await, "forbidden");
+    let made = operator.create(&object).await;
+    made.expect("the operator makes it");
+
+    let what = "devicetwins.entente.dev/lobby";
+    let change = json!({"spec": {"settings": null}});
+    let said = administrator.merge(what, &namespace, &change).await;
+    refused(said, TWINS);
+    let said = operator.merge(what, &namespace, &change).await;
+    said.expect("the operator changes it");
+    let forged = json!({"status": {"reported": {"version": 7}}});
+    let said = administrator.merge_status(what, &namespace, &forged).await;
+    refused(said, STATUS);
+    let said = operator.merge_status(what, &namespace, &forged).await;
+    refused(said, "devicetwins/status");
+    let delete = ["delete", what, "-n", &namespace];
+    let said = administrator.kubectl(&delete, "").await;
+    said.expect("an administrator deletes it");
+}
+
 // shows D8
 #[tokio::test]
 async fn who_restores_a_backup_writes_records_and_their_status_and_nobody_else_does() {

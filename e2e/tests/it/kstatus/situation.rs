@@ -11,6 +11,7 @@ use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
 use entente_simulators::{Broker, FaultKind, FleetOptions, IppFleet};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt as _;
 
 /// An allowance long enough that no promise is missed within a test.
 const ALLOWED: &str = "1h";
@@ -119,6 +120,26 @@ pub(super) async fn noticed(environment: &TestEnvironment) -> Situation<'_> {
     ] {
         let notice = namespace.notice(name, contract, r#type, at);
         namespace.apply(&notice).await.unwrap();
+    }
+    situation
+}
+
+/// Makes a device that calls and has not registered, an enrolment whose Secret may not be read, and one
+/// whose Connection there is not.
+pub(super) async fn calling(environment: &TestEnvironment) -> Situation<'_> {
+    let situation = with_devices(environment, "calling").await;
+    let namespace = &situation.namespace;
+    let gateway = namespace.gateway_connection("https://gateway.example", "24h");
+    namespace.apply(&gateway).await.unwrap();
+    let device = namespace.calling_device("behind", "NW5-0001");
+    namespace.apply(&device).await.unwrap();
+    for (name, connection) in [
+        ("locked", gateway.name_any()),
+        ("homeless", "none".to_owned()),
+    ] {
+        let mut enrollment = namespace.enrollment(name);
+        enrollment.spec.connection_ref.name = connection;
+        namespace.apply(&enrollment).await.unwrap();
     }
     situation
 }

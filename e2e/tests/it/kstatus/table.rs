@@ -103,6 +103,7 @@ impl Situation<'_> {
             "amendment" => (namespaced("contractamendments"), name.to_owned()),
             "notice" => (namespaced("contractnotices"), name.to_owned()),
             "device" => (namespaced("devices"), name.to_owned()),
+            "enrollment" => (namespaced("deviceenrollments"), name.to_owned()),
             "subscription" => (namespaced("servicesubscriptions"), name.to_owned()),
             "compensation" => (namespaced("compensations"), name.to_owned()),
             "connection" => ("connections".to_owned(), self.namespace.named(name)),

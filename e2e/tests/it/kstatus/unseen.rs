@@ -56,7 +56,9 @@ async fn an_object_that_no_operator_has_seen_is_in_progress() {
         judged.push(object["kind"].clone());
     }
     let defined = entente_crds::manifest::all().into_iter();
-    let defined: Vec<String> = defined.map(|it| it.spec.names.kind).collect();
+    let defined = defined.map(|it| it.spec.names.kind);
+    // It has no conditions: nobody applies one.
+    let defined: Vec<String> = defined.filter(|kind| kind != "DeviceTwin").collect();
     assert_eq!(judged, defined, "every kind was judged");
 }
 
@@ -73,6 +75,7 @@ fn every_kind() -> Vec<Value> {
         of(example::mfp_500()),
         of(example::data_backup()),
         of(example::devices().remove(0)),
+        of(example::enrollment()),
         of(example::banco_sul_2027()),
         of(example::banco_sul_2027_july()),
         of(example::banco_sul_installed()),
