@@ -126,6 +126,8 @@ async fn nobody_but_the_operator_makes_or_changes_a_subscription() {
 #[tokio::test]
 async fn nobody_but_the_operator_says_what_a_device_should_hold_and_nobody_but_the_gateway_what_it_said()
  {
+    const TWINS: &str = "only the operator writes DeviceTwins";
+    const STATUS: &str = "only the gateway writes the status of DeviceTwins";
     let plane = installed().await;
     let namespace = guarded(plane, "twins").await;
     let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
