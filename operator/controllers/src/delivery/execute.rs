@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{Device, Protocol, ServiceSubscription};
 use entente_domain::{
-    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
+    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity, twin::TwinChange},
     identity::Identity,
     names::SubscriptionName,
     remote::{DeviceReading, Failure, FailureKind},
@@ -31,9 +31,17 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
             execution.device(connection, action).await
         }
         Action::WriteTwin {
-            writes, released, ..
+            writes,
+            released,
+            next,
+            ..
         } => {
-            let written = twins::write(delivery, pass, (writes, released)).await;
+            let change = TwinChange {
+                writes,
+                released,
+                next: next.as_ref(),
+            };
+            let written = twins::write(delivery, pass, change).await;
             return Answer::TwinWritten(written);
         }
         Action::ReadCatalog { connection } => execution.catalog(connection).await,

@@ -3,15 +3,15 @@
 //! Decides nothing: `entente_domain::delivery::twin` does. It stands in place of a driver, and sends
 //! requests to the API server alone. Called by execute.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use entente_crds::v1alpha1::{Device, DeviceTwin};
 use entente_domain::{
     delivery::{
-        Pass, ServedItem,
+        Pass,
         twin::{TwinChange, is_of, new_twin, reading, wanted_spec},
     },
-    remote::{DeviceReading, DeviceWrite, Failure, FailureKind},
+    remote::{DeviceReading, Failure, FailureKind},
 };
 use kube::Api;
 
@@ -52,7 +52,7 @@ pub(super) fn observe(
 pub(super) async fn write(
     delivery: &Delivery,
     pass: &Pass,
-    (writes, released): (&[(DeviceWrite, Vec<ServedItem>)], &BTreeSet<String>),
+    change: TwinChange<'_>,
 ) -> Result<Arc<DeviceTwin>, Failure> {
     let snapshot = pass.snapshot();
     let Some(device) = &snapshot.device else {
@@ -62,7 +62,6 @@ pub(super) async fn write(
     let api: Api<DeviceTwin> = Api::namespaced(client, &snapshot.namespace);
     let cache = &delivery.objects.twins;
     let key = Key::of(&**device);
-    let change = TwinChange { writes, released };
     let mut known = cache.get(&key);
     for _ in 0..TRIES {
         let spec = wanted_spec(known.as_deref(), device, change, &snapshot.secrets);

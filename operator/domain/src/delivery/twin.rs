@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use entente_crds::v1alpha1::{
     AgentEndpoint, Device, DeviceModelSpec, DeviceSetting, DeviceTwin, DeviceTwinSpec,
     DeviceTwinStatus, RefusedBecause, RefusedSetting, ReportedSetting, SecretKeyReference,
-    TwinDevice, TwinRegistration, TwinSetting, ValueType,
+    TwinDevice, TwinNext, TwinRegistration, TwinSetting, ValueType,
 };
 use entente_crds::{LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY};
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +35,8 @@ pub struct TwinChange<'a> {
     pub writes: &'a [(DeviceWrite, Vec<ServedItem>)],
     /// The settings that nobody wants any more: they are not controlled from now on.
     pub released: &'a BTreeSet<String>,
+    /// The change that comes next.
+    pub next: Option<&'a TwinNext>,
 }
 
 /// Returns the reading of a device that calls.
@@ -257,7 +259,7 @@ pub fn wanted_spec(
             uid: device.metadata.uid.clone().unwrap_or_default(),
         }),
         settings,
-        next: present.and_then(|spec| spec.next.clone()),
+        next: change.next.cloned(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{digest::Digest, item_key::ItemKey};
+use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TwinNext};
 
 use crate::delivery::{Blocked, Parameters, SavedItem};
 use crate::names::{ConnectionName, SubscriptionName};
@@ -57,6 +57,8 @@ pub enum Action {
         writes: Vec<(DeviceWrite, Vec<ServedItem>)>,
         /// The settings that nobody wants any more.
         released: BTreeSet<String>,
+        /// The change that comes next.
+        next: Option<TwinNext>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {

@@ -3,6 +3,8 @@
 //! Decides when a twin is made, and which settings of it nobody wants any more. Called by plan after all
 //! other parts.
 
+mod ahead;
+
 use std::collections::BTreeSet;
 
 use entente_crds::v1alpha1::{ItemState, Protocol};
@@ -31,19 +33,33 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
         }
         _ => true,
     });
+    let answer = round.observations.through(connection).reading.as_ref();
+    let answer = answer.and_then(|reading| reading.result.as_ref().ok());
+    for write in ahead::begun(round, connection, answer) {
+        if writes
+            .iter()
+            .all(|(planned, _)| planned.place != write.place)
+        {
+            writes.push((write, Vec::new()));
+        }
+    }
+    let next = ahead::next(round, connection, plan);
     let keeps = |action: &Action| matches!(action, Action::RecordPrevious { .. });
     let released = if plan.actions.iter().any(keeps) {
         BTreeSet::new()
     } else {
         released(round)
     };
-    let is_needed = !writes.is_empty() || !released.is_empty() || is_missing(round);
+    let twin = round.snapshot.twin.as_deref();
+    let is_another = twin.is_some_and(|twin| twin.spec.next != next);
+    let is_needed = !writes.is_empty() || !released.is_empty() || is_another || is_missing(round);
     let key = BackoffKey::device(connection);
     if is_needed && round.pending(&key).is_none() && !is_of_an_earlier_device(round) {
         plan.actions.push(Action::WriteTwin {
             connection: connection.clone(),
             writes,
             released,
+            next,
         });
     }
 }

@@ -45,7 +45,10 @@ pub fn next_date(subscription: &ServiceSubscription, now: Timestamp) -> Option<T
 
 /// Returns the instant from which on an entry is prepared. Where the lead time is no duration,
 /// which the contract refuses, nothing is done before the entry begins.
-fn prepared_from(subscription: &ServiceSubscription, revision: &Revision) -> Timestamp {
+pub(in crate::delivery) fn prepared_from(
+    subscription: &ServiceSubscription,
+    revision: &Revision,
+) -> Timestamp {
     let lead = subscription.spec.lead_time.length().ok();
     lead.and_then(|lead| revision.effective.checked_sub(lead).ok())
         .unwrap_or(revision.effective)

@@ -111,8 +111,18 @@ impl Remote {
                 self.read_twin(connection, snapshot, now)
             }
             Action::WriteTwin {
-                writes, released, ..
-            } => self.write_twin(TwinChange { writes, released }, snapshot),
+                writes,
+                released,
+                next,
+                ..
+            } => {
+                let change = TwinChange {
+                    writes,
+                    released,
+                    next: next.as_ref(),
+                };
+                self.write_twin(change, snapshot)
+            }
             Action::ReadDevice { .. } => Answer::DeviceRead {
                 result: Ok(self.reading.clone()),
                 claimed_by_another: None,
