@@ -37,7 +37,7 @@ use tokio::{
 
 use crate::metrics::{Inventoried, Metrics};
 pub use feed::Watched;
-pub(crate) use sharing::Sharing;
+pub use sharing::Sharing;
 use state::State;
 pub use undecoded::Unreadable;
 pub(crate) use undecoded::{entries, part};
@@ -194,7 +194,7 @@ impl<K: Cached> Cache<K> {
     /// Returns the problem of each watch, by its namespace, as long as it has failed twice and more in
     /// a row: once is common, since the API server ends watches whose version it does not hold any
     /// more.
-    pub(crate) fn broken(&self) -> watch::Receiver<BTreeMap<String, String>> {
+    pub fn broken(&self) -> watch::Receiver<BTreeMap<String, String>> {
         self.broken.subscribe()
     }
 

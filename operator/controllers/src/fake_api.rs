@@ -2,9 +2,9 @@
 //!
 //! It knows nothing of Kubernetes; a request that a test does not answer stays open, as with a
 //! server that hangs. One that answers by itself is [`cluster::FakeCluster`]. Only compiled for
-//! tests.
+//! tests, of this crate and of those that use it (feature `fake-api`).
 
-pub(crate) mod cluster;
+pub mod cluster;
 
 use std::time::Duration;
 
@@ -17,27 +17,31 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tower::{BoxError, service_fn};
 
-pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+/// The body of an answer.
+pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A request that waits for its answer.
-pub(crate) struct Asked {
-    pub(crate) method: Method,
+pub struct Asked {
+    /// The method.
+    pub method: Method,
     /// Path and query.
-    pub(crate) target: String,
-    pub(crate) body: Value,
+    pub target: String,
+    /// The body, as JSON; null if it is none.
+    pub body: Value,
     reply: oneshot::Sender<Response<AnswerBody>>,
 }
 
 /// The requests of one client, in order.
-pub(crate) struct FakeApi {
+pub struct FakeApi {
     asked: mpsc::UnboundedReceiver<Asked>,
 }
 
 /// A watch that the test feeds. Dropping it ends the watch as a server does.
-pub(crate) struct FakeWatch(stream::UnboundedSender<Result<http_body::Frame<Bytes>, BoxError>>);
+pub struct FakeWatch(stream::UnboundedSender<Result<http_body::Frame<Bytes>, BoxError>>);
 
 impl FakeApi {
-    pub(crate) fn new() -> (Client, Self) {
+    /// Returns a client and the requests that it sends.
+    pub fn new() -> (Client, Self) {
         let (sender, asked) = mpsc::unbounded_channel();
         let service = service_fn(move |request: http::Request<Body>| {
             let sender = sender.clone();
@@ -59,12 +63,12 @@ impl FakeApi {
     }
 
     /// Returns the next request; fails the test if none comes.
-    pub(crate) async fn next(&mut self) -> Asked {
+    pub async fn next(&mut self) -> Asked {
         self.asked_within(Duration::from_mins(1)).await
     }
 
     /// Returns the next request; fails the test if none comes in this time.
-    pub(crate) async fn asked_within(&mut self, patience: Duration) -> Asked {
+    pub async fn asked_within(&mut self, patience: Duration) -> Asked {
         tokio::time::timeout(patience, self.asked.recv())
             .await
             .expect("a request in time")
@@ -72,23 +76,24 @@ impl FakeApi {
     }
 
     /// True if no request waits for an answer.
-    pub(crate) fn is_silent(&mut self) -> bool {
+    pub fn is_silent(&mut self) -> bool {
         self.asked.is_empty()
     }
 }
 
 impl Asked {
-    pub(crate) fn is_watch(&self) -> bool {
+    /// True if it begins a watch.
+    pub fn is_watch(&self) -> bool {
         self.target.contains("watch=true")
     }
 
     /// Answers with JSON.
-    pub(crate) fn answer(self, status: u16, body: &Value) {
+    pub fn answer(self, status: u16, body: &Value) {
         self.text(status, &body.to_string());
     }
 
     /// Answers with a text.
-    pub(crate) fn text(self, status: u16, body: &str) {
+    pub fn text(self, status: u16, body: &str) {
         let body = Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {});
         let response = Response::builder().status(status).body(body.boxed_unsync());
         // A client that has given up does not listen any more.
@@ -96,13 +101,13 @@ impl Asked {
     }
 
     /// Answers with the Status of a failure.
-    pub(crate) fn refuse(self, code: u16, reason: &str, message: &str) {
+    pub fn refuse(self, code: u16, reason: &str, message: &str) {
         let status = failure(code, reason, message);
         self.answer(code, &status);
     }
 
     /// Answers with a page of a list of ConfigMaps.
-    pub(crate) fn list(self, version: u64, token: &str, items: &[Value]) {
+    pub fn list(self, version: u64, token: &str, items: &[Value]) {
         assert!(!self.is_watch(), "a list is asked for, not {}", self.target);
         let body = json!({
             "kind": "ConfigMapList", "apiVersion": "v1",
@@ -113,7 +118,7 @@ impl Asked {
     }
 
     /// Answers with a watch.
-    pub(crate) fn watch(self) -> FakeWatch {
+    pub fn watch(self) -> FakeWatch {
         assert!(self.is_watch(), "a watch is asked for, not {}", self.target);
         let (sender, frames) = stream::unbounded();
         let body = StreamBody::new(frames).boxed_unsync();
@@ -124,7 +129,7 @@ impl Asked {
 
 impl FakeWatch {
     /// Sends an event: `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`.
-    pub(crate) fn send(&self, event: &str, object: &Value) {
+    pub fn send(&self, event: &str, object: &Value) {
         assert!(self.try_send(event, object), "a client that watches");
     }
 
@@ -138,13 +143,13 @@ impl FakeWatch {
 }
 
 /// Returns the Status of a failure.
-pub(crate) fn failure(code: u16, reason: &str, message: &str) -> Value {
+pub fn failure(code: u16, reason: &str, message: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
            "code": code, "reason": reason, "message": message})
 }
 
 /// Returns a ConfigMap in namespace `acme`, with one value.
-pub(crate) fn config_map(name: &str, uid: &str, version: u64, value: &str) -> Value {
+pub fn config_map(name: &str, uid: &str, version: u64, value: &str) -> Value {
     json!({
         "kind": "ConfigMap", "apiVersion": "v1",
         "metadata": {

@@ -2,7 +2,7 @@
 //!
 //! Controllers read objects from caches, let `entente_domain` decide, let `entente_drivers` act,
 //! and write one status. Nothing is decided here that the domain could decide. Called by the
-//! binary `entente-operator`.
+//! binary `entente-operator`, and by the gateway for its caches, writes and Secrets.
 
 pub mod api_error;
 pub mod board;
@@ -24,8 +24,14 @@ mod delivery;
 pub mod election;
 mod enrollments;
 pub mod events;
-#[cfg(test)]
-mod fake_api;
+#[cfg(any(test, feature = "fake-api"))]
+#[allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it is compiled for tests only, and fails them"
+)]
+pub mod fake_api;
 #[cfg(test)]
 mod in_process;
 mod internal_errors;
@@ -38,7 +44,7 @@ pub mod readiness;
 #[cfg(test)]
 mod reference_page;
 mod remote_requests;
-mod secrets;
+pub mod secrets;
 pub mod self_test;
 pub mod shutdown;
 pub mod status;

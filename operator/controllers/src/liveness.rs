@@ -44,7 +44,7 @@ impl Liveness {
 }
 
 /// Spawns a task that ends only at the shutdown, and begins it anew whenever it does end.
-pub(crate) fn keep_running<F>(
+pub fn keep_running<F>(
     liveness: &Arc<Liveness>,
     shutdown: &Shutdown,
     name: String,

@@ -7,6 +7,7 @@
 //! everything; read by `/metrics`.
 
 mod exposition;
+mod gateway;
 mod inventory;
 mod remote;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use gateway::GatewaySeries;
 use inventory::Inventory;
 use remote::RemoteRequests;
 use workqueue::Workqueues;
@@ -117,6 +119,7 @@ pub struct Metrics {
     contract_events: Family<ContractEventLabels, Counter>,
     certificates: Family<EndpointLabels, Gauge>,
     board_requests: Family<CodeLabels, Counter>,
+    gateway: GatewaySeries,
 }
 
 /// Returns a histogram from 1 ms to 131 s.
@@ -148,6 +151,7 @@ impl Metrics {
             contract_events: Family::default(),
             certificates: Family::default(),
             board_requests: Family::default(),
+            gateway: GatewaySeries::default(),
         };
         metrics.register(version);
         for state in [
@@ -197,6 +201,7 @@ impl Metrics {
         registry.register("board_requests", text, self.board_requests.clone());
         let text = "1 while the files of the certificate of an endpoint can be used, else 0";
         registry.register("certificate_valid", text, self.certificates.clone());
+        self.gateway.register(registry);
         self.register_durations();
         let inventory = Box::new(Arc::clone(&self.inventory));
         self.registry.register_collector(inventory);

@@ -3,8 +3,8 @@
 //! Nothing is listed or watched here. A reading is kept for a few seconds and made once for all who
 //! ask at the same time, so that a fleet does not read one Secret once per device; a change takes
 //! effect without a restart. An object that cannot be read is a fault with a reason, for the status
-//! of its users. Also keeps the operator's own key for digests. Called by `connection_profiles` and
-//! by the observe stage of delivery.
+//! of its users. Also keeps the operator's own key for digests. Called by `connection_profiles`, by
+//! the observe stage of delivery, and by the gateway.
 
 mod read_through;
 
@@ -26,7 +26,7 @@ use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
 };
 use kube::{Api, Client, api::PostParams};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use self::read_through::ReadThrough;
 use crate::api_error;
@@ -45,6 +45,25 @@ const DIGEST_KEY_BYTES: usize = 32;
 
 /// Fault that prevents the use of a Secret or ConfigMap.
 pub(crate) type Fault = (Reason, String);
+
+/// Reason for which a Secret has no value for its user.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unread {
+    /// Somebody has to change something: it does not exist, may not be read or used, or has no text
+    /// under the key.
+    Unusable(Reason, String),
+    /// The API server did not say: it may be there.
+    Unanswered(String),
+}
+
+impl From<Unread> for Fault {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Unusable(reason, message) => (reason, message),
+            Unread::Unanswered(message) => (Reason::SecretNotFound, message),
+        }
+    }
+}
 
 /// Content of a Secret; wiped from memory when dropped.
 #[derive(Default)]
@@ -92,17 +111,17 @@ impl Drop for SecretData {
 }
 
 /// Reads Secrets and ConfigMaps, and keeps them for a few seconds.
-pub(crate) struct Secrets {
+pub struct Secrets {
     client: Client,
     namespace: String,
-    objects: ReadThrough<SecretData, Fault>,
+    objects: ReadThrough<SecretData, Unread>,
     config_maps: ReadThrough<BTreeMap<String, String>, Fault>,
     digest_key: tokio::sync::OnceCell<DigestKey>,
 }
 
 impl Secrets {
     /// Makes a reader; `namespace` is the operator's own.
-    pub(crate) fn new(client: Client, namespace: String) -> Self {
+    pub fn new(client: Client, namespace: String) -> Self {
         Self {
             client,
             namespace,
@@ -138,6 +157,15 @@ impl Secrets {
         name: &str,
         now: Timestamp,
     ) -> Result<Arc<SecretData>, Fault> {
+        Ok(self.read(namespace, name, now).await?)
+    }
+
+    async fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Arc<SecretData>, Unread> {
         let read = async || {
             let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
             let secret = self.found("Secret", namespace, name, api.get_opt(name).await)?;
@@ -153,7 +181,7 @@ impl Secrets {
                 .get(LABEL_USE)
                 .is_some_and(|value| value == MAY_BE_USED);
             if namespace != self.namespace && !is_labelled {
-                return Err((
+                return Err(Unread::Unusable(
                     Reason::SecretForbidden,
                     format!(
                         "the Secret {name} in {namespace} may not be used; it needs the label \
@@ -188,11 +216,25 @@ impl Secrets {
         reference: &SecretKeyReference,
         now: Timestamp,
     ) -> Result<SecretText, Fault> {
-        let SecretKeyReference { name, key } = reference;
-        let secret = self.secret(namespace, name, now).await?;
-        let text = secret.text(name, key)?;
+        let text = self.tenant_text(namespace, reference, now).await?;
         let digest_key = self.digest_key().await?;
-        Ok(SecretText::new(text.to_owned(), digest_key))
+        Ok(SecretText::new(text.to_string(), digest_key))
+    }
+
+    /// Returns the same text as it is, without a digest. It is wiped from memory when dropped.
+    ///
+    /// # Errors
+    /// The Secret has no such text for its user, or could not be read.
+    pub async fn tenant_text(
+        &self,
+        namespace: &str,
+        SecretKeyReference { name, key }: &SecretKeyReference,
+        now: Timestamp,
+    ) -> Result<Zeroizing<String>, Unread> {
+        let secret = self.read(namespace, name, now).await?;
+        let text = secret.text(name, key);
+        let text = text.map_err(|(reason, message)| Unread::Unusable(reason, message))?;
+        Ok(Zeroizing::new(text.to_owned()))
     }
 
     /// Returns the operator's own key for digests, and makes it if there is none yet.
@@ -233,10 +275,10 @@ impl Secrets {
         namespace: &str,
         name: &str,
         result: Result<Option<K>, kube::Error>,
-    ) -> Result<K, Fault> {
+    ) -> Result<K, Unread> {
         match result {
             Ok(Some(object)) => Ok(object),
-            Ok(None) => Err((
+            Ok(None) => Err(Unread::Unusable(
                 Reason::SecretNotFound,
                 format!("the {kind} {name} does not exist in the namespace {namespace}"),
             )),
@@ -249,15 +291,14 @@ impl Secrets {
                          of the chart)"
                     )
                 };
-                Err((
+                Err(Unread::Unusable(
                     Reason::SecretForbidden,
                     format!("the operator may not read the {kind} {name} in {namespace}; {cure}"),
                 ))
             }
-            Err(_) => Err((
-                Reason::SecretNotFound,
-                format!("the {kind} {name} could not be read from the API server"),
-            )),
+            Err(_) => Err(Unread::Unanswered(format!(
+                "the {kind} {name} could not be read from the API server"
+            ))),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 /// Parts that were stored, each once.
 #[derive(Debug)]
-pub(crate) struct Sharing<T> {
+pub struct Sharing<T> {
     parts: Mutex<Parts<T>>,
 }
 
@@ -25,9 +25,15 @@ struct Parts<T> {
 /// Fewer parts are never swept.
 const FEW: usize = 64;
 
+impl<T: Eq + Hash> Default for Sharing<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Eq + Hash> Sharing<T> {
     /// Returns a place without parts.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             parts: Mutex::new(Parts {
                 held: HashSet::new(),
@@ -37,7 +43,7 @@ impl<T: Eq + Hash> Sharing<T> {
     }
 
     /// Replaces a part by the equal one that is held, or holds it from now on.
-    pub(crate) fn share(&self, part: &mut Arc<T>) {
+    pub fn share(&self, part: &mut Arc<T>) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = parts.held.get(part) {
             *part = Arc::clone(held);

@@ -29,14 +29,15 @@ use super::{AnswerBody, failure};
 use crate::clock::{Clock as _, FakeClock};
 
 /// The API server. Shared by an [`Arc`] between the test and its clients.
-pub(crate) struct FakeCluster {
+pub struct FakeCluster {
     clock: Arc<FakeClock>,
     state: Mutex<State>,
     served: watch::Sender<()>,
 }
 
 impl FakeCluster {
-    pub(crate) fn new(clock: Arc<FakeClock>) -> Arc<Self> {
+    /// Returns an empty server with this clock.
+    pub fn new(clock: Arc<FakeClock>) -> Arc<Self> {
         Arc::new(Self {
             clock,
             state: Mutex::default(),
@@ -45,7 +46,7 @@ impl FakeCluster {
     }
 
     /// Returns a client of this server.
-    pub(crate) fn client(self: &Arc<Self>) -> Client {
+    pub fn client(self: &Arc<Self>) -> Client {
         let cluster = Arc::clone(self);
         let service = service_fn(move |request: http::Request<Body>| {
             let cluster = Arc::clone(&cluster);
@@ -62,7 +63,7 @@ impl FakeCluster {
     }
 
     /// Stores an object as `kubectl apply` does: status and finalizers of one that exists stay.
-    pub(crate) fn apply<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+    pub fn apply<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
         let path = path_of::<K>(
             object.meta().namespace.as_deref(),
             object.meta().name.as_deref(),
@@ -84,7 +85,7 @@ impl FakeCluster {
     }
 
     /// Changes an object that exists, status and all.
-    pub(crate) fn edit<K>(&self, namespace: &str, name: &str, change: impl FnOnce(&mut K))
+    pub fn edit<K>(&self, namespace: &str, name: &str, change: impl FnOnce(&mut K))
     where
         K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
     {
@@ -100,7 +101,7 @@ impl FakeCluster {
     }
 
     /// Changes the JSON of an object that exists, into whatever the types cannot read.
-    pub(crate) fn edit_json<K: Resource<DynamicType = ()>>(
+    pub fn edit_json<K: Resource<DynamicType = ()>>(
         &self,
         namespace: &str,
         name: &str,
@@ -117,13 +118,13 @@ impl FakeCluster {
     }
 
     /// Returns the JSON of an object as it is now; null if there is none.
-    pub(crate) fn json<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) -> Value {
+    pub fn json<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) -> Value {
         let path = path_of::<K>(Some(namespace), Some(name));
         self.lock().objects.get(&path).cloned().unwrap_or_default()
     }
 
     /// Deletes an object as `kubectl delete` does: it stays while it has finalizers.
-    pub(crate) fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
+    pub fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
         let path = path_of::<K>(Some(namespace), Some(name));
         let deleted = self.lock().delete(&path, &Value::Null, self.clock.now());
         deleted.expect("an object");
@@ -131,7 +132,7 @@ impl FakeCluster {
     }
 
     /// Returns the object as it is now.
-    pub(crate) fn get<K>(&self, namespace: &str, name: &str) -> Option<K>
+    pub fn get<K>(&self, namespace: &str, name: &str) -> Option<K>
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
@@ -141,7 +142,7 @@ impl FakeCluster {
     }
 
     /// Returns the names of all objects of a kind, sorted.
-    pub(crate) fn names<K: Resource<DynamicType = ()>>(&self) -> Vec<String> {
+    pub fn names<K: Resource<DynamicType = ()>>(&self) -> Vec<String> {
         let collection = K::plural(&());
         let state = self.lock();
         let paths = state.objects.keys();
@@ -152,7 +153,7 @@ impl FakeCluster {
     }
 
     /// Refuses the next `times` requests of this method whose path contains `part`.
-    pub(crate) fn refuse(&self, method: Method, part: &str, refusal: Refusal, times: usize) {
+    pub fn refuse(&self, method: Method, part: &str, refusal: Refusal, times: usize) {
         self.lock().faults.push(Fault {
             method,
             part: part.to_owned(),
@@ -164,24 +165,24 @@ impl FakeCluster {
 
     /// Lets this many requests through, and fails the one after them: it is refused, or whoever sends
     /// it panics if there is no refusal. Watches and events do not count.
-    pub(crate) fn fail_after(&self, requests: usize, refusal: Option<Refusal>) {
+    pub fn fail_after(&self, requests: usize, refusal: Option<Refusal>) {
         self.lock().nth = Some((requests, refusal.unwrap_or((0, PANIC))));
     }
 
     /// True if the request that [`Self::fail_after`] is about has not come.
-    pub(crate) fn waits_to_fail(&self) -> bool {
+    pub fn waits_to_fail(&self) -> bool {
         self.lock().nth.is_some()
     }
 
     /// Panics in whoever sends the next `times` requests of this method whose path contains `part`:
     /// a defect of the code that sends them.
-    pub(crate) fn panic(&self, method: Method, part: &str, times: usize) {
+    pub fn panic(&self, method: Method, part: &str, times: usize) {
         self.refuse(method, part, (0, PANIC), times);
     }
 
     /// Carries out the next `times` requests of this method whose path contains `part`, and loses
     /// the answer.
-    pub(crate) fn lose_answer(&self, method: Method, part: &str, times: usize) {
+    pub fn lose_answer(&self, method: Method, part: &str, times: usize) {
         self.lock().faults.push(Fault {
             method,
             part: part.to_owned(),
@@ -192,7 +193,7 @@ impl FakeCluster {
     }
 
     /// Serves requests that were scripted to be refused again.
-    pub(crate) fn recover(&self) {
+    pub fn recover(&self) {
         let mut state = self.lock();
         state.faults.clear();
         state.nth = None;
@@ -200,7 +201,7 @@ impl FakeCluster {
 
     /// Makes another writer change the object of the next request of this method whose path
     /// contains `part`, just before it is served.
-    pub(crate) fn overtake(
+    pub fn overtake(
         &self,
         method: Method,
         part: &str,
@@ -214,12 +215,12 @@ impl FakeCluster {
     }
 
     /// Makes the watches lag: they bring nothing until they [catch up](Self::catch_up).
-    pub(crate) fn lag(&self) {
+    pub fn lag(&self) {
         self.lock().late.get_or_insert_default();
     }
 
     /// Makes the watches bring everything that they held back.
-    pub(crate) fn catch_up(&self) {
+    pub fn catch_up(&self) {
         let mut state = self.lock();
         for news in state.late.take().unwrap_or_default() {
             state.tell(news);
@@ -227,13 +228,13 @@ impl FakeCluster {
     }
 
     /// Ends every watch, as a server that is restarted does.
-    pub(crate) fn disconnect(&self) {
+    pub fn disconnect(&self) {
         self.lock().watches.clear();
     }
 
     /// Ends every watch and forgets the changes until now, so that clients have to list anew (410
     /// Gone).
-    pub(crate) fn forget_history(&self) {
+    pub fn forget_history(&self) {
         let mut state = self.lock();
         state.watches.clear();
         state.history.clear();
@@ -243,7 +244,7 @@ impl FakeCluster {
     }
 
     /// Returns the notes of the events with a reason.
-    pub(crate) fn notes(&self, reason: &str) -> Vec<String> {
+    pub fn notes(&self, reason: &str) -> Vec<String> {
         let state = self.lock();
         let events = state.objects.iter();
         let events =
@@ -253,7 +254,7 @@ impl FakeCluster {
     }
 
     /// Returns the events that were published, as `Reason Kind name`, in order.
-    pub(crate) fn events(&self) -> Vec<String> {
+    pub fn events(&self) -> Vec<String> {
         let state = self.lock();
         let events = state.objects.iter();
         let mut events: Vec<(u64, String)> = events
@@ -273,7 +274,7 @@ impl FakeCluster {
 
     /// Counts the requests of this method whose path contains `part` since they were last
     /// forgotten.
-    pub(crate) fn count(&self, method: &Method, part: &str) -> usize {
+    pub fn count(&self, method: &Method, part: &str) -> usize {
         let state = self.lock();
         let requests = state.requests.iter();
         requests
@@ -283,7 +284,7 @@ impl FakeCluster {
 
     /// Returns the writes since they were last forgotten, as method and path; without those of
     /// events.
-    pub(crate) fn writes(&self) -> Vec<String> {
+    pub fn writes(&self) -> Vec<String> {
         let state = self.lock();
         let requests = state.requests.iter();
         requests
@@ -293,17 +294,17 @@ impl FakeCluster {
     }
 
     /// Forgets the requests so far.
-    pub(crate) fn forget_requests(&self) {
+    pub fn forget_requests(&self) {
         self.lock().requests.clear();
     }
 
     /// Returns a receiver that is notified of every request that was served and every change.
-    pub(crate) fn served(&self) -> watch::Receiver<()> {
+    pub fn served(&self) -> watch::Receiver<()> {
         self.served.subscribe()
     }
 
     /// Returns every object but events, by collection, namespace and name.
-    pub(crate) fn objects(&self) -> BTreeMap<String, Value> {
+    pub fn objects(&self) -> BTreeMap<String, Value> {
         let state = self.lock();
         let objects = state.objects.iter();
         objects
@@ -320,7 +321,7 @@ impl FakeCluster {
     }
 
     /// Returns all objects and the last requests, for the message of a test that fails.
-    pub(crate) fn dump(&self) -> String {
+    pub fn dump(&self) -> String {
         let state = self.lock();
         let mut lines = Vec::new();
         for (path, object) in &state.objects {

@@ -95,6 +95,9 @@ fn all() -> (Metrics, [Arc<FakeCache>; 3]) {
     let metrics = Metrics::new("1.2.3");
     metrics.certificate("events", true);
     metrics.board_request(200);
+    metrics.gateway_request("twin", 304);
+    metrics.gateway_registration("Registered");
+    metrics.gateway_held(1);
     metrics.contract_event("started", 201);
     metrics.leader(true);
     metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
@@ -165,6 +168,9 @@ fn counted_facts_appear_under_the_documented_names() {
         "entente_contract_events_total{type=\"started\",code=\"201\"} 1",
         "entente_certificate_valid{endpoint=\"events\"} 1",
         "entente_board_requests_total{code=\"200\"} 1",
+        "entente_gateway_requests_total{route=\"twin\",code=\"304\"} 1",
+        "entente_gateway_registrations_total{outcome=\"Registered\"} 1",
+        "entente_gateway_held_requests 1",
         "entente_leader 1",
         "entente_resources{kind=\"Compensation\",condition=\"Calculated\",status=\"True\",reason=\"AmountFinal\"} 1.0",
         "entente_promises{state=\"Missed\"} 1.0",

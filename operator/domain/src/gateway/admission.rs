@@ -20,7 +20,7 @@ use super::{
     request::WAYS,
     texts::{INSTANT, instant},
 };
-use crate::{bounded::Token, time};
+use crate::{bounded::Token, delivery::twin::is_of, time};
 
 /// Returns the enrolment whose token has this digest; of several the oldest, so that nobody takes the
 /// devices of another by using the same token later. Each comes with the digest of its own token.
@@ -85,12 +85,6 @@ pub fn authenticate(
         return Err(Problem::CredentialInvalid);
     }
     credential::standing(credential, sha256, now).ok_or(Problem::CredentialInvalid)
-}
-
-/// True if a twin is that of this Device, and not of one before it of the same name.
-pub(super) fn is_of(twin: &DeviceTwin, device: &Device) -> bool {
-    let uid = twin.spec.device_ref.as_ref().map(|of| &of.uid);
-    uid.is_some() && uid == device.metadata.uid.as_ref()
 }
 
 /// True if the machine that registered is the one that a Device names.

@@ -25,7 +25,7 @@ use kube::ResourceExt as _;
 pub use self::naming::{pending_name, printer_id, registration_id};
 pub use self::serial_numbers::pattern_fault;
 use super::{admission, credential, problem::Problem, request::Request};
-use crate::identity::is_product;
+use crate::{delivery::twin::is_of, identity::is_product};
 
 /// Seconds after which a device asks for a registration that waits for a person.
 pub const ASK_AGAIN: u32 = 30;
@@ -134,7 +134,7 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
         return pend(scene, request, issue);
     }
     let name = device.name_any();
-    let twin = (scene.twin_named)(&name).filter(|twin| admission::is_of(twin, device));
+    let twin = (scene.twin_named)(&name).filter(|twin| is_of(twin, device));
     let Some(twin) = twin else {
         return Verdict::Await { device: name };
     };
@@ -196,7 +196,7 @@ fn is_permitted(before: &TwinRegistration, asked: Option<&String>) -> bool {
 fn without_device(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>) -> Verdict {
     let is_another_at_work = scene.devices.iter().any(|device| {
         let twin = (scene.twin_named)(&device.name_any());
-        let twin = twin.filter(|twin| admission::is_of(twin, device));
+        let twin = twin.filter(|twin| is_of(twin, device));
         twin.is_some_and(|twin| {
             let registration = registered(&twin);
             registration.is_some_and(|it| admission::is_machine_of(it, device)) && is_at_work(&twin)
@@ -376,7 +376,7 @@ pub fn waiting(
         });
     };
     let twin = (scene.twin_named)(&device.name_any());
-    match twin.filter(|twin| admission::is_of(twin, &device)) {
+    match twin.filter(|twin| is_of(twin, &device)) {
         None => Some(Waiting::Pending { interval: ASK_SOON }),
         Some(twin) => {
             let before = registered(&twin).filter(|it| admission::is_machine_of(it, &device));
