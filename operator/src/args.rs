@@ -89,28 +89,13 @@ pub(crate) struct Args {
     )]
     pub(crate) board_tls_dir: Option<PathBuf>,
 
-    /// Format of the log
-    #[arg(long, env = "ENTENTE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
-    pub(crate) log_format: LogFormat,
-
-    /// Level of our own lines in the log, or directives such as "info,kube=debug"
-    #[arg(
-        long,
-        env = "ENTENTE_LOG_LEVEL",
-        default_value = "info",
-        value_name = "LEVEL",
-        value_parser = log_directives
-    )]
-    pub(crate) log_level: String,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 
     /// Base URL of an OpenTelemetry collector (OTLP over HTTP), such as http://collector:4318; without
     /// it no traces are made
     #[arg(long, env = "ENTENTE_TRACES_ENDPOINT", value_name = "URL", value_parser = collector)]
     pub(crate) traces_endpoint: Option<String>,
-
-    /// File with a level in place of that, read again when it changes; for a mounted ConfigMap
-    #[arg(long, env = "ENTENTE_LOG_LEVEL_FILE", value_name = "FILE")]
-    pub(crate) log_level_file: Option<PathBuf>,
 
     /// Devices that are worked on at once. A device that has not answered for half a second does not
     /// count, so those that hang (4096 at most) do not hold up the others
@@ -149,11 +134,109 @@ impl Args {
     }
 }
 
+/// Flags of the log.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LogFlags {
+    /// Format of the log
+    #[arg(long = "log-format", env = "ENTENTE_LOG_FORMAT", value_enum,
+          default_value_t = LogFormat::Json)]
+    pub(crate) format: LogFormat,
+
+    /// Level of our own lines in the log, or directives such as "info,kube=debug"
+    #[arg(
+        long = "log-level",
+        env = "ENTENTE_LOG_LEVEL",
+        default_value = "info",
+        value_name = "LEVEL",
+        value_parser = log_directives
+    )]
+    pub(crate) level: String,
+
+    /// File with a level in place of that, read again when it changes; for a mounted ConfigMap
+    #[arg(
+        long = "log-level-file",
+        env = "ENTENTE_LOG_LEVEL_FILE",
+        value_name = "FILE"
+    )]
+    pub(crate) level_file: Option<PathBuf>,
+}
+
 /// Command in place of running the operator.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Request pages of a running operator until each of them answers 200
     Probe(Probe),
+    /// Serve the devices that call
+    Gateway(Box<GatewayFlags>),
+}
+
+/// Flags of `gateway`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct GatewayFlags {
+    /// Name of the Connection of protocol Agent that is served
+    #[arg(long, env = "ENTENTE_GATEWAY_CONNECTION", value_name = "NAME")]
+    pub(crate) connection: String,
+
+    /// Address that devices dial, over TLS. Plain HTTP needs a loopback address
+    #[arg(long, env = "ENTENTE_GATEWAY_ADDRESS", default_value = "0.0.0.0:8445")]
+    pub(crate) listen: SocketAddr,
+
+    /// Directory with tls.crt and tls.key, read again when they change
+    #[arg(long, env = "ENTENTE_GATEWAY_TLS_DIR", value_name = "DIRECTORY")]
+    pub(crate) tls_dir: Option<PathBuf>,
+
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "ENTENTE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) admin_address: SocketAddr,
+
+    /// Kubeconfig file; without it that of the environment, else the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The gateway's own namespace
+    #[arg(long, env = "POD_NAMESPACE", default_value = "entente-system")]
+    pub(crate) namespace: String,
+
+    /// The namespaces that are served, separated by commas; without it all of them
+    #[arg(long, env = "ENTENTE_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',',
+          value_parser = namespace)]
+    pub(crate) watch_namespaces: Vec<String>,
+
+    /// Connections that are open at once; one more is closed as it comes
+    #[arg(long, env = "ENTENTE_GATEWAY_CONNECTIONS", default_value_t = 16384, value_name = "NUMBER",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) connections: u32,
+
+    /// Requests that are held at once until something changes; one more is answered at once
+    #[arg(long, env = "ENTENTE_GATEWAY_HELD", default_value_t = 12288, value_name = "NUMBER",
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) held: u32,
+
+    /// Requests to the Kubernetes API that are under way at once, watches excepted
+    #[arg(long, env = "ENTENTE_API_IN_FLIGHT", default_value_t = 32,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) api_in_flight: u16,
+
+    /// Time limit of a request to the Kubernetes API
+    #[arg(long, env = "ENTENTE_API_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub(crate) api_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
+}
+
+impl GatewayFlags {
+    /// Returns the fault of the flags: tokens must not cross a network in plain text.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let address = self.listen;
+        let is_plain = self.tls_dir.is_none() && !address.ip().is_loopback();
+        is_plain.then(|| {
+            format!(
+                "\"{address}\" must be a loopback address such as 127.0.0.1:8445, or --tls-dir must name \
+                 the directory of a certificate"
+            )
+        })
+    }
 }
 
 /// Flags of `probe`.

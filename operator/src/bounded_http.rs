@@ -1,18 +1,19 @@
 //! HTTP/1.1 for strangers: over TLS or plain, with bounds on connections, heads and silence.
 //!
 //! Closes a connection too many as it comes, and one that is silent for too long; at the shutdown it
-//! lets requests under way end. It decides nothing of a request. Used by the events endpoint and by the
-//! board.
+//! lets requests under way end. It decides nothing of a request, and tells it the address of its sender.
+//! Used by the events endpoint, by the board, and by the gateway.
 
 use std::{
     future::{Ready, ready},
     io,
     net::SocketAddr,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Extension, Router};
+use axum::{Router, extract::ConnectInfo, http::Request};
 use axum_server::{
     Handle, Server,
     accept::Accept,
@@ -21,8 +22,9 @@ use axum_server::{
 use entente_controllers::shutdown::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tower::Service;
 
 /// Time in which a connection shows its certificate, a head or a body is whole, or the next request comes.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
@@ -85,14 +87,46 @@ struct Connections {
 
 impl Accept<TcpStream, Router> for Connections {
     type Stream = TcpStream;
-    type Service = Router;
-    type Future = Ready<io::Result<(TcpStream, Router)>>;
+    type Service = Connection<Router>;
+    type Future = Ready<io::Result<(TcpStream, Connection<Router>)>>;
 
     fn accept(&self, stream: TcpStream, service: Router) -> Self::Future {
         let place = Arc::clone(&self.slots).try_acquire_owned();
         ready(match place {
-            Ok(place) => Ok((stream, service.layer(Extension(Arc::new(place))))),
+            Ok(place) => {
+                let connection = Connection {
+                    peer: stream.peer_addr().ok(),
+                    service,
+                    _place: Arc::new(place),
+                };
+                Ok((stream, connection))
+            }
             Err(_) => Err(io::Error::other("too many connections")),
         })
+    }
+}
+
+/// The service of one connection, with the place that it holds.
+#[derive(Clone)]
+struct Connection<S> {
+    service: S,
+    peer: Option<SocketAddr>,
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for Connection<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        self.service.call(request)
     }
 }

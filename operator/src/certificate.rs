@@ -3,8 +3,8 @@
 //!
 //! The files are read again every ten seconds. While they can not be used, the certificate before stays
 //! in use, or nothing is answered if there was none, and the metric `entente_certificate_valid` is 0:
-//! contracts go on without the endpoint. It must never log a key. Used by the events endpoint and by
-//! the board.
+//! contracts go on without the endpoint. It must never log a key. Used by the events endpoint, by the
+//! board, and by the gateway.
 
 use std::{
     io,

@@ -9,6 +9,7 @@ mod bounded_http;
 mod certificate;
 mod election;
 mod events_endpoint;
+mod gateway;
 mod label_selector;
 mod operator;
 mod probe;
@@ -16,7 +17,7 @@ mod servers;
 mod telemetry;
 mod traces;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
@@ -46,12 +47,21 @@ fn main() -> ExitCode {
     if let Some(problem) = args.board_problem() {
         wrong("--board-address", &problem);
     }
+    if let Some(Command::Gateway(flags)) = &args.command
+        && let Some(problem) = flags.problem()
+    {
+        wrong("--listen", &problem);
+    }
     let replica = args.pod_name.as_deref();
     let traces = args.traces_endpoint.as_deref();
     let traces = traces.map(|endpoint| Traces::to(endpoint, replica));
     let traces = traces.transpose();
     let traces = traces.unwrap_or_else(|error| wrong("--traces-endpoint", &error));
-    let level = telemetry::start(&args.log_level, args.log_format, traces.as_ref());
+    let log = match &args.command {
+        Some(Command::Gateway(flags)) => flags.log.clone(),
+        _ => args.log.clone(),
+    };
+    let level = telemetry::start(&log.level, log.format, traces.as_ref());
     let level = level.unwrap_or_else(|error| wrong("--log-level", &error));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -60,7 +70,14 @@ fn main() -> ExitCode {
         Ok(runtime) => {
             let code = match &args.command {
                 Some(Command::Probe(probe)) => runtime.block_on(probe::exit_code(probe)),
-                None => operator::exit_code(runtime.block_on(run(args, level))),
+                Some(Command::Gateway(flags)) => {
+                    let running = following(gateway::run((**flags).clone()), level, log.level_file);
+                    operator::exit_code(runtime.block_on(running))
+                }
+                None => {
+                    let running = following(operator::run(args), level, log.level_file);
+                    operator::exit_code(runtime.block_on(running))
+                }
             };
             traces.inspect(Traces::end);
             // Work that has not ended by now, such as the lookup of a name, is not waited for.
@@ -74,13 +91,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the operator, and follows the level of its log meanwhile.
-async fn run(args: Args, level: LogLevel) -> Result<(), OperatorError> {
-    let Some(file) = args.log_level_file.clone() else {
-        return operator::run(args).await;
+/// Waits for the operator, or the gateway, and follows the level of its log in a file meanwhile.
+async fn following(
+    running: impl Future<Output = Result<(), OperatorError>>,
+    level: LogLevel,
+    file: Option<PathBuf>,
+) -> Result<(), OperatorError> {
+    let Some(file) = file else {
+        return running.await;
     };
     tokio::select! {
-        ended = operator::run(args) => ended,
+        ended = running => ended,
         never = level.follow(&file) => match never {},
     }
 }

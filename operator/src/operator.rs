@@ -33,10 +33,10 @@ use crate::{
     servers::{Servers, ServersError, Shown},
 };
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Time for which passes under way may continue after the signal to stop. Less than the 30 s after
 /// which Kubernetes kills a pod.
-const GRACE: Duration = Duration::from_secs(20);
+pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
 /// Time after that in which the remaining events may be written.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -271,7 +271,7 @@ async fn work(
     tokio::join!(another, run);
 }
 
-fn stop_on_signals(trigger: Arc<ShutdownTrigger>) -> Result<(), OperatorError> {
+pub(crate) fn stop_on_signals(trigger: Arc<ShutdownTrigger>) -> Result<(), OperatorError> {
     let listen = |kind| signal(kind).map_err(|source| OperatorError::Signals { source });
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -282,7 +282,7 @@ fn stop_on_signals(trigger: Arc<ShutdownTrigger>) -> Result<(), OperatorError> {
                 _ = interrupt.recv() => {}
             }
             if first {
-                info!("shutting down: passes in progress may finish");
+                info!("shutting down: work in progress may finish");
                 trigger.trigger();
             }
         }

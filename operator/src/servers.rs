@@ -27,7 +27,7 @@ use crate::{
     events_endpoint,
 };
 
-/// Reason why the operator does not serve.
+/// Reason why the operator, or the gateway, does not serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServersError {
     /// An address can not be listened on.
@@ -170,7 +170,7 @@ impl Servers {
 }
 
 /// Serves with the certificate of a directory, from the moment at which it can be used, and follows it.
-async fn with_certificate<F>(
+pub(crate) async fn with_certificate<F>(
     directory: &Path,
     mut faults: Faults,
     shutdown: &Shutdown,
@@ -188,7 +188,10 @@ where
     served
 }
 
-async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, ServersError> {
+pub(crate) async fn listen(
+    flag: &'static str,
+    address: SocketAddr,
+) -> Result<TcpListener, ServersError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| ServersError::Listen {

@@ -35,11 +35,12 @@ use json::JsonLines;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The targets of our own lines.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "entente_audit",
     "entente_controllers",
     "entente_domain",
     "entente_drivers",
+    "entente_gateway",
     "entente_operator",
 ];
 

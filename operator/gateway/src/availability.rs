@@ -1,0 +1,119 @@
+//! Knowledge of the cluster, and whether it is new enough to answer by (C13).
+//!
+//! A watch that hangs brings nothing and fails only after a while, so the API server is asked for one
+//! small object all the time. What was read last counts for a minute after its last answer; after that
+//! the gateway says that it does not know, and never that there is nothing. Asked by every request but
+//! the look-up of a region.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use entente_controllers::liveness::keep_running;
+use entente_crds::v1alpha1::Connection;
+use kube::Api;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Gateway, objects::each};
+
+/// The longest time for which the API server may be away.
+pub(crate) const LONGEST_AWAY: Duration = Duration::from_mins(1);
+/// Time between two questions to the API server, and time for an answer.
+const AGAIN: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds after which a device comes again.
+pub(crate) const RETRY_AFTER: u32 = 30;
+
+/// The last sign of the API server, and of each watch.
+pub(crate) struct Availability {
+    /// Last instant at which it answered.
+    answered: Mutex<Option<Instant>>,
+    /// Instant since which a watch has failed all the time.
+    blind: Mutex<Option<Instant>>,
+}
+
+impl Availability {
+    pub(crate) fn new() -> Self {
+        Self {
+            answered: Mutex::new(None),
+            blind: Mutex::new(None),
+        }
+    }
+
+    /// True if what was read last may be answered by.
+    fn is_current(&self) -> bool {
+        let read =
+            |since: &Mutex<Option<Instant>>| *since.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_heard = read(&self.answered).is_some_and(|at| at.elapsed() <= LONGEST_AWAY);
+        let is_blind = read(&self.blind).is_some_and(|since| since.elapsed() > LONGEST_AWAY);
+        is_heard && !is_blind
+    }
+
+    fn answered(&self) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        *answered = Some(Instant::now());
+    }
+
+    fn see(&self, is_blind: bool) {
+        let mut blind = self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+        *blind = is_blind.then(|| blind.unwrap_or_else(Instant::now));
+    }
+}
+
+impl Gateway {
+    /// True if it knows enough to answer anything but a region.
+    pub(crate) fn is_available(&self) -> bool {
+        self.availability.is_current() && self.objects.are_ready() && self.agent().is_some()
+    }
+
+    fn is_blind(&self) -> bool {
+        macro_rules! ask {
+            ($($cache:ident),+) => { [$(!self.objects.$cache.broken().borrow().is_empty()),+] };
+        }
+        each!(ask).into_iter().any(|is_broken| is_broken)
+    }
+}
+
+/// Asks the API server until the shutdown.
+pub(crate) fn start(gateway: &Arc<Gateway>) {
+    let parts = &gateway.parts;
+    let asking = Arc::clone(gateway);
+    let name = "the questions to the API server".to_owned();
+    keep_running(&parts.liveness, &gateway.shutdown, name, move || {
+        ask(Arc::clone(&asking))
+    });
+}
+
+async fn ask(gateway: Arc<Gateway>) {
+    let connection = &gateway.parts.options.connection;
+    let api: Api<Connection> = Api::all(gateway.parts.client.clone());
+    let mut was_available = None;
+    loop {
+        let answer = timeout(PATIENCE, api.get_metadata_opt(connection)).await;
+        // Also a refusal is an answer; a watch that is refused is told apart.
+        let is_answered = match answer {
+            Ok(Err(kube::Error::Api(status))) => status.code < 500,
+            Ok(answer) => answer.is_ok(),
+            Err(_) => false,
+        };
+        if is_answered {
+            gateway.availability.answered();
+        }
+        gateway.availability.see(gateway.is_blind());
+        let is_available = gateway.is_available();
+        if was_available != Some(is_available) {
+            tracing::info!(is_available, "what devices ask can be answered, or not");
+            was_available = Some(is_available);
+        }
+        let again = if is_answered {
+            AGAIN
+        } else {
+            Duration::from_secs(1)
+        };
+        tokio::select! {
+            () = sleep(again) => {}
+            () = gateway.shutdown.requested() => return,
+        }
+    }
+}

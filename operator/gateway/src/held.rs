@@ -1,0 +1,143 @@
+//! GET with `If-None-Match` and `Prefer: wait`: a request that is held until something changes (C9).
+//!
+//! A request that is held takes no thread and little memory, looks again at each change of its device,
+//! and ends at its time, at the shutdown, or when the gateway holds as many as it may. Decides nothing of
+//! what is answered. Called by the routes of services and of the twin.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    http::{StatusCode, header, request::Parts},
+    response::Response,
+};
+use entente_controllers::metrics::Metrics;
+use entente_domain::gateway::{
+    admission,
+    headers::{names, wait},
+};
+use jiff::Timestamp;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    Gateway,
+    answers::{Answer, empty, set, set_applied, set_next},
+    calls::{BEARER, Known},
+};
+
+/// A document that a device may wait for.
+pub(crate) trait Document {
+    /// Returns its tag as it is now, and the instant at which it changes by itself.
+    fn look(gateway: &Gateway, known: &Known) -> (String, Option<Timestamp>);
+
+    /// Returns the whole answer.
+    fn whole(gateway: &Gateway, known: &Known) -> impl Future<Output = Answer> + Send;
+}
+
+/// A place among those that are held.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+impl Place {
+    fn take(gateway: &Gateway) -> Option<Self> {
+        let permit = Arc::clone(&gateway.held).try_acquire_owned().ok()?;
+        let metrics = Arc::clone(&gateway.parts.metrics);
+        metrics.gateway_held(1);
+        Some(Self {
+            _permit: permit,
+            metrics,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.gateway_held(-1);
+    }
+}
+
+/// Answers a document to a device.
+pub(crate) async fn get<D: Document>(
+    gateway: &Gateway,
+    parts: Parts,
+    printer_id: String,
+) -> Answer {
+    let owns = |known: &Known| admission::owns(&known.twin, &printer_id);
+    let known = gateway.call(&parts, BEARER, owns).await?;
+    let tags = joined(&parts, header::IF_NONE_MATCH);
+    let prefer = parts.headers.get_all("prefer").iter();
+    let wait = wait(prefer.filter_map(|value| value.to_str().ok()));
+    drop(parts);
+    let (etag, _) = D::look(gateway, &known);
+    let Some(tags) = tags.filter(|tags| names(Some(tags), &etag)) else {
+        let whole = D::whole(gateway, &known).await?;
+        return Ok(tagged(whole, gateway, &known, &etag));
+    };
+    let place = wait.and_then(|wait| Some((wait, Place::take(gateway)?)));
+    let Some((wait, _place)) = place else {
+        return Ok(unchanged(gateway, &known, &etag));
+    };
+    let mut answer = hold::<D>(gateway, known, &tags, wait).await?;
+    set_applied(&mut answer, wait);
+    Ok(answer)
+}
+
+/// Returns the values of a header as one list.
+fn joined(parts: &Parts, name: header::HeaderName) -> Option<String> {
+    let values = parts.headers.get_all(name).iter();
+    let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+async fn hold<D: Document>(gateway: &Gateway, known: Known, tags: &str, wait: u32) -> Answer {
+    let end = Instant::now() + Duration::from_secs(wait.into());
+    let sha256 = known.sha256;
+    let waiting = gateway.wakes.wait(known.key);
+    loop {
+        let mut woken = pin!(waiting.woken.notified());
+        woken.as_mut().enable();
+        // Also the token, the consent and the knowledge of the cluster may be other ones by now.
+        gateway.require_available()?;
+        let known = gateway.authenticate(&sha256)?;
+        admission::consents(&known.twin)?;
+        let (etag, changes) = D::look(gateway, &known);
+        if !names(Some(tags), &etag) {
+            let whole = D::whole(gateway, &known).await?;
+            return Ok(tagged(whole, gateway, &known, &etag));
+        }
+        if Instant::now() >= end || gateway.shutdown.is_requested() {
+            return Ok(unchanged(gateway, &known, &etag));
+        }
+        let until = changes.map_or(end, |changes| end.min(gateway.instant_of(changes)));
+        drop(known);
+        tokio::select! {
+            () = woken => {}
+            () = sleep_until(until) => {}
+            () = gateway.shutdown.requested() => {}
+        }
+    }
+}
+
+impl Gateway {
+    /// Returns the instant of the monotonic clock at which the wall clock shows this one, and a little
+    /// more.
+    fn instant_of(&self, at: Timestamp) -> Instant {
+        let left = at.duration_since(self.now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        Instant::now() + left + Duration::from_millis(1)
+    }
+}
+
+fn tagged(mut answer: Response, gateway: &Gateway, known: &Known, etag: &str) -> Response {
+    set(&mut answer, header::ETAG, etag);
+    set_next(&mut answer, gateway.next_call(known));
+    answer
+}
+
+fn unchanged(gateway: &Gateway, known: &Known, etag: &str) -> Response {
+    tagged(empty(StatusCode::NOT_MODIFIED), gateway, known, etag)
+}

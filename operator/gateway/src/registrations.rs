@@ -1,0 +1,328 @@
+//! POST /v1/registrations and GET /v1/registrations/{registrationId}.
+//!
+//! Judges on objects of the cache, writes on the version that was judged, and judges again when somebody
+//! else wrote in between: two machines that register with one serial number at once never both get a
+//! token that counts. Decides nothing that the domain could decide.
+
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Request as HttpRequest, State},
+    http::{StatusCode, header, request::Parts},
+    response::Response,
+};
+use entente_controllers::{
+    cache::Key,
+    status::{Created, create},
+};
+use entente_crds::{
+    LABEL_MANAGED_BY, MANAGED_BY,
+    v1alpha1::{AgentEndpoint, Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus},
+};
+use entente_domain::{
+    bounded::cut,
+    gateway::{
+        admission::admits,
+        body::JSON,
+        poll::{AFTER_REGISTRATION, Rhythm, iso},
+        problem::Problem,
+        registration::{
+            ASK_AGAIN, ASK_SOON, Issue, Scene, Verdict, Waiting, judge, registration_id, waiting,
+        },
+        request::Request,
+    },
+};
+use kube::{Api, ResourceExt as _};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    Gateway,
+    answers::{Answer, json as answer_json, refusal, set, set_no_store},
+    availability::RETRY_AFTER,
+    bodies::{self, text},
+    calls::BEARER,
+    credentials::NewToken,
+    objects::{BY_ENROLLMENT, BY_SERIAL_NUMBER, BY_WAITING, path},
+    router::PrinterId,
+    statuses::{Written, unwritten},
+};
+
+/// Number of times that a registration is judged.
+const TRIES: usize = 10;
+/// Time for which the twin of a Device is awaited.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A registration that is being judged.
+struct Attempt<'a> {
+    enrollment: &'a DeviceEnrollment,
+    request: &'a Request,
+    agent: &'a AgentEndpoint,
+    token: &'a NewToken,
+    end: Instant,
+}
+
+/// Registers a device.
+pub(crate) async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest) -> Response {
+    let (parts, body) = request.into_parts();
+    let answer = registered(&gateway, &parts, body).await;
+    let outcome = match &answer {
+        Ok(response) if response.status() == StatusCode::CREATED => "Registered",
+        Ok(_) => "Pending",
+        Err(problem) => problem.reason(),
+    };
+    gateway.parts.metrics.gateway_registration(outcome);
+    let attempt = text(&parts.headers, "idempotency-key");
+    let attempt = attempt.map(|it| cut(it.chars().take(65).collect(), 64));
+    tracing::info!(outcome, attempt, "a registration was answered");
+    answer.unwrap_or_else(|problem| refusal(&problem, BEARER))
+}
+
+async fn registered(gateway: &Gateway, parts: &Parts, body: Body) -> Answer {
+    let enrollment = admitted(gateway, parts).await?;
+    let body = bodies::read(&parts.headers, body, JSON).await?;
+    let models = gateway.objects.models.all();
+    let models = models.iter().map(Arc::as_ref);
+    let request = Request::read(&body, enrollment.spec.consent, models)?;
+    let agent = gateway.agent().ok_or(Problem::Unavailable(RETRY_AFTER))?;
+    let token = NewToken::make()?;
+    let attempt = Attempt {
+        enrollment: &enrollment,
+        request: &request,
+        agent: &agent,
+        token: &token,
+        end: Instant::now() + PATIENCE,
+    };
+    for _ in 0..TRIES {
+        if let Some(answer) = gateway.attempt(&attempt).await? {
+            return Ok(answer);
+        }
+    }
+    Err(Problem::Unavailable(RETRY_AFTER))
+}
+
+async fn admitted(gateway: &Gateway, parts: &Parts) -> Result<Arc<DeviceEnrollment>, Problem> {
+    gateway.admit(parts)?;
+    gateway.require_available()?;
+    let enrollment = gateway.enrollment(parts).await?;
+    admits(&enrollment, gateway.now())?;
+    Ok(enrollment)
+}
+
+impl Gateway {
+    /// Judges a registration once and does what follows; none if it has to be judged again.
+    async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Option<Response>, Problem> {
+        let namespace = attempt.enrollment.namespace().unwrap_or_default();
+        let (verdict, twin) = self.judge(attempt);
+        match verdict {
+            Verdict::Refuse(problem) => Err(problem),
+            Verdict::Make(device) => {
+                self.make(&device).await?;
+                Ok(None)
+            }
+            Verdict::Await { device } => {
+                let key = Key::new(&*namespace, &*device);
+                let is_there = self.await_twin(&key, attempt.end).await;
+                Ok((!is_there).then(|| accepted(attempt, ASK_SOON)))
+            }
+            Verdict::Pend { name, status } => {
+                let key = Key::new(&*namespace, &*name);
+                let is_kept = self.keep(&key, twin, &status).await?;
+                Ok(is_kept.then(|| accepted(attempt, ASK_AGAIN)))
+            }
+            Verdict::Register {
+                device,
+                printer_id,
+                status,
+            } => {
+                // The twin of the Device was the last one that was looked at.
+                let twin = twin.filter(|twin| twin.name_any() == device);
+                let twin = twin.ok_or(Problem::Unavailable(RETRY_AFTER))?;
+                let Written::Done(_) = self.write_twin(&twin, &status).await? else {
+                    return Ok(None);
+                };
+                tracing::info!(namespace, device, "a device has registered");
+                let of = (&*namespace, &*device, &*printer_id);
+                Ok(Some(self.admitted_as(attempt, of)))
+            }
+        }
+    }
+
+    /// Judges on the objects as they are now. Returns the twin that was judged, too, if one was.
+    fn judge(&self, attempt: &Attempt<'_>) -> (Verdict, Option<Arc<DeviceTwin>>) {
+        let issue = Issue {
+            sha256: &attempt.token.sha256,
+            region: &attempt.agent.region,
+            now: self.now(),
+        };
+        let serial_number = &attempt.request.serial_number;
+        self.with_scene(attempt.enrollment, serial_number, |scene| {
+            judge(scene, attempt.request, &issue)
+        })
+    }
+
+    fn with_scene<T>(
+        &self,
+        enrollment: &DeviceEnrollment,
+        serial_number: &str,
+        look: impl FnOnce(&Scene<'_>) -> T,
+    ) -> (T, Option<Arc<DeviceTwin>>) {
+        let namespace = enrollment.namespace().unwrap_or_default();
+        let of = path(&namespace, &enrollment.name_any());
+        let objects = &self.objects;
+        let seen = RefCell::new(None);
+        let scene = Scene {
+            enrollment,
+            devices: objects
+                .devices
+                .by_index(BY_SERIAL_NUMBER, &path(&namespace, serial_number)),
+            models: objects.models.all(),
+            registered: objects.twins.by_index(BY_ENROLLMENT, &of).len(),
+            pending: objects.twins.by_index(BY_WAITING, &of).len(),
+            device_named: &|name| objects.devices.get(&Key::new(&*namespace, name)),
+            twin_named: &|name| {
+                let twin = objects.twins.get(&Key::new(&*namespace, name));
+                seen.replace(twin.clone());
+                twin
+            },
+        };
+        let looked = look(&scene);
+        drop(scene);
+        (looked, seen.into_inner())
+    }
+
+    /// Makes a Device, or finds that there is one of this name.
+    async fn make(&self, device: &Device) -> Result<(), Problem> {
+        let key = Key::of(device);
+        let api: Api<Device> = Api::namespaced(self.parts.client.clone(), &key.namespace);
+        let device = match create(&api, device).await {
+            Ok(Created::New(device)) => {
+                tracing::info!(device = %key, "a Device was made for a registration");
+                device
+            }
+            Ok(Created::Existing(device)) => device,
+            Err(error) => return Err(unwritten(&error)),
+        };
+        self.objects.devices.put_written(device);
+        Ok(())
+    }
+
+    /// Waits until a Device has a twin that was made for it. False if it has none in time.
+    async fn await_twin(&self, key: &Key, end: Instant) -> bool {
+        let waiting = self.wakes.wait(key.clone());
+        let uid = self.objects.devices.get(key).and_then(|it| it.uid());
+        let made = async {
+            loop {
+                let mut woken = std::pin::pin!(waiting.woken.notified());
+                woken.as_mut().enable();
+                let twin = self.objects.twins.get(key);
+                let of = twin.and_then(|twin| twin.spec.device_ref.clone());
+                if of.is_some_and(|of| Some(of.uid) == uid) {
+                    return;
+                }
+                woken.await;
+            }
+        };
+        tokio::select! {
+            made = timeout_at(end, made) => made.is_ok(),
+            () = self.shutdown.requested() => false,
+        }
+    }
+
+    /// Keeps a registration that waits, in a twin of its own. False if it has to be judged again.
+    async fn keep(
+        &self,
+        key: &Key,
+        twin: Option<Arc<DeviceTwin>>,
+        status: &DeviceTwinStatus,
+    ) -> Result<bool, Problem> {
+        let twin = twin.filter(|twin| Key::of(&**twin) == *key);
+        let Some(twin) = twin else {
+            let mut twin =
+                DeviceTwin::new(&key.name, entente_crds::v1alpha1::DeviceTwinSpec::default());
+            twin.metadata.namespace = Some(key.namespace.clone());
+            twin.labels_mut()
+                .insert(LABEL_MANAGED_BY.to_owned(), MANAGED_BY.to_owned());
+            let made = create(&self.twins(&key.namespace), &twin).await;
+            let (Created::New(twin) | Created::Existing(twin)) =
+                made.map_err(|error| unwritten(&error))?;
+            // Its status is judged on what there is.
+            self.objects.twins.put_written(twin);
+            return Ok(false);
+        };
+        if twin.status.as_ref() == Some(status) {
+            return Ok(true);
+        }
+        let written = self.write_twin(&twin, status).await?;
+        Ok(matches!(written, Written::Done(_)))
+    }
+
+    fn admitted_as(
+        &self,
+        attempt: &Attempt<'_>,
+        (namespace, device, printer_id): (&str, &str, &str),
+    ) -> Response {
+        let location = format!("/v1/devices/{printer_id}");
+        let url = attempt.agent.url.trim_end_matches('/');
+        let mut links = json!({
+            "services": format!("{url}{location}/services"),
+            "twin": format!("{url}{location}/twin"),
+        });
+        if attempt.request.ddi {
+            links["ddi"] = Value::from(format!("{url}/{namespace}/controller/v1/{device}"));
+        }
+        let rhythm = Rhythm::of(attempt.agent);
+        let body = json!({
+            "printerId": printer_id,
+            "device": device,
+            "namespace": namespace,
+            "credential": attempt.token.body(self.now()),
+            "poll": {
+                "period": iso(rhythm.period),
+                "next": iso(AFTER_REGISTRATION.min(rhythm.period)),
+            },
+            "links": links,
+        });
+        let mut answer = answer_json(StatusCode::CREATED, &body);
+        set(&mut answer, header::LOCATION, &location);
+        set_no_store(&mut answer);
+        answer
+    }
+}
+
+fn accepted(attempt: &Attempt<'_>, interval: u32) -> Response {
+    let id = registration_id(&attempt.request.serial_number);
+    let body = json!({"registrationId": id, "interval": interval});
+    let mut answer = answer_json(StatusCode::ACCEPTED, &body);
+    set(
+        &mut answer,
+        header::LOCATION,
+        &format!("/v1/registrations/{id}"),
+    );
+    answer
+}
+
+/// Answers the state of a registration that waits.
+pub(crate) async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    PrinterId(id): PrinterId,
+    request: HttpRequest,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answer = state(&gateway, &parts, &id).await;
+    answer.unwrap_or_else(|problem| refusal(&problem, BEARER))
+}
+
+async fn state(gateway: &Gateway, parts: &Parts, id: &str) -> Answer {
+    let enrollment = admitted(gateway, parts).await?;
+    let namespace = enrollment.namespace().unwrap_or_default();
+    let devices = gateway.objects.devices.in_namespace(&namespace);
+    let (found, _) = gateway.with_scene(&enrollment, "", |scene| waiting(id, scene, devices));
+    let (state, interval) = match found.ok_or(Problem::RegistrationNotFound)? {
+        Waiting::Ready => ("Ready", 1),
+        Waiting::Pending { interval } => ("Pending", interval),
+    };
+    let body = json!({"registrationId": id, "state": state, "interval": interval});
+    Ok(answer_json(StatusCode::OK, &body))
+}

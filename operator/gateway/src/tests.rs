@@ -1,0 +1,11 @@
+//! The gateway over real HTTP on loopback, in front of an API server in this process.
+
+mod away;
+mod credentials;
+mod held;
+mod odd;
+mod places;
+mod registrations;
+mod services;
+mod stand;
+mod twins;

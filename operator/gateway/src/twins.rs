@@ -1,0 +1,74 @@
+//! GET /v1/devices/{printerId}/twin.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use entente_controllers::secrets::Unread;
+use entente_domain::gateway::{poll::iso, problem::Problem, twin};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::{
+    Gateway,
+    answers::{Answer, json, refusal, set_no_store},
+    availability::RETRY_AFTER,
+    calls::{BEARER, Known},
+    held::{self, Document},
+    router::PrinterId,
+};
+
+struct Twin;
+
+impl Document for Twin {
+    fn look(_: &Gateway, known: &Known) -> (String, Option<Timestamp>) {
+        (twin::etag(&known.twin), None)
+    }
+
+    async fn whole(gateway: &Gateway, known: &Known) -> Answer {
+        let secrets = gateway.secrets_of(known).await?;
+        let next = iso(gateway.next_call(known));
+        let secret = |reference: &_| secrets.get(reference).map(|it| it.as_str());
+        let body = twin::body(&known.twin, secret, &next);
+        let mut answer = json(StatusCode::OK, &body);
+        set_no_store(&mut answer);
+        Ok(answer)
+    }
+}
+
+type Values<'a> = BTreeMap<&'a entente_crds::v1alpha1::SecretKeyReference, Zeroizing<String>>;
+
+impl Gateway {
+    /// Returns the values of the secrets that a device has to be told. One that cannot be read for good is
+    /// left out; its Device says so in its status.
+    async fn secrets_of<'a>(&self, known: &'a Known) -> Result<Values<'a>, Problem> {
+        let mut values = BTreeMap::new();
+        for reference in twin::wanted_secrets(&known.twin) {
+            let namespace = &known.key.namespace;
+            let read = self.secrets.tenant_text(namespace, reference, self.now());
+            match read.await {
+                Ok(value) => _ = values.insert(reference, value),
+                Err(Unread::Unusable(_, problem)) => {
+                    let device = &known.key.name;
+                    tracing::warn!(namespace, device, problem, "a setting is left out");
+                }
+                Err(Unread::Unanswered(_)) => return Err(Problem::Unavailable(RETRY_AFTER)),
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Answers what a device should hold.
+pub(crate) async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    PrinterId(printer_id): PrinterId,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answer = held::get::<Twin>(&gateway, parts, printer_id).await;
+    answer.unwrap_or_else(|problem| refusal(&problem, BEARER))
+}

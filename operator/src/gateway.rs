@@ -1,0 +1,115 @@
+//! The life of the gateway that devices call: a process of its own, of the same program.
+//!
+//! It wires and decides nothing else: the client of the API server, the admin endpoints, TLS with a
+//! certificate that changes, and the routes of `entente_gateway`. A signal to stop lets requests under
+//! way end, and answers those that are held. Called by `main`.
+
+use std::sync::Arc;
+
+use entente_controllers::{
+    client::{self, ClientOptions},
+    clock::{ClockSkew, SystemClock},
+    liveness::Liveness,
+    metrics::Metrics,
+    readiness::Readiness,
+    shutdown::Shutdown,
+};
+use entente_gateway::{COMPONENT, Gateway, Options, Parts};
+use tracing::info;
+
+use crate::{
+    admin,
+    args::GatewayFlags,
+    bounded_http,
+    certificate::Faults,
+    operator::{GRACE, OperatorError, VERSION, stop_on_signals},
+    servers::{ServersError, listen, with_certificate},
+};
+
+/// Name of the certificate in `/readyz`: without one nothing is served.
+const CERTIFICATE: &str = "certificate";
+/// Word for the gateway in metrics.
+const ENDPOINT: &str = "gateway";
+
+/// Runs until a signal to stop, SIGTERM or SIGINT.
+pub(crate) async fn run(flags: GatewayFlags) -> Result<(), OperatorError> {
+    let (trigger, shutdown) = Shutdown::channel();
+    stop_on_signals(Arc::new(trigger))?;
+    let parts = parts(&flags).await?;
+    let of_servers = |source| OperatorError::Servers { source };
+    let admin = listen("--admin-address", flags.admin_address).await;
+    let admin = admin.map_err(of_servers)?;
+    let devices = listen("--listen", flags.listen).await.map_err(of_servers)?;
+    info!(version = VERSION, admin = %flags.admin_address, devices = %flags.listen, "started");
+    let shown = (Arc::clone(&parts.liveness), Arc::clone(&parts.readiness));
+    let stopped = |server| move |source| ServersError::Stopped { server, source };
+    let metrics = Arc::clone(&parts.metrics);
+    let admin = admin::serve(admin, metrics, shown, shutdown.clone());
+    let admin = async { admin.await.map_err(stopped("admin endpoints")) };
+    let gateway = Gateway::new(parts.clone(), shutdown.clone());
+    let serve = |tls| {
+        parts.readiness.set_ready(CERTIFICATE);
+        let connections = usize::try_from(flags.connections).unwrap_or(usize::MAX);
+        bounded_http::serve(
+            devices,
+            tls,
+            gateway.router(),
+            connections,
+            shutdown.clone(),
+        )
+    };
+    let devices = async {
+        let served = match &flags.tls_dir {
+            Some(directory) => {
+                let faults = Faults::new(Arc::clone(&parts.metrics), ENDPOINT);
+                with_certificate(directory, faults, &shutdown, |tls| serve(Some(tls))).await
+            }
+            None => serve(None).await,
+        };
+        served.map_err(stopped("gateway"))
+    };
+    let served = async {
+        let ended = tokio::try_join!(admin, devices);
+        ended.map(|_| ()).map_err(of_servers)
+    };
+    let late = async {
+        shutdown.requested().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let running = async {
+        gateway.run().await;
+        Ok(())
+    };
+    tokio::select! {
+        ended = async { tokio::try_join!(served, running) } => { ended?; }
+        () = late => return Err(OperatorError::Late),
+    }
+    info!("stopped");
+    Ok(())
+}
+
+async fn parts(flags: &GatewayFlags) -> Result<Parts, OperatorError> {
+    let metrics = Arc::new(Metrics::new(VERSION));
+    let clock = Arc::new(SystemClock);
+    let options = ClientOptions {
+        kubeconfig: flags.kubeconfig.clone(),
+        timeout: flags.api_timeout,
+        in_flight: flags.api_in_flight.into(),
+        version: VERSION.to_owned(),
+    };
+    let skew = Arc::new(ClockSkew::default());
+    let client = client::connect(&options, clock.clone(), skew, Arc::clone(&metrics)).await;
+    Ok(Parts {
+        client: client.map_err(|source| OperatorError::Client { source })?,
+        clock,
+        metrics,
+        readiness: Arc::new(Readiness::waiting_for(&[COMPONENT, CERTIFICATE])),
+        liveness: Arc::new(Liveness::default()),
+        options: Options {
+            connection: flags.connection.clone(),
+            namespace: flags.namespace.clone(),
+            served: flags.watch_namespaces.clone(),
+            held: usize::try_from(flags.held).unwrap_or(usize::MAX),
+        },
+    })
+}
