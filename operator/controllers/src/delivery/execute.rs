@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{Device, Protocol, ServiceSubscription};
 use entente_domain::{
-    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity, twin::TwinChange},
+    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
     identity::Identity,
     names::SubscriptionName,
     remote::{DeviceReading, Failure, FailureKind},
@@ -30,18 +30,8 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
         Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
             execution.device(connection, action).await
         }
-        Action::WriteTwin {
-            writes,
-            released,
-            next,
-            ..
-        } => {
-            let change = TwinChange {
-                writes,
-                released,
-                next: next.as_ref(),
-            };
-            let written = twins::write(delivery, pass, change).await;
+        Action::WriteTwin { .. } => {
+            let written = twins::write(delivery, pass, action).await;
             return Answer::TwinWritten(written);
         }
         Action::ReadCatalog { connection } => execution.catalog(connection).await,

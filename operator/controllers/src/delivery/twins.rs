@@ -8,7 +8,7 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{Device, DeviceTwin};
 use entente_domain::{
     delivery::{
-        Pass,
+        Action, Pass,
         twin::{TwinChange, is_of, new_twin, reading, wanted_spec},
     },
     remote::{DeviceReading, Failure, FailureKind},
@@ -52,10 +52,10 @@ pub(super) fn observe(
 pub(super) async fn write(
     delivery: &Delivery,
     pass: &Pass,
-    change: TwinChange<'_>,
+    action: &Action,
 ) -> Result<Arc<DeviceTwin>, Failure> {
     let snapshot = pass.snapshot();
-    let Some(device) = &snapshot.device else {
+    let (Some(device), Some(change)) = (&snapshot.device, TwinChange::of(action)) else {
         return Err(failed("the Device does not exist"));
     };
     let client = delivery.context.client.clone();

@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
 use crate::{
-    delivery::ServedItem,
+    delivery::{Action, ServedItem},
     protocol::Place,
     remote::{
         AskedState, AskedValue, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
@@ -37,6 +37,25 @@ pub struct TwinChange<'a> {
     pub released: &'a BTreeSet<String>,
     /// The change that comes next.
     pub next: Option<&'a TwinNext>,
+}
+
+impl<'a> TwinChange<'a> {
+    /// Returns the change of an action; `None` if it is none of a twin.
+    pub fn of(action: &'a Action) -> Option<Self> {
+        match action {
+            Action::WriteTwin {
+                writes,
+                released,
+                next,
+                ..
+            } => Some(Self {
+                writes,
+                released,
+                next: next.as_ref(),
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// Returns the reading of a device that calls.

@@ -110,19 +110,7 @@ impl Remote {
             } if request.identity == Place::Registration => {
                 self.read_twin(connection, snapshot, now)
             }
-            Action::WriteTwin {
-                writes,
-                released,
-                next,
-                ..
-            } => {
-                let change = TwinChange {
-                    writes,
-                    released,
-                    next: next.as_ref(),
-                };
-                self.write_twin(change, snapshot)
-            }
+            Action::WriteTwin { .. } => self.write_twin(action, snapshot),
             Action::ReadDevice { .. } => Answer::DeviceRead {
                 result: Ok(self.reading.clone()),
                 claimed_by_another: None,
@@ -187,7 +175,8 @@ impl Remote {
         }
     }
 
-    fn write_twin(&mut self, change: TwinChange<'_>, snapshot: &DeviceSnapshot) -> Answer {
+    fn write_twin(&mut self, action: &Action, snapshot: &DeviceSnapshot) -> Answer {
+        let change = TwinChange::of(action).expect("a change of a twin");
         let device = snapshot.device.as_ref().expect("a device");
         let before = self.twin.as_deref();
         let spec = twin::wanted_spec(before, device, change, &snapshot.secrets);
