@@ -8,9 +8,11 @@
 
 mod chart;
 mod endpoint;
+mod gateway;
 mod process;
 
 pub use endpoint::Endpoint;
+pub use gateway::{Gateway, GatewayPlace};
 pub use process::OperatorView;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -40,7 +42,7 @@ pub struct OperatorOptions {
     pub namespace: String,
     /// Values with which the chart is rendered, as of `helm --set`.
     pub chart_values: Vec<String>,
-    /// True if it serves the events endpoint and the board.
+    /// True if it serves the events endpoint and the board, and a gateway has its rights.
     pub endpoints: bool,
     /// Name of the pod that the process stands for, the same after a restart.
     pub pod_name: String,
@@ -163,11 +165,14 @@ impl Operator {
             None
         };
         let of_endpoints = endpoints.iter().flatten().flat_map(Endpoint::chart_values);
+        let of_gateway = gateway::CHART_VALUES.map(str::to_owned).into_iter();
+        let of_gateway = of_gateway.filter(|_| endpoints.is_some());
         let values: Vec<String> = options
             .chart_values
             .iter()
             .cloned()
             .chain(of_endpoints)
+            .chain(of_gateway)
             .collect();
         let account = chart::install(plane, &options.namespace, &values).await?;
         let kubeconfig = plane

@@ -10,6 +10,7 @@
 //! A peer dies with the thread that started it, so that a killed test run leaves nothing behind.
 //! Start peers from a task, never inside `spawn_blocking`, whose threads retire when idle.
 
+mod agent;
 mod broker;
 mod cups;
 mod ippeveprinter;
@@ -21,6 +22,7 @@ mod prometheus;
 
 pub mod ipp_client;
 
+pub use agent::{Agent, AgentOptions, check};
 pub use broker::{BrokerInstance, LedgerEntry, OpenBroker, OpenBrokerOptions};
 pub use cups::CupsServer;
 pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};

@@ -14,6 +14,8 @@ use tokio::process::Command;
 use super::{OperatorError, workspace};
 use crate::control_plane::ControlPlane;
 
+/// Name of the operator's ServiceAccount in the chart.
+const ACCOUNT: &str = "entente";
 /// Longest run of Helm.
 const HELM_WITHIN: Duration = Duration::from_mins(2);
 
@@ -30,7 +32,7 @@ pub(super) async fn install(
     })?;
     let account = objects
         .iter()
-        .find(|object| object["kind"] == "ServiceAccount")
+        .find(|object| object["kind"] == "ServiceAccount" && object["metadata"]["name"] == ACCOUNT)
         .and_then(|object| object["metadata"]["name"].as_str())
         .ok_or_else(|| OperatorError::Chart {
             problem: "there is no ServiceAccount".to_owned(),

@@ -1,4 +1,4 @@
-//! An endpoint of the operator under test, for events or for the board: its address, and a certificate
+//! An endpoint under test, for events, for the board or for devices that call: its address, and a certificate
 //! that only its callers trust.
 //!
 //! The files lie as a Secret of type `kubernetes.io/tls` is mounted. Made by [`super::Operator`], used
@@ -17,7 +17,7 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// The endpoint of one operator.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Its word in flags and in values of the chart: `events` or `board`.
+    /// Its word in flags and in values of the chart: `events`, `board` or `gateway`.
     word: &'static str,
     address: SocketAddr,
     directory: PathBuf,
@@ -62,6 +62,16 @@ impl Endpoint {
             format!("{word}.enabled=true"),
             format!("{word}.tls.secretName=entente-{word}-tls"),
         ]
+    }
+
+    /// Returns its address.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the directory with its certificate and key.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Returns its URL, without a path.

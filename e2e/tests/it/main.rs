@@ -9,6 +9,7 @@
 mod account;
 mod admission;
 mod board;
+mod calling;
 mod catalogue;
 mod chart;
 mod contract_events;
@@ -26,4 +27,5 @@ mod monitoring;
 mod peers;
 mod plugin;
 mod security;
+mod tenant_secrets;
 mod zoo;

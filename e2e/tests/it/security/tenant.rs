@@ -1,91 +1,26 @@
 //! Secrets of tenants: not readable, granted, sent to both sides and shown nowhere else, and
 //! changed.
 
-use std::collections::BTreeMap;
-
+use entente_crds::LABEL_USE;
 use entente_crds::v1alpha1::{
     Contract, Device, DeviceModel, DeviceSetting, IppSetting, IppSyntax, LocalReference, Parameter,
     SecretKeyReference, SecretParameter, ServerSetting, ServiceSubscription, SmartService,
     ValueSource, ValueType, Via, WantedSetting,
 };
-use entente_crds::{LABEL_USE, MAY_BE_USED};
-use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::{Credentials, FleetOptions};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use serde_json::json;
 
 use super::ALLOWED;
 use super::canary::places_with;
-use crate::chart::{helm, printed, repository};
 use crate::delivery_fixture::{
     DeliveryFixture, contract_is, reconciled, subscription_says, test_namespace,
 };
+use crate::tenant_secrets::{apply_secret, apply_secret_as, grant};
 
 const SECRET: &str = "cloud-account";
-
-/// Writes a Secret with the label by which it may be used into the tenant's namespace.
-async fn apply_secret(namespace: &TestNamespace<'_>, name: &str, data: &[(&str, &str)]) {
-    apply_secret_as(namespace, name, data, true).await;
-}
-
-/// Writes a Secret into the tenant's namespace, with or without that label.
-async fn apply_secret_as(
-    namespace: &TestNamespace<'_>,
-    name: &str,
-    data: &[(&str, &str)],
-    labelled: bool,
-) {
-    let data = data.iter();
-    let data: BTreeMap<String, String> = data
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    let mut secret = Secret {
-        string_data: Some(data),
-        ..Secret::default()
-    };
-    secret.metadata.name = Some(name.to_owned());
-    secret.metadata.labels = labelled.then(|| {
-        let label = (LABEL_USE.to_owned(), MAY_BE_USED.to_owned());
-        [label].into()
-    });
-    let parameters = PatchParams::apply("kubectl").force();
-    let patch = Patch::Apply(&secret);
-    let secrets = namespace.api::<Secret>();
-    secrets.patch(name, &parameters, &patch).await.unwrap();
-}
-
-/// Installs the chart with this namespace in tenantSecrets.namespaces, as the platform team does.
-async fn grant(namespace: &TestNamespace<'_>) {
-    let environment = TestEnvironment::shared().await.unwrap();
-    let chart = repository().join("charts/entente");
-    let granted = format!("tenantSecrets.namespaces=[{:?}]", namespace.name());
-    let rendered = helm(
-        None,
-        &[
-            "template",
-            "entente",
-            chart.to_str().expect("a path in UTF-8"),
-            "--namespace",
-            environment.operator.namespace(),
-            "--show-only",
-            "templates/tenant-secrets.yaml",
-            "--set-json",
-            &granted,
-        ],
-    )
-    .await;
-    let rendered = printed(&rendered);
-    assert!(rendered.contains("RoleBinding"), "{rendered}");
-    let plane = namespace.plane();
-    let apply = ["apply", "--server-side", "-f", "-"];
-    let output = plane
-        .kubectl_as(plane.kubeconfig(), &apply, &rendered)
-        .await;
-    printed(&output.unwrap());
-}
 
 fn from_account() -> ValueSource {
     ValueSource {

@@ -1,0 +1,87 @@
+//! A namespace whose devices call: gateway, enrolment with its token, service server and catalogue.
+
+use entente_crds::v1alpha1::{
+    Connection, Contract, DeviceEnrollment, DeviceModel, DeviceTwin, SmartService,
+};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::TestNamespace;
+use entente_e2e::operator::{Gateway, GatewayPlace};
+use entente_e2e::peers::{Agent, AgentOptions};
+use entente_simulators::Broker;
+use jiff::Timestamp;
+
+use crate::delivery_fixture::test_namespace;
+use crate::tenant_secrets::{apply_secret, grant};
+
+/// The token of the enrolment.
+pub(super) const TOKEN: &str = "a-token-of-an-enrolment-that-nobody-guesses";
+
+/// Name of the enrolment and of its Secret.
+pub(super) const ENROLLMENT: &str = "fleet";
+
+/// A namespace with a gateway.
+pub(super) struct CallingFixture {
+    pub(super) namespace: TestNamespace<'static>,
+    pub(super) broker: Broker,
+    pub(super) gateway: Gateway,
+}
+
+impl CallingFixture {
+    /// Sets it up in the environment that all tests share; devices are asked to call each `poll`.
+    pub(super) async fn new(title: &str, poll: &str) -> Self {
+        let namespace = test_namespace(title).await;
+        let operator = &TestEnvironment::shared().await.unwrap().operator;
+        let plane = namespace.plane();
+        let place = GatewayPlace::take(plane).unwrap();
+        let connection = namespace.gateway_connection(&place.url(), poll);
+        namespace.apply::<Connection>(&connection).await.unwrap();
+        let broker = namespace.broker().await.unwrap();
+        let to_broker = namespace.broker_connection(&broker.url());
+        namespace.apply::<Connection>(&to_broker).await.unwrap();
+        namespace
+            .apply::<DeviceModel>(&namespace.model())
+            .await
+            .unwrap();
+        let service = namespace.backup();
+        namespace.apply::<SmartService>(&service).await.unwrap();
+        grant(&namespace).await;
+        apply_secret(&namespace, ENROLLMENT, &[("token", TOKEN)]).await;
+        let enrollment = namespace.enrollment(ENROLLMENT);
+        namespace
+            .apply::<DeviceEnrollment>(&enrollment)
+            .await
+            .unwrap();
+        let gateway = place
+            .start(
+                plane,
+                operator.namespace(),
+                &namespace.named("gateway"),
+                &[],
+            )
+            .await
+            .unwrap();
+        Self {
+            namespace,
+            broker,
+            gateway,
+        }
+    }
+
+    /// Starts a device that calls.
+    pub(super) fn agent(&self, serial_number: &str) -> Agent {
+        Agent::start(&self.gateway, &AgentOptions::new(serial_number, TOKEN)).unwrap()
+    }
+
+    /// Returns a contract of one entry `backup` on a device.
+    pub(super) fn contract(&self, name: &str, device: &str, start: Timestamp) -> Contract {
+        let entry = self
+            .namespace
+            .entry("backup", "data-backup", &[device], "1h");
+        self.namespace.contract(name, start, vec![entry])
+    }
+
+    /// Returns the twin of a device.
+    pub(super) async fn twin(&self, device: &str) -> Option<DeviceTwin> {
+        self.namespace.get(device).await
+    }
+}
