@@ -118,6 +118,26 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// Withdraws the consent of its owner, as a person at the device does.
+    ///
+    /// # Errors
+    /// The command could not be run, or failed, with what it said.
+    pub async fn withdraw(&self, gateway: &Gateway) -> Result<(), PeerError> {
+        let arguments = [
+            format!("--state={}", text(&self.state)),
+            format!("--ca={}", text(gateway.certificate())),
+            "--by=Panel".to_owned(),
+        ];
+        let launch = Launch::new(PEER, Sandbox::SameUser, executable()?, &self.state);
+        launch
+            .arguments(["withdraw".to_owned()])
+            .arguments(arguments)
+            .run()
+            .await
+    }
+}
+
 /// Runs the test of gateways of the agent, and returns what it printed.
 ///
 /// # Errors
