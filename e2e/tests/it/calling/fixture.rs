@@ -32,8 +32,8 @@ impl CallingFixture {
         let namespace = test_namespace(title).await;
         let operator = &TestEnvironment::shared().await.unwrap().operator;
         let plane = namespace.plane();
-        let place = GatewayPlace::take(plane).unwrap();
-        let connection = namespace.gateway_connection(&place.url(), poll);
+        let taken = GatewayPlace::take(plane).unwrap();
+        let connection = namespace.gateway_connection(&taken.url(), poll);
         namespace.apply::<Connection>(&connection).await.unwrap();
         let broker = namespace.broker().await.unwrap();
         let to_broker = namespace.broker_connection(&broker.url());
@@ -51,7 +51,7 @@ impl CallingFixture {
             .apply::<DeviceEnrollment>(&enrollment)
             .await
             .unwrap();
-        let gateway = place
+        let gateway = taken
             .start(
                 plane,
                 operator.namespace(),

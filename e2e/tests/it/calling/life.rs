@@ -15,7 +15,7 @@ use super::fixture::{CallingFixture, ENROLLMENT, TOKEN};
 use crate::delivery_fixture::contract_is;
 
 /// Time within which everything is delivered; it needs a second.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 // shows B3 B6 B9 C1 C2 C9 D1
 #[tokio::test]
