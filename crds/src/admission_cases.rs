@@ -21,6 +21,7 @@ mod device_model;
 mod records;
 mod scalar;
 mod smart_service;
+mod software;
 
 use serde_json::Value;
 
@@ -160,6 +161,7 @@ pub fn all() -> Vec<Case> {
     smart_service::case(&mut table);
     device::case(&mut table);
     calling::case(&mut table);
+    software::case(&mut table);
     contract::case(&mut table);
     contract_amendment::case(&mut table);
     contract_notice::case(&mut table);

@@ -70,6 +70,10 @@ condition_types! {
     Online of [Device],
     /// Every setting that is wanted on the device was read back.
     SettingsApplied of [Device],
+    /// The firmware of the device is as new as its services need. Present only while a service in force needs one.
+    FirmwareCurrent of [Device],
+    /// The applications that services need are on the device. Present only while a service in force needs one.
+    ApplicationsInstalled of [Device],
     /// The remote side answered.
     Reachable of [Connection],
     /// The remote side accepted the credentials.
@@ -281,6 +285,12 @@ reasons! {
     PerDevice => "Nothing.",
     /// The device has to call: it has not fetched yet what is wanted, or has not reported since.
     WaitingForDevice => "Wait for its next call; to be faster switch the device off and on, or let a person at the device ask for it.",
+    /// Software is to be installed, and the maintenance windows of the device are closed.
+    OutsideMaintenanceWindow => "Wait for the window that the message names, or change spec.maintenanceWindows of the Device.",
+    /// No maintenance window of the device is as long as the installation takes.
+    MaintenanceWindowTooShort => "Lengthen a window in spec.maintenanceWindows of the Device, or correct takes of that version in the DeviceModel.",
+    /// The device says that it could not install the software. It is asked again after a wait.
+    InstallationFailed => "Read the device's own words in the message, and correct the artifact in the DeviceModel or the state of the device.",
     /// The device has not registered at the gateway.
     NotRegistered => "Connect the device to the gateway with the token of a DeviceEnrollment of this namespace; see the guide on devices that call.",
     /// The device registered and has not called for longer than spec.agent.missedPolls of the Connection allows.
@@ -351,6 +361,7 @@ impl Reason {
         Reason::NotRegistered,
         Reason::NotHeardOf,
         Reason::ConsentWithdrawn,
+        Reason::InstallationFailed,
     ];
 
     /// The reasons that a look at a device can meet: those of an attempt, and that another machine
@@ -392,6 +403,7 @@ macro_rules! blocking {
             Reason::UnsupportedValue, Reason::UnknownZone, Reason::InvalidTerm,
             Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting, Reason::HandingOver,
             Reason::WaitingForDevice, Reason::NotRegistered, Reason::NotHeardOf, Reason::ConsentWithdrawn,
+            Reason::OutsideMaintenanceWindow, Reason::MaintenanceWindowTooShort, Reason::InstallationFailed,
             $(Reason::$more),*
         ]
     };
@@ -480,6 +492,7 @@ impl ConditionType {
                 Reason::Unsupported,
                 Reason::NotVerifiable,
                 Reason::ConsentWithdrawn,
+                Reason::MaintenanceWindowTooShort,
                 Reason::CompensationNameTaken,
             ],
             Self::Accepted => &[
@@ -587,14 +600,16 @@ impl ConditionType {
                 Reason::NotHeardOf,
                 Reason::ConsentWithdrawn,
             ],
-            Self::SettingsApplied => blocking!(
-                Pending,
-                Succeeded,
-                Progressing,
-                NothingWanted,
-                NotStarted,
-                NotObserved,
-            ),
+            Self::SettingsApplied | Self::FirmwareCurrent | Self::ApplicationsInstalled => {
+                blocking!(
+                    Pending,
+                    Succeeded,
+                    Progressing,
+                    NothingWanted,
+                    NotStarted,
+                    NotObserved,
+                )
+            }
             Self::Reachable => &[
                 Reason::Pending,
                 Reason::Answered,

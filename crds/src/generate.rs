@@ -213,14 +213,17 @@ fn example_notices() -> Vec<GeneratedFile> {
 /// firewall register.
 fn example_calling() -> GeneratedFile {
     let mut file_of = ExampleFile::new(
-        "Devices behind a firewall: the gateway that they call, and an enrollment that makes a Device \
-         for each that registers. The Secret with the token is made with: kubectl create secret \
+        "Devices behind a firewall: the gateway that they call, an enrollment that makes a Device for \
+         each that registers, and a model and a service with software that such devices install. The \
+         Secret with the token is made with: kubectl create secret \
          generic banco-sul-enrollment --namespace banco-sul --from-literal=token=... ; kubectl label \
-         secret banco-sul-enrollment --namespace banco-sul entente.dev/use=true . The model is that of \
-         examples/1-catalogue.yaml, and the label that of the contract in examples/3-contract.yaml.",
+         secret banco-sul-enrollment --namespace banco-sul entente.dev/use=true . The model of the \
+         enrollment is any, and the label is that of the contract in examples/3-contract.yaml.",
     );
     file_of.add(&example::gateway());
     file_of.add(&example::enrollment());
+    file_of.add(&example::mfp_510());
+    file_of.add(&example::remote_panel());
     file("examples/devices-that-call/1-gateway.yaml", file_of.text)
 }
 

@@ -10,7 +10,10 @@ use serde::{
     de::{Error, Visitor},
 };
 
-use crate::{shared::shared, v1alpha1::StepType};
+use crate::{
+    shared::shared,
+    v1alpha1::{SoftwarePart, StepType},
+};
 
 /// The key of an item: its kind, and its name if there are several of that kind. Keys are ordered
 /// as texts.
@@ -33,15 +36,21 @@ pub enum ItemKind {
     Activation,
     /// The device reports that the service works.
     Acceptance,
+    /// Firmware of the device.
+    Firmware,
+    /// An application on the device.
+    Application,
 }
 
 impl ItemKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::DeviceSetting,
         Self::ServerInstance,
         Self::ServerSetting,
         Self::Activation,
         Self::Acceptance,
+        Self::Firmware,
+        Self::Application,
     ];
 
     fn as_str(self) -> &'static str {
@@ -51,7 +60,22 @@ impl ItemKind {
             Self::ServerSetting => "ServerSetting",
             Self::Activation => "Activation",
             Self::Acceptance => "Acceptance",
+            Self::Firmware => "Firmware",
+            Self::Application => "Application",
         }
+    }
+
+    /// True if it is an item of the device, and not of the service server.
+    pub fn is_on_device(self) -> bool {
+        match self {
+            Self::DeviceSetting | Self::Acceptance | Self::Firmware | Self::Application => true,
+            Self::ServerInstance | Self::ServerSetting | Self::Activation => false,
+        }
+    }
+
+    /// True if it is something that the device has, and not only says.
+    pub fn stays_with_the_device(self) -> bool {
+        self.is_on_device() && self != Self::Acceptance
     }
 
     /// Returns the step that items of this kind belong to.
@@ -61,6 +85,8 @@ impl ItemKind {
             Self::ServerInstance | Self::ServerSetting => StepType::ServerSettings,
             Self::Activation => StepType::Activation,
             Self::Acceptance => StepType::Acceptance,
+            Self::Firmware => StepType::Firmware,
+            Self::Application => StepType::Applications,
         }
     }
 }
@@ -89,6 +115,14 @@ impl ItemKey {
     /// Returns the key of the check that the service works, by a setting of the device.
     pub fn acceptance(setting: &str) -> Self {
         Self::named(ItemKind::Acceptance, setting)
+    }
+
+    /// Returns the key of a piece of software on the device.
+    pub fn software(part: SoftwarePart, name: &str) -> Self {
+        match part {
+            SoftwarePart::Firmware => Self::named(ItemKind::Firmware, name),
+            SoftwarePart::Application => Self::named(ItemKind::Application, name),
+        }
     }
 
     fn named(kind: ItemKind, name: &str) -> Self {
@@ -216,7 +250,17 @@ mod tests {
                 "Acceptance/backup.lastRun",
                 Some(ItemKind::Acceptance),
             ),
-            ("Firmware/1.2".into(), "Firmware/1.2", None),
+            (
+                ItemKey::software(SoftwarePart::Firmware, "main"),
+                "Firmware/main",
+                Some(ItemKind::Firmware),
+            ),
+            (
+                ItemKey::software(SoftwarePart::Application, "backup-agent"),
+                "Application/backup-agent",
+                Some(ItemKind::Application),
+            ),
+            ("Toner/black".into(), "Toner/black", None),
             ("".into(), "", None),
         ] {
             let stored = serde_json::json!(text);

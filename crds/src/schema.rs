@@ -244,6 +244,42 @@ pub fn sha256(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The SHA-1 of a file.
+pub fn sha1(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        40,
+        "self.matches('^[0-9a-f]{40}$')",
+        "must be 40 lower case hexadecimal digits",
+    )
+}
+
+/// The MD5 of a file.
+pub fn md5(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        32,
+        "self.matches('^[0-9a-f]{32}$')",
+        "must be 32 lower case hexadecimal digits",
+    )
+}
+
+/// A version of software, whose numbers can be compared.
+pub fn version(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        64,
+        "self.matches('^[0-9]{1,18}([.][0-9]{1,18})*$')",
+        "must be a version of numbers with dots between them, such as \"4.2.0\"; letters, signs and blanks are not allowed",
+    )
+}
+
+/// A local time of day to the minute.
+pub fn time_of_day(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        5,
+        "self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",
+        "must be a time of day from \"00:00\" to \"23:59\"",
+    )
+}
+
 /// The serial number of a device, as it stands on its plate.
 pub fn serial_number(_: &mut SchemaGenerator) -> Schema {
     ruled(

@@ -444,6 +444,8 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.push(json!(example::banco_sul_installed()));
     expected.push(json!(example::gateway()));
     expected.push(json!(example::enrollment()));
+    expected.push(json!(example::mfp_510()));
+    expected.push(json!(example::remote_panel()));
 
     let files = generate::files();
     let examples = files

@@ -12,6 +12,8 @@ mod device_model;
 mod device_twin;
 mod service_subscription;
 mod smart_service;
+mod software;
+mod twin_deployment;
 
 pub use common::*;
 pub use compensation::*;
@@ -25,3 +27,5 @@ pub use device_model::*;
 pub use device_twin::*;
 pub use service_subscription::*;
 pub use smart_service::*;
+pub use software::*;
+pub use twin_deployment::*;

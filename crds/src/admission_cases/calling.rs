@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CaseKind::{Connection, DeviceEnrollment, DeviceTwin};
-use super::{Table, plain, put};
+use super::{Table, plain, put, software};
 use crate::example;
 
 /// An enrollment with every member that a rule looks at.
@@ -22,6 +22,7 @@ pub(super) fn twin() -> Value {
                    "secretKeyRef": {"name": "cloud", "key": "password"}}),
         );
     }
+    software::add_hashes(&mut object, "/spec/deployment/artifact");
     object
 }
 

@@ -26,6 +26,11 @@ pub(super) fn whole() -> Value {
         "/spec/certificateSha256",
         json!("ab".repeat(32)),
     );
+    put(
+        &mut object,
+        "/spec/maintenanceWindows",
+        json!([{"days": ["Sat", "Sun"], "start": "02:00", "duration": "4h"}]),
+    );
     object
 }
 

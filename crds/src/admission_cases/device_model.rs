@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use super::CaseKind::DeviceModel;
-use super::{Table, plain};
+use super::{Table, plain, software};
 use crate::example;
 
 pub(super) fn whole() -> Value {
-    plain(&example::mfp_500())
+    let mut object = plain(&example::mfp_500());
+    software::add_to_model(&mut object);
+    object
 }
 
 pub(super) fn case(table: &mut Table) {

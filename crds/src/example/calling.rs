@@ -2,11 +2,14 @@
 //!
 //! The twin is for documents and tests only: the operator makes it.
 
-use super::{NAMESPACE, derived::instant, map, reference, strings};
+use super::{NAMESPACE, catalogue::fixed, derived::instant, map, reference, strings};
 use crate::v1alpha1::{
-    AgentEndpoint, AgentRegion, AllowEntry, Connection, ConnectionSpec, DeviceEnrollment,
-    DeviceEnrollmentSpec, DeviceTemplate, DeviceTwin, DeviceTwinSpec, EnrollmentMode,
-    LocalReference, Protocol, Selector, SerialNumbers, TwinDevice, TwinNext, TwinSetting,
+    AgentEndpoint, AgentRegion, AgentSetting, AgentSoftware, AllowEntry, Application, Artifact,
+    Connection, ConnectionSpec, DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel,
+    DeviceModelSpec, DeviceSetting, DeviceSide, DeviceTemplate, DeviceTwin, DeviceTwinSpec,
+    EnrollmentMode, Firmware, LocalReference, MAIN_FIRMWARE, Protocol, Selector, SerialNumbers,
+    ServiceApplication, ServiceModel, SmartService, SmartServiceSpec, SoftwarePart, SoftwareVia,
+    TwinDeployment, TwinDevice, TwinNext, TwinSetting, ValueType, Via,
 };
 
 /// The Connection of the gateway that the example devices call.
@@ -71,6 +74,90 @@ pub fn enrollment() -> DeviceEnrollment {
     enrollment
 }
 
+/// A model of device that calls, and installs its firmware and its applications by itself.
+pub fn mfp_510() -> DeviceModel {
+    let firmware = |version: &str, sha256: &str, size: i64| Firmware {
+        name: MAIN_FIRMWARE.to_owned(),
+        version: version.to_owned(),
+        artifact: artifact(&format!("mfp-510-{version}.swu"), sha256, size),
+        via: by_a_call(),
+        downgrade: false,
+        takes: Some("30m".into()),
+    };
+    DeviceModel::new(
+        "mfp-510",
+        DeviceModelSpec {
+            manufacturer: "Northwind".to_owned(),
+            product_names: strings(&["Northwind MFP 510"]),
+            settings: vec![DeviceSetting {
+                name: "panel.endpoint".to_owned(),
+                r#type: ValueType::String,
+                max_length: Some(255),
+                via: Via {
+                    ipp: None,
+                    agent: Some(AgentSetting {
+                        key: "panel.endpoint".to_owned(),
+                    }),
+                },
+                ..DeviceSetting::default()
+            }],
+            firmware: vec![
+                firmware("4.1.0", &"a1".repeat(32), 71_303_168),
+                firmware("4.2.0", &"a2".repeat(32), 73_400_320),
+            ],
+            applications: vec![Application {
+                name: "panel-agent".to_owned(),
+                version: "2.1.0".to_owned(),
+                artifact: artifact("panel-agent-2.1.0.swu", &"b1".repeat(32), 1_048_576),
+                via: by_a_call(),
+            }],
+            ..DeviceModelSpec::default()
+        },
+    )
+}
+
+fn by_a_call() -> SoftwareVia {
+    SoftwareVia {
+        agent: Some(AgentSoftware {}),
+    }
+}
+
+fn artifact(file: &str, sha256: &str, size: i64) -> Artifact {
+    Artifact {
+        url: format!("https://files.northwind.example/{file}"),
+        sha256: sha256.to_owned(),
+        size,
+        ..Artifact::default()
+    }
+}
+
+/// A service that needs firmware and an application of devices that call.
+pub fn remote_panel() -> SmartService {
+    SmartService::new(
+        "remote-panel",
+        SmartServiceSpec {
+            provider: "Northwind".to_owned(),
+            description: Some("Lets the help desk see the panel of a device".to_owned()),
+            device: Some(DeviceSide {
+                models: vec![ServiceModel {
+                    name: "mfp-510".to_owned(),
+                    minimum_firmware: Some("4.2.0".to_owned()),
+                    applications: vec![ServiceApplication {
+                        name: "panel-agent".to_owned(),
+                        version: "2.1.0".to_owned(),
+                    }],
+                }],
+                settings: vec![fixed(
+                    "panel.endpoint",
+                    "https://panel.northwind.example/v1",
+                )],
+                ..DeviceSide::default()
+            }),
+            ..SmartServiceSpec::default()
+        },
+    )
+}
+
 /// The twin that the operator makes of a device that calls.
 pub fn device_twin() -> DeviceTwin {
     let setting = |name: &str, value: &str| TwinSetting {
@@ -90,6 +177,16 @@ pub fn device_twin() -> DeviceTwin {
                 setting("backup.endpoint", "https://backup.northwind.example/v1"),
                 setting("backup.weekdays", "sun,wed"),
             ],
+            deployment: Some(TwinDeployment {
+                action: 2,
+                part: Some(SoftwarePart::Firmware),
+                name: Some(MAIN_FIRMWARE.to_owned()),
+                version: Some("4.2.0".to_owned()),
+                artifact: Some(artifact("mfp-510-4.2.0.swu", &"a2".repeat(32), 73_400_320)),
+                until: Some(instant("2027-03-28T09:00:00Z")),
+                cancel: Some(1),
+            }),
+            call_at: Some(instant("2027-03-28T05:00:00Z")),
             next: Some(TwinNext {
                 effective: instant("2027-04-01T03:00:00Z"),
                 settings: vec![setting("backup.weekdays", "wed")],

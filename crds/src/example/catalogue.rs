@@ -86,6 +86,7 @@ pub fn mfp_500() -> DeviceModel {
                 }),
             }),
             settings: settings(),
+            ..DeviceModelSpec::default()
         },
     )
 }
@@ -168,7 +169,7 @@ pub fn data_backup() -> SmartService {
                 },
             ],
             device: Some(DeviceSide {
-                models: vec![reference("mfp-500")],
+                models: vec![reference("mfp-500").into()],
                 settings: vec![
                     fixed("backup.endpoint", "https://backup.northwind.example/v1"),
                     from_parameter("backup.weekdays", "weekdays", &[]),
@@ -256,7 +257,7 @@ pub fn parts_life() -> SmartService {
                 },
             ],
             device: Some(DeviceSide {
-                models: vec![reference("mfp-500")],
+                models: vec![reference("mfp-500").into()],
                 settings: vec![
                     fixed("alert.enabled", "true"),
                     from_parameter("alert.threshold", "threshold", &[]),

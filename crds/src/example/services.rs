@@ -153,7 +153,7 @@ fn document_cloud() -> SmartService {
         ],
     );
     if let Some(device) = &mut service.spec.device {
-        device.models = vec![reference("mfp-700")];
+        device.models = vec![reference("mfp-700").into()];
     }
     with_server(
         service,

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, LocalReference, NameReference};
+use super::{Condition, LocalReference, MaintenanceWindow, NameReference};
 use crate::{
     bounded::{Text, Token},
     condition::Reason,
@@ -37,6 +37,7 @@ pub const MAX_RECONCILE_AT: usize = 64;
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "MODEL", type_ = "string", json_path = ".spec.modelRef.name"),
     printcolumn(name = "ONLINE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Online\")].status"),
+    printcolumn(name = "FIRMWARE", type_ = "string", json_path = ".status.identity.firmware[?(@.name==\"main\")].version"),
     printcolumn(name = "SERVICES", type_ = "string", json_path = ".status.subscriptions.summary"),
     printcolumn(name = "SYNCED", type_ = "date", json_path = ".status.lastSync.at"),
     printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
@@ -73,6 +74,12 @@ pub struct DeviceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: Option<String>,
+    /// Times in which firmware and applications may be installed, in the time zone of the device, else
+    /// in that of the contract; absent: at any time. Nothing else waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub maintenance_windows: Vec<MaintenanceWindow>,
     /// True if the operator must not touch the device for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -113,7 +120,8 @@ pub struct DeviceStatus {
     /// The generation that the conditions speak of, once Ready or Stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs, Online, SettingsApplied.
+    /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs, Online, SettingsApplied; FirmwareCurrent
+    /// and ApplicationsInstalled where a service needs software.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -187,6 +195,21 @@ pub struct DeviceIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub certificate_sha256: Option<String>,
+    /// Firmware that it last reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub firmware: Vec<DeviceFirmware>,
+}
+
+/// Firmware that a device reported.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceFirmware {
+    /// Its name.
+    pub name: Token<64>,
+    /// Its version, as the device says it.
+    pub version: Token<64>,
 }
 
 /// Memory of one connection of a device.

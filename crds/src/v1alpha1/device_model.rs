@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ValueType};
+use super::{Application, Condition, Firmware, ValueType};
 use crate::schema;
 
 /// Capabilities of a model of device, and the drivers' own names for them.
@@ -50,6 +50,19 @@ pub struct DeviceModelSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<DeviceSetting>,
+    /// Versions of its firmware that can be installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(
+        merge_strategy = ListMerge::Atomic,
+        validation = Rule::new("self.all(i, self.exists_one(j, j.version == i.version && (has(j.name) ? j.name : 'main') == (has(i.name) ? i.name : 'main')))").message("each version of a firmware may be listed once")
+    )]
+    pub firmware: Vec<Firmware>,
+    /// Versions of applications that can be installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into(), "version".into()]))]
+    pub applications: Vec<Application>,
 }
 
 /// Source of a device's identity, for each protocol.

@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConsentWay, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference};
+use super::{
+    ConsentWay, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference, TwinDeployment,
+    TwinDeploymentState,
+};
 use crate::{
     bounded::{Text, Token},
     digest::Digest,
@@ -70,6 +73,13 @@ pub struct DeviceTwinSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<TwinSetting>,
+    /// The installation that is wanted, or that was wanted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<TwinDeployment>,
+    /// Instant at which the device should call: then a maintenance window opens for which an
+    /// installation waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_at: Option<Timestamp>,
     /// The next change: the device may hold it, and applies it by itself at the instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<TwinNext>,
@@ -145,6 +155,9 @@ pub struct DeviceTwinStatus {
     /// Last report of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<TwinReported>,
+    /// State of the installation that the device was last offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<TwinDeploymentState>,
     /// An instant at which the device called. It is written at most twice in each poll period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heard: Option<Timestamp>,

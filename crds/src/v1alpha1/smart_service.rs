@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, NameReference, Period, Remedy, ServiceLevel, ValueType};
+use super::{Condition, NameReference, Period, Remedy, ServiceLevel, ServiceModel, ValueType};
 use crate::duration::Duration;
 use crate::schema;
 
@@ -32,6 +32,8 @@ use crate::schema;
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.acceptance) || !has(self.device) || !has(self.device.settings) || !self.device.settings.exists(i, i.name == self.acceptance.setting)").message("acceptance.setting must be a setting that the device sets by itself, and none of device.settings: what the service writes proves nothing"))]
+#[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.models) || !self.device.models.exists(m, has(m.minimumFirmware)) || self.steps.exists(s, s.type == 'Firmware')").message("steps must have Firmware where device.models has minimumFirmware"))]
+#[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.models) || !self.device.models.exists(m, has(m.applications) && m.applications.size() > 0) || self.steps.exists(s, s.type == 'Applications')").message("steps must have Applications where device.models has applications"))]
 pub struct SmartServiceSpec {
     /// Name of the provider of the service.
     #[schemars(schema_with = "schema::required_text")]
@@ -51,7 +53,8 @@ pub struct SmartServiceSpec {
     /// Needs of the service on the service server; absent: no service instruction is ever sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerSide>,
-    /// The controlled order; absent: DeviceSettings, ServerSettings, Activation.
+    /// The controlled order; absent: Firmware and Applications, both early, then DeviceSettings,
+    /// ServerSettings and Activation. A step of which nothing is wanted is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -88,6 +91,23 @@ pub struct SmartServiceSpec {
 impl SmartServiceSpec {
     fn default_step_timeout() -> Duration {
         "1h".into()
+    }
+
+    /// Returns the steps that the service orders, or the five in their usual order. Acceptance is none
+    /// of them.
+    pub fn ordered_steps(&self) -> Vec<Step> {
+        if !self.steps.is_empty() {
+            return self.steps.clone();
+        }
+        [
+            (StepType::Firmware, true),
+            (StepType::Applications, true),
+            (StepType::DeviceSettings, false),
+            (StepType::ServerSettings, false),
+            (StepType::Activation, false),
+        ]
+        .map(|(r#type, early)| Step { r#type, early })
+        .to_vec()
     }
 }
 
@@ -211,11 +231,12 @@ pub struct Parameter {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceSide {
-    /// The models that can do it; absent: every model that has the settings named below.
+    /// The models that can do it, each with the software that it needs there; absent: every model that
+    /// has the settings named below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub models: Vec<NameReference>,
+    pub models: Vec<ServiceModel>,
     /// Settings to make on the device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -449,7 +470,7 @@ pub struct Activation {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type != 'Activation' || !has(self.early) || !self.early").message("Activation is never early"),
-    validation = Rule::new("self.type != 'Acceptance'").message("Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be DeviceSettings, ServerSettings or Activation")
+    validation = Rule::new("self.type != 'Acceptance'").message("Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be Firmware, Applications, DeviceSettings, ServerSettings or Activation")
 )]
 pub struct Step {
     /// Part of the service that the step sets up.
@@ -471,6 +492,10 @@ pub enum StepType {
     ServerSettings,
     /// Turning the service on.
     Activation,
+    /// Firmware of the device.
+    Firmware,
+    /// Applications on the device.
+    Applications,
     /// Reading from the device that the service works. It follows all other steps, and is never
     /// named among them.
     Acceptance,

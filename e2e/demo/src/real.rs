@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use entente_crds::v1alpha1::{
     Connection, DeviceConnection, DeviceModel, DeviceSetting, IppOperation, IppSetting, IppSyntax,
-    Limit, Limits, NameReference, SmartService, ValueType, Via, WantedSetting,
+    Limit, Limits, ServiceModel, SmartService, ValueType, Via, WantedSetting,
 };
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::peers::ipp_client::IppClient;
@@ -233,8 +233,9 @@ fn service(namespace: &TestNamespace<'_>) -> SmartService {
     let mut service = namespace.backup();
     if let Some(device) = &mut service.spec.device {
         device.models = ["queue", "label-printer"]
-            .map(|model| NameReference {
+            .map(|model| ServiceModel {
                 name: namespace.named(model),
+                ..ServiceModel::default()
             })
             .to_vec();
         device.settings = vec![WantedSetting {

@@ -142,6 +142,7 @@ impl TestNamespace<'_> {
                 }),
             }),
             settings: vec![setting],
+            ..DeviceModelSpec::default()
         };
         self.labelled(DeviceModel::new(&self.named(name), spec))
     }
@@ -150,7 +151,7 @@ impl TestNamespace<'_> {
     pub fn backup(&self) -> SmartService {
         let mut spec = example::data_backup().spec;
         if let Some(device) = &mut spec.device {
-            device.models = vec![self.reference("mfp-500")];
+            device.models = vec![self.reference("mfp-500").into()];
         }
         if let Some(server) = &mut spec.server {
             server.connection_ref = self.reference("broker");
@@ -162,7 +163,7 @@ impl TestNamespace<'_> {
     pub fn parts(&self) -> SmartService {
         let mut spec = example::parts_life().spec;
         if let Some(device) = &mut spec.device {
-            device.models = vec![self.reference("mfp-500")];
+            device.models = vec![self.reference("mfp-500").into()];
         }
         self.labelled(SmartService::new(&self.named("parts-life"), spec))
     }

@@ -109,7 +109,7 @@ impl ExampleServices {
             }
             if let Some(device) = &mut service.spec.device {
                 for model in &mut device.models {
-                    *model = namespace.reference(&model.name);
+                    model.name = namespace.reference(&model.name).name;
                 }
             }
             namespace.apply(&namespace.labelled(service)).await.unwrap();

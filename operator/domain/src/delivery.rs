@@ -34,11 +34,11 @@ pub use claim::{
 };
 pub use effect::{Effect, outcome, outcome_at_server};
 pub use model::{
-    action::{Action, CarriedItem, Plan, ServedItem},
+    action::{Action, CarriedItem, Installation, InstallationOrder, Plan, ServedItem},
     backoffs::Backoffs,
     blocked::Blocked,
     digest::digest,
-    item::{ResolvedItem, Wanted},
+    item::{Offer, ResolvedItem, Wanted},
     parameters::{Parameters, ServerValue},
     resolved::{
         Exchange, HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep,

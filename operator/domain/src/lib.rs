@@ -35,6 +35,7 @@ mod strict_json;
 pub mod time;
 pub mod turns;
 pub mod unreadable;
+pub mod version;
 pub mod views;
 
 pub use entente_crds::bounded;

@@ -130,7 +130,7 @@ pub fn shows_another_machine(reason: Reason) -> bool {
 pub fn is_found_by_reading(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::AcceptedNotEffective | Reason::AcceptanceFailed
+        Reason::AcceptedNotEffective | Reason::AcceptanceFailed | Reason::InstallationFailed
     )
 }
 
@@ -187,13 +187,18 @@ fn row(reason: Reason) -> (Class, Blame) {
         Reason::AwaitingRestart
         | Reason::AwaitingAcceptance
         | Reason::WaitingForDevice
+        | Reason::InstallationFailed
         | Reason::NotRegistered
         | Reason::NotHeardOf => (Class::Reconciling, Blame::Device),
         Reason::IdentityMismatch | Reason::CertificateChanged => (Class::Stalled, Blame::Device),
         Reason::OperationRunning => (Class::Reconciling, Blame::Server),
         Reason::NotVerifiable => (Class::Stalled, Blame::Server),
-        Reason::Suspended => (Class::Reconciling, Blame::Customer),
-        Reason::ConsentWithdrawn => (Class::Stalled, Blame::Customer),
+        Reason::Suspended | Reason::OutsideMaintenanceWindow => {
+            (Class::Reconciling, Blame::Customer)
+        }
+        Reason::ConsentWithdrawn | Reason::MaintenanceWindowTooShort => {
+            (Class::Stalled, Blame::Customer)
+        }
         // Refused by the catalogue, or a conflict: a person has to decide.
         Reason::Unsupported
         | Reason::UnsupportedByModel
@@ -311,6 +316,7 @@ mod tests {
             (Reason::NotRegistered, Reconciling, Device, Device),
             (Reason::NotHeardOf, Reconciling, Device, Device),
             (Reason::ConsentWithdrawn, Stalled, Customer, Customer),
+            (Reason::InstallationFailed, Reconciling, Device, Device),
         ]
     };
 
@@ -354,6 +360,7 @@ mod tests {
             Reason::AcceptedNotEffective,
             Reason::AcceptanceFailed,
             Reason::NotVerifiable,
+            Reason::InstallationFailed,
         ];
         let told: std::collections::BTreeSet<_> =
             found.into_iter().chain(found_by_reading).collect();
@@ -422,6 +429,7 @@ mod tests {
                 Reason::AwaitingRestart,
                 Reason::AwaitingAcceptance,
                 Reason::AcceptedNotEffective,
+                Reason::InstallationFailed,
                 Reason::Busy,
                 Reason::Unreachable,
             ] {
@@ -434,6 +442,8 @@ mod tests {
                 Reason::SecretNotFound,
                 Reason::ClockSkew,
                 Reason::Suspended,
+                Reason::OutsideMaintenanceWindow,
+                Reason::MaintenanceWindowTooShort,
             ] {
                 assert!(!may_time_out(reason, side), "{reason}");
             }
@@ -448,6 +458,10 @@ mod tests {
     fn what_the_customer_suspended_is_the_customers_and_what_nobody_saw_is_the_providers() {
         for side in [Side::Device, Side::Server] {
             assert_eq!(cause(Reason::Suspended, side), Cause::Customer);
+            assert_eq!(
+                cause(Reason::OutsideMaintenanceWindow, side),
+                Cause::Customer
+            );
             assert_eq!(cause(Reason::NotObserved, side), Cause::Provider);
             assert_eq!(cause(Reason::IdentityMismatch, side), Cause::Device);
             assert_eq!(cause(Reason::OperationRunning, side), Cause::Server);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::digest::Digest;
+use entente_crds::{digest::Digest, v1alpha1::SoftwarePart};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -73,6 +73,8 @@ pub struct DeviceReading {
     pub private: BTreeSet<Place>,
     /// The values that a device that calls was asked to take, by place.
     pub asked: BTreeMap<Place, AskedValue>,
+    /// The software of a device that calls.
+    pub software: SoftwareReading,
     /// True if a device that calls has not reported any setting yet: nothing is known of its values.
     pub is_unreported: bool,
     /// The instant from which a device that calls counts as not heard of, if it does not call before.
@@ -92,6 +94,60 @@ impl DeviceReading {
         let asked = self.asked.get(place)?;
         asked.is(value).then_some(&asked.state)
     }
+}
+
+/// Software of a device that calls.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SoftwareReading {
+    /// The versions that it reports, by part and name.
+    pub versions: BTreeMap<(SoftwarePart, String), String>,
+    /// The installation that it was asked for last, if that is one.
+    pub asked: Option<Box<AskedInstallation>>,
+}
+
+impl SoftwareReading {
+    /// True if the device reports the very version that it was asked to install.
+    pub fn has(&self, asked: &AskedInstallation) -> bool {
+        let piece = (asked.part, asked.name.clone());
+        self.versions.get(&piece) == Some(&asked.version)
+    }
+}
+
+/// An installation that a device that calls was asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AskedInstallation {
+    /// Firmware or application.
+    pub part: SoftwarePart,
+    /// Its name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The SHA-256 of the file.
+    pub sha256: String,
+    /// The instant from which on the device is not told of it, if it was not before.
+    pub until: Option<Timestamp>,
+    /// State of the installation, by the words of the device.
+    pub state: InstallationState,
+}
+
+/// State of an installation, by the words of the device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum InstallationState {
+    /// The device was not told of it yet.
+    Waiting,
+    /// The device was told of it.
+    Offered,
+    /// The device fetches or installs it.
+    UnderWay,
+    /// The device says that it is installed.
+    Installed {
+        /// True if the device has started again since, or has reported its software.
+        restarted: bool,
+    },
+    /// The device says that it could not install it, and why.
+    Failed(Option<String>),
+    /// The device has ended it without installing it, and says why.
+    Cancelled(Option<String>),
 }
 
 /// A value that a device that calls was asked to take.

@@ -56,6 +56,7 @@ impl Maker {
                     }),
                 }),
                 settings,
+                ..DeviceModelSpec::default()
             },
         )
     }

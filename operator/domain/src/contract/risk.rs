@@ -58,7 +58,7 @@ fn early_steps(world: &ContractWorld, found: &ServiceSubscription) -> BTreeSet<S
     revision
         .and_then(|revision| world.services.get(&revision.service_ref.name))
         .into_iter()
-        .flat_map(|service| &service.spec.steps)
+        .flat_map(|service| service.spec.ordered_steps())
         .filter(|step| step.early)
         .map(|step| step.r#type)
         .collect()

@@ -246,7 +246,7 @@ pub(super) fn is_silent(found: &ServiceSubscription) -> bool {
     let items = found.status.iter().flat_map(|status| &status.items);
     let is_on_device = |item: &Item| {
         let kind = item.key.kind();
-        matches!(kind, Some(ItemKind::DeviceSetting | ItemKind::Acceptance))
+        kind.is_some_and(ItemKind::is_on_device)
     };
     let mut pending = items.filter(|item| is_on_device(item) && !is_done(item.state));
     pending.any(|item| {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use entente_crds::{digest::Digest, item_key::ItemKey};
 use jiff::Timestamp;
 
-use super::{Action, Answer, CarriedItem, Pass, ResolvedDevice, Verified};
+use super::{Action, Answer, CarriedItem, InstallationOrder, Pass, ResolvedDevice, Verified};
 use crate::{
     names::{ConnectionName, SubscriptionName},
     remote::{Failure, InstanceKey, ServerAnswer},
@@ -19,7 +19,7 @@ use crate::{
 /// An effect on one item. A request that carries several has one of each.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Effect {
-    /// Operation: `write`, `provision`, `update` or `deprovision`.
+    /// Operation: `write`, `install`, `provision`, `update` or `deprovision`.
     pub operation: &'static str,
     /// The Connection through which it was sent; `None` if it could not be sent anywhere.
     pub connection: Option<ConnectionName>,
@@ -76,14 +76,23 @@ fn effects(
         return served.collect();
     }
     if let Action::WriteTwin {
-        connection, writes, ..
+        connection,
+        writes,
+        installation,
+        ..
     } = action
     {
-        let served = writes.iter().flat_map(|(_, items)| items);
-        let effects = served.map(|served| Effect {
-            connection: Some(connection.clone()),
-            ..of(&served.subscription, Some(&served.item))
-        });
+        let settings = writes.iter().flat_map(|(_, items)| items);
+        let settings = settings.map(|served| ("write", served));
+        let installation = installation.iter().flat_map(InstallationOrder::items);
+        let installation = installation.map(|served| ("install", served));
+        let effects = settings
+            .chain(installation)
+            .map(|(operation, served)| Effect {
+                operation,
+                connection: Some(connection.clone()),
+                ..of(&served.subscription, Some(&served.item))
+            });
         return effects.collect();
     }
     let Some((operation, subscription, instance, items)) = at_a_server(action) else {

@@ -187,7 +187,7 @@ impl Observations {
         let leaving = subscription.leaving();
         let mut own = self.subscriptions.remove(subscription).unwrap_or_default();
         let mut left = self.subscriptions.remove(&leaving).unwrap_or_default();
-        let is_of_device = |key: &ItemKey| key.kind() == Some(ItemKind::DeviceSetting);
+        let is_of_device = |key: &ItemKey| key.kind().is_some_and(ItemKind::stays_with_the_device);
         let sent = std::mem::take(&mut own.sent);
         let (of_device, of_server) = sent.into_iter().partition(|(key, _)| is_of_device(key));
         own.sent = of_server;

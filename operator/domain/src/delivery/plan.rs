@@ -28,6 +28,7 @@ mod device;
 mod instance;
 mod previous;
 pub(super) mod round;
+mod software;
 pub(super) mod succession;
 pub(super) mod sync;
 pub(super) mod turns;
@@ -188,6 +189,9 @@ impl Round<'_> {
                 return;
             }
             match step.r#type {
+                StepType::Firmware | StepType::Applications => {
+                    self.software_step(subscription, step, verified, plan);
+                }
                 StepType::DeviceSettings => self.device_step(subscription, step, verified, plan),
                 StepType::ServerSettings | StepType::Activation => {
                     self.server_step(subscription, step, verified, plan);

@@ -16,10 +16,10 @@ use jiff::Timestamp;
 
 use crate::delivery::{
     Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice,
-    ResolvedSubscription, Verified,
+    ResolvedSubscription, Verified, Wanted,
     plan::is_preempted,
     plan::withdraw::{Withdrawal, Withdrawing},
-    verify::VerifiedItem,
+    verify::{VerifiedItem, software::waits_for},
 };
 use crate::names::SubscriptionName;
 use crate::{
@@ -37,6 +37,7 @@ mod leaving;
 mod previous;
 mod release;
 mod released;
+mod software;
 mod step;
 mod succession;
 pub(super) mod words;
@@ -307,6 +308,14 @@ impl Report<'_> {
     fn waiting_item(&self) -> Option<Blocked> {
         let item = self.pending_item()?;
         let (reason, message) = match item.state {
+            ItemState::AwaitingRestart | ItemState::InProgress if is_of_software(item.step) => {
+                let reason = if item.state == ItemState::AwaitingRestart {
+                    Reason::AwaitingRestart
+                } else {
+                    Reason::WaitingForDevice
+                };
+                (reason, self.waits_for_software(item)?)
+            }
             ItemState::AwaitingRestart => (
                 Reason::AwaitingRestart,
                 format!("{} takes effect after a restart of the device", item.key),
@@ -329,6 +338,21 @@ impl Report<'_> {
             _ => return None,
         };
         Some(Blocked::new(reason, message))
+    }
+
+    /// Returns the sentence for an installation that waits for the device.
+    fn waits_for_software(&self, item: &VerifiedItem) -> Option<String> {
+        let mut items = self.subscription.items();
+        let (_, wanted) = items.find(|(_, wanted)| wanted.key == item.key)?;
+        let Wanted::Software { connection, .. } = &wanted.wanted else {
+            return None;
+        };
+        let reading = self.observations.through(connection).reading.as_ref();
+        let reading = reading.and_then(|reading| reading.result.as_ref().ok());
+        Some(reading.map_or_else(
+            || format!("{} waits for a call of the device", item.key),
+            |reading| waits_for(reading, wanted),
+        ))
     }
 
     fn blocking(&self, blocked: Option<&Blocked>) -> (Cause, String) {
@@ -427,10 +451,18 @@ fn failing(blocked: &Blocked) -> Summary {
     Summary::open(blocked.reason, message, Work::of(blocked.reason))
 }
 
+/// True if a step installs software.
+fn is_of_software(step: StepType) -> bool {
+    matches!(step, StepType::Firmware | StepType::Applications)
+}
+
 /// Returns the side on which a step runs.
 fn side_of(step: StepType) -> Side {
     match step {
-        StepType::DeviceSettings | StepType::Acceptance => Side::Device,
+        StepType::Firmware
+        | StepType::Applications
+        | StepType::DeviceSettings
+        | StepType::Acceptance => Side::Device,
         StepType::ServerSettings | StepType::Activation => Side::Server,
     }
 }

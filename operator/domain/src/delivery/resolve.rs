@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{CurrentRevision, Revision, ServiceSubscription, SmartService, Step, StepType},
+    v1alpha1::{
+        CurrentRevision, Revision, ServiceSubscription, SmartService, SoftwarePart, StepType,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Intent, ResolvedDevice, ResolvedServer, ResolvedStep,
+    Blocked, DeviceSnapshot, Intent, ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedStep,
     ResolvedSubscription, digest, observations, previous,
     resolve::endpoint::{resolve_connections, target_digest, unreachable},
     resolve::instance::resolve_server,
@@ -29,6 +31,7 @@ pub(super) mod endpoint;
 mod exchange;
 pub(super) mod instance;
 mod precedence;
+mod software;
 mod succession;
 pub(super) mod turns;
 pub(super) mod values;
@@ -50,6 +53,7 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
     turns::end_those_without_precedence(snapshot, &mut subscriptions, now);
     doubt::defer_in_doubt(snapshot, &mut subscriptions);
     precedence::mark_settings(&mut subscriptions);
+    software::merge(&mut subscriptions, now);
     ResolvedDevice {
         target_digest: target_digest(snapshot, &connections),
         connections,
@@ -208,22 +212,21 @@ fn resolve_revision(
         Ok(server) => (server, None),
         Err(blocked) => (None, Some(blocked)),
     };
-    let device_items = values::device_items(snapshot, service, &values);
-    let both = device_items.and_then(|items| {
-        let check = acceptance::acceptance_item(snapshot, service, &items)?;
-        Ok((items, check))
-    });
-    let ((device_items, check), device_fault) = match both {
+    let (device, device_fault) = match device_side(snapshot, service, &values) {
         Ok(items) => (items, None),
-        Err(blocked) => ((Vec::new(), None), Some(blocked)),
+        Err(blocked) => (DeviceItems::default(), Some(blocked)),
     };
     resolved.device_fault.clone_from(&device_fault);
-    resolved.steps = steps(service)
+    resolved.steps = service
+        .spec
+        .ordered_steps()
         .into_iter()
         .map(|step| ResolvedStep {
             early: step.early,
             items: match step.r#type {
-                StepType::DeviceSettings => device_items.clone(),
+                StepType::Firmware => device.firmware.clone(),
+                StepType::Applications => device.applications.clone(),
+                StepType::DeviceSettings => device.settings.clone(),
                 StepType::ServerSettings => server
                     .as_ref()
                     .map(ResolvedServer::setting_items)
@@ -236,7 +239,7 @@ fn resolve_revision(
             },
             r#type: step.r#type,
         })
-        .chain(check.map(acceptance::step_of))
+        .chain(device.check.map(acceptance::step_of))
         .collect();
     resolved.server = server;
     resolved.revision = Some(CurrentRevision {
@@ -251,20 +254,25 @@ fn resolve_revision(
     device_fault.or(server_fault).map_or(Ok(()), Err)
 }
 
-/// Returns the steps that the service orders, or the three in their usual order. Acceptance is none
-/// of them.
-fn steps(service: &SmartService) -> Vec<Step> {
-    if !service.spec.steps.is_empty() {
-        return service.spec.steps.clone();
-    }
-    [
-        StepType::DeviceSettings,
-        StepType::ServerSettings,
-        StepType::Activation,
-    ]
-    .map(|r#type| Step {
-        r#type,
-        early: false,
+/// Items of a service on the device.
+#[derive(Default)]
+struct DeviceItems {
+    firmware: Vec<ResolvedItem>,
+    applications: Vec<ResolvedItem>,
+    settings: Vec<ResolvedItem>,
+    check: Option<ResolvedItem>,
+}
+
+fn device_side(
+    snapshot: &DeviceSnapshot,
+    service: &SmartService,
+    values: &values::Values<'_>,
+) -> Result<DeviceItems, Blocked> {
+    let settings = values::device_items(snapshot, service, values)?;
+    Ok(DeviceItems {
+        check: acceptance::acceptance_item(snapshot, service, &settings)?,
+        firmware: software::software_items(snapshot, service, SoftwarePart::Firmware)?,
+        applications: software::software_items(snapshot, service, SoftwarePart::Application)?,
+        settings,
     })
-    .to_vec()
 }

@@ -17,13 +17,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
 use crate::{
-    delivery::{Action, ServedItem},
+    delivery::{Action, InstallationOrder, ServedItem},
     protocol::Place,
     remote::{
         AskedState, AskedValue, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
     },
     secret::{Redactions, Secrets},
 };
+
+mod deployment;
 
 /// Poll period of an [`AgentEndpoint`] whose text is no duration, which its status reports.
 const DEFAULT_POLL: SignedDuration = SignedDuration::from_hours(24);
@@ -37,24 +39,33 @@ pub struct TwinChange<'a> {
     pub released: &'a BTreeSet<String>,
     /// The change that comes next.
     pub next: Option<&'a TwinNext>,
+    /// The change of the installation that it is asked for, if there is one.
+    pub installation: Option<&'a InstallationOrder>,
+    /// The instant at which it should call.
+    pub call_at: Option<Timestamp>,
 }
 
 impl<'a> TwinChange<'a> {
-    /// Returns the change of an action; `None` if it is none of a twin.
+    /// Returns the change that an action asks for; `None` of one that writes no twin.
     pub fn of(action: &'a Action) -> Option<Self> {
-        match action {
-            Action::WriteTwin {
-                writes,
-                released,
-                next,
-                ..
-            } => Some(Self {
-                writes,
-                released,
-                next: next.as_ref(),
-            }),
-            _ => None,
-        }
+        let Action::WriteTwin {
+            writes,
+            released,
+            next,
+            installation,
+            call_at,
+            ..
+        } = action
+        else {
+            return None;
+        };
+        Some(Self {
+            writes,
+            released,
+            next: next.as_ref(),
+            installation: installation.as_ref(),
+            call_at: *call_at,
+        })
     }
 }
 
@@ -87,6 +98,7 @@ pub fn reading(
     let mut reading = DeviceReading {
         product_name: Some(registration.product_name.to_string()),
         identity: registration.uuid.as_deref().map(str::to_owned),
+        software: deployment::software(twin, &redactions),
         is_unreported: status.reported.is_none(),
         silent_from,
         ..DeviceReading::default()
@@ -279,6 +291,8 @@ pub fn wanted_spec(
         }),
         settings,
         next: change.next.cloned(),
+        deployment: deployment::after(twin, change.installation),
+        call_at: change.call_at,
     }
 }
 

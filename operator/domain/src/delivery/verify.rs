@@ -28,6 +28,7 @@ pub(super) mod difference;
 pub(super) mod faults;
 pub(super) mod identity;
 mod instance;
+pub(super) mod software;
 
 /// Proofs of one subscription.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -194,6 +195,7 @@ impl Round<'_> {
                 Wanted::DeviceSetting { connection, .. } => {
                     self.device_item(step, item, connection)
                 }
+                Wanted::Software { .. } => self.software_item(step, item),
                 Wanted::ServerInstance
                 | Wanted::ServerSetting { .. }
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),
@@ -259,6 +261,17 @@ impl Round<'_> {
             Found::Another => self.not_effective(item, at, false),
             Found::BeforeRestart => self.not_effective(item, at, true),
         };
+        self.proved((step, item), at, observed_digest, (state, problem))
+    }
+
+    /// Returns the proof by a reading that was judged.
+    fn proved(
+        &self,
+        (step, item): (StepType, &ResolvedItem),
+        at: Timestamp,
+        observed_digest: Option<Digest>,
+        (state, problem): (ItemState, Option<Problem>),
+    ) -> VerifiedItem {
         // A proof that is repeated keeps its instant, so that an equal status is not written.
         let before = self.previous(item).filter(|previous| {
             [state, demoted(state, item)].contains(&previous.state)

@@ -161,6 +161,8 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
             ..TwinReported::default()
         }),
         last_heard: Some(issue.now),
+        // A device that registers anew knows of no installation.
+        deployment: None,
         // The device has read no document yet, also one that registers anew.
         observed_generation: None,
     };

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use entente_domain::delivery::{
-    Action, CarriedItem, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription,
-    Verified, Wanted, instance_id,
+    Action, CarriedItem, DeviceSnapshot, InstallationOrder, Intent, Plan, ResolvedDevice,
+    ResolvedSubscription, Verified, Wanted, instance_id,
 };
 use entente_domain::names::{ConnectionName, SubscriptionName};
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
@@ -440,9 +440,14 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
             .iter()
             .map(|served| serves(&served.subscription, &served.item))
             .collect(),
-        Action::WriteTwin { writes, .. } => writes
+        Action::WriteTwin {
+            writes,
+            installation,
+            ..
+        } => writes
             .iter()
             .flat_map(|(_, items)| items)
+            .chain(installation.iter().flat_map(InstallationOrder::items))
             .map(|served| serves(&served.subscription, &served.item))
             .collect(),
         Action::Provision {

@@ -4,7 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TwinNext};
+use entente_crds::{
+    digest::Digest,
+    item_key::ItemKey,
+    v1alpha1::{Artifact, SoftwarePart, TwinNext},
+};
+use jiff::Timestamp;
 
 use crate::delivery::{Blocked, Parameters, SavedItem};
 use crate::names::{ConnectionName, SubscriptionName};
@@ -27,6 +32,42 @@ pub struct ServedItem {
     pub subscription: SubscriptionName,
     /// The item.
     pub item: CarriedItem,
+}
+
+/// A change of the installation that a device is asked for. There is one at a time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum InstallationOrder {
+    /// Install a version.
+    Install(Box<Installation>),
+    /// End the one that was asked for last, which nobody wants any more.
+    Cancel,
+}
+
+/// An installation that a device is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Installation {
+    /// Firmware or application.
+    pub part: SoftwarePart,
+    /// Its name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The file.
+    pub artifact: Artifact,
+    /// The instant at which the window closes in which it begins; `None`: it may begin any time.
+    pub until: Option<Timestamp>,
+    /// Items that are served; two services may want the same.
+    pub items: Vec<ServedItem>,
+}
+
+impl InstallationOrder {
+    /// Returns the items that are served.
+    pub fn items(&self) -> &[ServedItem] {
+        match self {
+            Self::Install(installation) => &installation.items,
+            Self::Cancel => &[],
+        }
+    }
 }
 
 /// One thing to do.
@@ -59,6 +100,10 @@ pub enum Action {
         released: BTreeSet<String>,
         /// The change that comes next.
         next: Option<TwinNext>,
+        /// Change of the installation that it is asked for, if there is one.
+        installation: Option<InstallationOrder>,
+        /// Instant at which it should call for an installation that waits for a window.
+        call_at: Option<Timestamp>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {
@@ -165,6 +210,21 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Reason for which each subscription waits, by name; those that do not wait are not in it.
     pub waits: BTreeMap<SubscriptionName, Blocked>,
+    /// Installations that may be asked for now, of which one at a time is; and the opening of a window
+    /// that others wait for. Both go into one write of the twin.
+    pub(in crate::delivery) installations: Installations,
+}
+
+/// Installations of a plan under construction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::delivery) struct Installations {
+    /// Those that may be asked for now.
+    pub(in crate::delivery) ready: Vec<Installation>,
+    /// The next instant at which a window opens for one that waits.
+    pub(in crate::delivery) call_at: Option<Timestamp>,
+    /// True if the one that was asked for has to be taken back, since its window is closed and the
+    /// device was not told of it.
+    pub(in crate::delivery) is_to_be_taken_back: bool,
 }
 
 impl Plan {

@@ -50,6 +50,13 @@ pub enum BackoffKey {
         /// The Connection.
         connection: ConnectionName,
     },
+    /// The installation of one file on the device, for whichever subscriptions.
+    Installation {
+        /// The key of the piece of software.
+        software: ItemKey,
+        /// The SHA-256 of the file: another file is another attempt.
+        sha256: String,
+    },
 }
 
 impl BackoffKey {
@@ -91,6 +98,14 @@ impl BackoffKey {
         }
     }
 
+    /// Returns the key of the installation of a file.
+    pub fn installation(software: &ItemKey, sha256: &str) -> Self {
+        Self::Installation {
+            software: software.clone(),
+            sha256: sha256.to_owned(),
+        }
+    }
+
     /// Returns the same key of another subscription; `None` if it is not one of `from`.
     pub(super) fn handed_over(
         &self,
@@ -112,7 +127,8 @@ impl BackoffKey {
             | Self::Item { .. }
             | Self::Server { .. }
             | Self::Operation { .. }
-            | Self::Catalog { .. } => None,
+            | Self::Catalog { .. }
+            | Self::Installation { .. } => None,
         }
     }
 

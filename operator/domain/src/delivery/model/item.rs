@@ -2,7 +2,12 @@
 //!
 //! Decides nothing. Made by resolve; compared by verify, sent by plan, told by report.
 
-use entente_crds::{condition::Reason, digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
+use entente_crds::{
+    condition::Reason,
+    digest::Digest,
+    item_key::ItemKey,
+    v1alpha1::{Artifact, SoftwarePart, TakesEffect},
+};
 use jiff::SignedDuration;
 
 use crate::delivery::{Blocked, CarriedItem, ServerValue};
@@ -64,6 +69,22 @@ pub enum Wanted {
         /// The value.
         value: Value,
     },
+    /// A version of the firmware or of an application, or a newer one.
+    Software {
+        /// Name of the Connection of the device through which it is installed and reported.
+        connection: ConnectionName,
+        /// Firmware or application.
+        part: SoftwarePart,
+        /// Its name.
+        name: String,
+        /// The oldest version that suffices.
+        minimum: String,
+        /// The version that is installed where the device has none that suffices; `None` if the model
+        /// lists none.
+        target: Option<Offer>,
+        /// The versions that the model lists.
+        listed: Vec<String>,
+    },
     /// The instance exists.
     ServerInstance,
     /// A setting on the service server.
@@ -95,6 +116,19 @@ pub enum Wanted {
     },
 }
 
+/// A version of software that a device can install.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Offer {
+    /// The version.
+    pub version: String,
+    /// The file.
+    pub artifact: Artifact,
+    /// True if it takes the place of a newer version, too.
+    pub downgrade: bool,
+    /// Time that it takes, if that is known.
+    pub takes: Option<SignedDuration>,
+}
+
 impl Wanted {
     /// True if the remote side never tells it, so that it counts as soon as it was accepted.
     pub(in crate::delivery) fn is_write_only(&self) -> bool {
@@ -102,14 +136,17 @@ impl Wanted {
             Self::DeviceSetting { write_only, .. } | Self::ServerSetting { write_only, .. } => {
                 *write_only
             }
-            Self::ServerInstance | Self::Activation { .. } | Self::Acceptance { .. } => false,
+            Self::ServerInstance
+            | Self::Activation { .. }
+            | Self::Acceptance { .. }
+            | Self::Software { .. } => false,
         }
     }
 
     /// True if it is read from the device, and not from the service server.
     pub(in crate::delivery) fn is_on_device(&self) -> bool {
         match self {
-            Self::DeviceSetting { .. } | Self::Acceptance { .. } => true,
+            Self::DeviceSetting { .. } | Self::Acceptance { .. } | Self::Software { .. } => true,
             Self::ServerInstance | Self::ServerSetting { .. } | Self::Activation { .. } => false,
         }
     }
@@ -119,7 +156,10 @@ impl Wanted {
         match self {
             Self::DeviceSetting { value, .. } => matches!(value, Value::Secret(_)),
             Self::ServerSetting { value, .. } => matches!(value, ServerValue::Secret(_)),
-            Self::ServerInstance | Self::Activation { .. } | Self::Acceptance { .. } => false,
+            Self::ServerInstance
+            | Self::Activation { .. }
+            | Self::Acceptance { .. }
+            | Self::Software { .. } => false,
         }
     }
 }

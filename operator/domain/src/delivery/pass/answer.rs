@@ -17,7 +17,8 @@ use crate::delivery::{observations::ServerMoment, pass::Pass};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{
-        Action, Blocked, Claimant, Exchange, SavedItem, ServedItem, model::backoffs::BackoffKey,
+        Action, Blocked, Claimant, Exchange, InstallationOrder, SavedItem, ServedItem,
+        model::backoffs::BackoffKey,
     },
     reasons::{Retry, retry},
     remote::{
@@ -115,9 +116,14 @@ impl Pass {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),
             Action::WriteTwin {
-                connection, writes, ..
+                connection,
+                writes,
+                installation,
+                ..
             } => {
-                let items = writes.iter().flat_map(|(_, items)| items).cloned();
+                let items = writes.iter().flat_map(|(_, items)| items);
+                let installed = installation.iter().flat_map(InstallationOrder::items);
+                let items = items.chain(installed).cloned();
                 self.twin_written(connection, &items.collect::<Vec<_>>(), answer, moment);
             }
             Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),

@@ -4,18 +4,27 @@
 //! effect, as the answer of a device that is dialled would show at once. Called by the pass.
 
 use entente_crds::{condition::Reason, v1alpha1::ItemState};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::backoff::RetryPolicy;
 use crate::delivery::pass::{
     Pass,
     answer::{Answer, Moment, by_the_hour},
 };
 use crate::delivery::{
-    Blocked, ServedItem, Wanted, model::backoffs::BackoffKey, verify::compare::is_equal,
+    Blocked, ServedItem, Wanted,
+    model::backoffs::{BackoffKey, Delay},
+    verify::{compare::is_equal, software},
 };
 use crate::names::{ConnectionName, SubscriptionName};
-use crate::reasons::{Retry, retry};
+use crate::reasons::{Retry, Side, retry};
 use crate::remote::{AskedState, DeviceReading, Failure, FailureKind};
+
+/// Waits after an installation that failed: it costs the device a restart and the network a file.
+const INSTALLATIONS: RetryPolicy = RetryPolicy {
+    initial: SignedDuration::from_mins(1),
+    max: SignedDuration::from_hours(6),
+};
 
 /// Words for values that could not be written into the twin.
 const UNWRITTEN: &str = "what the device should hold could not be written into its twin yet";
@@ -36,6 +45,7 @@ impl Pass {
         reading: &DeviceReading,
         moment: Moment,
     ) {
+        self.note_installation(reading, moment);
         for settled in self.settled(connection, reading) {
             if let Err(failure) = &settled.result {
                 let failure = match retry(failure.kind, failure.doubtful) {
@@ -52,6 +62,40 @@ impl Pass {
             let (subscription, item) = (&settled.subscription, &settled.served.item);
             self.observations
                 .record_ended(subscription, item, settled.result, moment.now);
+        }
+    }
+
+    /// Starts the wait after an installation that the device could not make, or that has no effect, once
+    /// for all subscriptions that it was to serve.
+    fn note_installation(&mut self, reading: &DeviceReading, moment: Moment) {
+        let mut failed = None;
+        for subscription in &self.resolved.subscriptions {
+            let object = self.snapshot.subscription(&subscription.name);
+            let status = object.and_then(|object| object.status.as_ref());
+            for (_, item) in subscription.items() {
+                let waits = [ItemState::InProgress, ItemState::AwaitingRestart];
+                let mut known = status.iter().flat_map(|status| &status.items);
+                let waited = known.any(|it| it.key == item.key && waits.contains(&it.state));
+                if !waited || software::is_enough(reading, &item.wanted) {
+                    continue;
+                }
+                let asked = software::serving(reading, &item.wanted, moment.now);
+                let Some(asked) = asked else { continue };
+                if let Some((reason, message)) = software::failure(&item.key, asked, None) {
+                    let key = BackoffKey::installation(&item.key, &asked.sha256);
+                    failed = Some((key, Blocked::new(reason, message)));
+                }
+            }
+        }
+        let Some((key, why)) = failed else { return };
+        if !self.backoffs.is_pending(&key, None, moment.now) {
+            let delay = Delay {
+                policy: INSTALLATIONS,
+                retry_after: None,
+                fraction: moment.fraction,
+            };
+            self.backoffs
+                .fail(key, why.on(Side::Device), delay, moment.now);
         }
     }
 
@@ -127,11 +171,15 @@ impl Pass {
         }
     }
 
-    /// Returns the next instant at which a device that calls counts as not heard of.
+    /// Returns the next instant at which a device that calls counts as not heard of, or at which its
+    /// maintenance window closes.
     pub(super) fn silence(&self) -> Option<Timestamp> {
         let looks = self.observations.looks();
         let answers = looks.filter_map(|(_, reading)| reading.result.as_ref().ok());
-        let instants = answers.filter_map(|reading| reading.silent_from);
+        // An installation of which the device was not told until then waits for the next window.
+        let ends = |reading: &DeviceReading| reading.software.asked.as_ref()?.until;
+        let instants = answers.flat_map(|reading| [reading.silent_from, ends(reading)]);
+        let instants = instants.flatten();
         instants.filter(|instant| *instant > self.decided).min()
     }
 }

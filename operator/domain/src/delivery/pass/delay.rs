@@ -51,7 +51,11 @@ impl Pass {
             retry_after: failure.retry_after,
             fraction: moment.fraction,
         };
-        if !matches!(key, BackoffKey::Item { .. }) {
+        let is_of_side = !matches!(
+            key,
+            BackoffKey::Item { .. } | BackoffKey::Installation { .. }
+        );
+        if is_of_side {
             self.ask(key.clone(), &why, failure.retry_after, moment.now);
         }
         self.backoffs.fail(key, why, delay, moment.now);
@@ -149,7 +153,8 @@ impl Pass {
                 let key = BackoffKey::item(name, &item.key, item.desired_digest);
                 let connection = match &wanted.wanted {
                     Wanted::DeviceSetting { connection, .. }
-                    | Wanted::Acceptance { connection, .. } => Some(connection.clone()),
+                    | Wanted::Acceptance { connection, .. }
+                    | Wanted::Software { connection, .. } => Some(connection.clone()),
                     Wanted::ServerInstance
                     | Wanted::ServerSetting { .. }
                     | Wanted::Activation { .. } => self.server_connection(&subscription.name),

@@ -52,7 +52,21 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
     };
     let twin = round.snapshot.twin.as_deref();
     let is_another = twin.is_some_and(|twin| twin.spec.next != next);
-    let is_needed = !writes.is_empty() || !released.is_empty() || is_another || is_missing(round);
+    let installation = round.next_installation(plan);
+    let known = twin.and_then(|twin| twin.spec.call_at);
+    let call_at = match plan.installations.call_at {
+        // Whether an installation waits for a window is known once everything was read.
+        None if installation.is_none() && !plan.actions.is_empty() => known,
+        call_at => call_at,
+    };
+    // An instant that has passed is left there until something else is written.
+    let calls_at_another_time = known != call_at && known.max(call_at) > Some(round.now);
+    let is_needed = !writes.is_empty()
+        || !released.is_empty()
+        || is_another
+        || installation.is_some()
+        || is_missing(round)
+        || calls_at_another_time;
     let key = BackoffKey::device(connection);
     if is_needed && round.pending(&key).is_none() && !is_of_an_earlier_device(round) {
         plan.actions.push(Action::WriteTwin {
@@ -60,6 +74,8 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
             writes,
             released,
             next,
+            installation,
+            call_at,
         });
     }
 }

@@ -67,7 +67,7 @@ fn has_more_proofs(
     let is_new = |item: &Item| {
         let mut known = known.into_iter().flat_map(|status| &status.items);
         let own = known.find(|own| own.key == item.key);
-        item.key.kind() == Some(ItemKind::DeviceSetting)
+        item.key.kind().is_some_and(ItemKind::stays_with_the_device)
             && own.is_none_or(|own| is_proved_by(own, item))
     };
     still_proved(snapshot, subscription, observations)

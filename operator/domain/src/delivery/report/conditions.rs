@@ -26,7 +26,12 @@ impl Report<'_> {
         set = self.side(
             set,
             ConditionType::DeviceConfigured,
-            &[StepType::DeviceSettings, StepType::Acceptance],
+            &[
+                StepType::Firmware,
+                StepType::Applications,
+                StepType::DeviceSettings,
+                StepType::Acceptance,
+            ],
             blocked,
         );
         set = self.side(

@@ -20,6 +20,7 @@ use crate::delivery::{
     is_reconcile_requested,
     plan::sync::{next_sync, sync_period},
     report::exclusive,
+    report::software::is_of_settings_or_software,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
@@ -62,13 +63,13 @@ pub(in crate::delivery) fn report_device(
     (status, next)
 }
 
-struct Report<'a> {
+pub(super) struct Report<'a> {
     snapshot: &'a DeviceSnapshot,
     resolved: &'a ResolvedDevice,
-    verified: &'a BTreeMap<SubscriptionName, Verified>,
-    reports: &'a BTreeMap<SubscriptionName, SubscriptionReport>,
+    pub(super) verified: &'a BTreeMap<SubscriptionName, Verified>,
+    pub(super) reports: &'a BTreeMap<SubscriptionName, SubscriptionReport>,
     observations: &'a Observations,
-    device: &'a Device,
+    pub(super) device: &'a Device,
     faults: ConnectionFaults<'a>,
     now: Timestamp,
 }
@@ -201,7 +202,8 @@ impl Report<'_> {
         let items = self
             .in_force()
             .filter_map(|subscription| self.verified.get(&subscription.name))
-            .flat_map(|verified| verified.of_step(StepType::DeviceSettings));
+            .flat_map(|verified| &verified.items)
+            .filter(|item| is_of_settings_or_software(item.step));
         let problems = items.filter_map(|item| item.problem.as_ref());
         let mut refused =
             problems.filter(|problem| matches!(Work::of(problem.outcome), Work::Stalled));
@@ -209,7 +211,7 @@ impl Report<'_> {
         Some((problem.outcome, sentence(&problem.message)))
     }
 
-    fn in_force(&self) -> impl Iterator<Item = &ResolvedSubscription> {
+    pub(super) fn in_force(&self) -> impl Iterator<Item = &ResolvedSubscription> {
         self.resolved
             .subscriptions
             .iter()
@@ -232,7 +234,8 @@ impl Report<'_> {
         let mut set = summary.state(set);
         set = self.accepted_and_resolved(set);
         set = self.online(set, previous);
-        self.settings_applied(set).finish()
+        set = self.settings_applied(set);
+        self.software(set).finish()
     }
 
     fn accepted_and_resolved(&self, set: ConditionSet) -> ConditionSet {
@@ -396,7 +399,7 @@ impl Report<'_> {
 
     /// Returns the same reading, if no other Device has the machine: nothing of another's machine
     /// is pinned, because a person will correct the address.
-    fn said_by_its_own(&self, connection: &str) -> Option<&DeviceReading> {
+    pub(super) fn said_by_its_own(&self, connection: &str) -> Option<&DeviceReading> {
         let own = self.snapshot.claimed_by_another.is_empty();
         self.said(connection).filter(|_| own)
     }
@@ -426,6 +429,7 @@ impl Report<'_> {
             certificate_sha256: pinned_certificate(self.device, witness)
                 .map(str::to_owned)
                 .or_else(|| reading?.certificate_sha256.clone()),
+            firmware: self.firmware(previous),
         })
     }
 

@@ -44,8 +44,13 @@ impl Report<'_> {
         let is_over = *withdrawal != Withdrawal::UnderWay;
         let is_gone = *withdrawal == Withdrawal::Released;
         let items = items.map(|item| match item.key.kind() {
-            Some(ItemKind::DeviceSetting) if is_over => left(item),
-            Some(ItemKind::DeviceSetting) => item,
+            Some(ItemKind::DeviceSetting | ItemKind::Firmware | ItemKind::Application)
+                if is_over =>
+            {
+                left(item)
+            }
+            // Software stays: nothing is ever put back to an older version.
+            Some(ItemKind::DeviceSetting | ItemKind::Firmware | ItemKind::Application) => item,
             _ if is_gone => gone(item),
             _ => item,
         });
@@ -138,7 +143,8 @@ fn gone(item: Item) -> Item {
     }
 }
 
-/// Returns a setting of the device of which nothing is put back: it stays as it is.
+/// Returns a setting or a piece of software of the device of which nothing is put back: it stays as it
+/// is.
 fn left(item: Item) -> Item {
     let was_set =
         item.previous.is_some() || item.last_sent.is_some() || item.state == ItemState::Effective;

@@ -20,7 +20,7 @@ use crate::{
         plan::turns::{is_after_the_switch, is_done},
         verify::VerifiedItem,
     },
-    reasons::may_time_out,
+    reasons::{Side, may_time_out},
 };
 
 impl Report<'_> {
@@ -89,7 +89,7 @@ impl Report<'_> {
     /// to the value and on the device of then.
     fn is_same_work(&self, step: StepType, previous: &ServiceSubscriptionStatus) -> bool {
         let same_device =
-            step != StepType::DeviceSettings || self.evidence(previous) == previous.evidence;
+            side_of(step) != Side::Device || self.evidence(previous) == previous.evidence;
         previous.step == Some(step)
             && same_device
             && self

@@ -72,7 +72,7 @@ impl Report<'_> {
     fn inherit(&self, status: &mut ServiceSubscriptionStatus, proved: &ServiceSubscriptionStatus) {
         let same_device = status.evidence.is_none() || status.evidence == proved.evidence;
         for item in &proved.items {
-            let is_of_device = item.key.kind() == Some(ItemKind::DeviceSetting);
+            let is_of_device = item.key.kind().is_some_and(ItemKind::stays_with_the_device);
             if is_of_device && !same_device {
                 continue;
             }

@@ -96,7 +96,9 @@ fn place(wanted: &Wanted) -> Option<Place> {
         Wanted::ServerInstance
         | Wanted::ServerSetting { .. }
         | Wanted::Activation { .. }
-        | Wanted::Acceptance { .. } => None,
+        | Wanted::Acceptance { .. }
+        // Of software the highest version serves everybody.
+        | Wanted::Software { .. } => None,
     }
 }
 

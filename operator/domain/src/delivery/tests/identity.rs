@@ -36,6 +36,7 @@ fn device() -> Device {
         connection: Some("second".to_owned()),
         id: Some("urn:uuid:2".into()),
         certificate_sha256: Some("c2".to_owned()),
+        firmware: Vec::new(),
     });
     status.connections = vec![DeviceConnectionStatus {
         name: "first".to_owned(),

@@ -176,7 +176,7 @@ impl Remote {
     }
 
     fn write_twin(&mut self, action: &Action, snapshot: &DeviceSnapshot) -> Answer {
-        let change = TwinChange::of(action).expect("a change of a twin");
+        let change = TwinChange::of(action).expect("a change of the twin");
         let device = snapshot.device.as_ref().expect("a device");
         let before = self.twin.as_deref();
         let spec = twin::wanted_spec(before, device, change, &snapshot.secrets);

@@ -6,7 +6,7 @@ use entente_crds::{
     condition::Reason,
     example,
     v1alpha1::{
-        ContractFact, DeviceFact, NameReference, SecretKeyReference, SecretParameter,
+        ContractFact, DeviceFact, SecretKeyReference, SecretParameter, ServiceModel,
         ServiceSubscription, SmartService, ValueSource, ValueType,
     },
 };
@@ -296,8 +296,9 @@ fn whatever_a_device_lacks_is_said_by_its_own_reason() {
 
     let mut case = Case::new();
     let models = &mut case.service.spec.device.as_mut().expect("a side").models;
-    *models = vec![NameReference {
+    *models = vec![ServiceModel {
         name: "mfp-900".to_owned(),
+        ..ServiceModel::default()
     }];
     assert_eq!(
         case.items().expect_err("another model").message,

@@ -82,6 +82,7 @@ impl Round<'_> {
                 }
                 Wanted::ServerInstance
                 | Wanted::DeviceSetting { .. }
+                | Wanted::Software { .. }
                 | Wanted::Acceptance { .. } => {
                     let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
                     self.read(

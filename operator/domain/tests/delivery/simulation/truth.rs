@@ -84,6 +84,8 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
         Wanted::DeviceSetting { place, value, .. } | Wanted::Acceptance { place, value, .. } => {
             simulation.printer.values.get(place) == Some(&scalars(value))
         }
+        // The printer of the simulation is dialled, and has no software.
+        Wanted::Software { .. } => false,
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
         Wanted::ServerSetting { pointer, value, .. } => {
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
