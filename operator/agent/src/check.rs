@@ -42,6 +42,11 @@ pub struct Subject {
     pub arguments: Check,
 }
 
+/// Times that a request comes again because there are too many.
+const MOST_WAITS: usize = 10;
+/// Longest wait for a request that comes again.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
 /// Result of a case.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -203,26 +208,35 @@ impl Bench {
 
     /// Sends a request, and keeps what was sent and what came, without tokens.
     async fn send(&mut self, request: Request<'_>) -> Result<Answer, String> {
-        let sent = described(&request);
-        let answer = self.subject.http.exchange(&self.subject.gateway, request);
-        match answer.await {
-            Ok(answer) => {
-                self.exchanges.push((sent, rules::shown(&answer)));
-                self.faults.extend(rules::every(&answer).err());
-                Ok(answer)
-            }
-            Err(failure) => {
-                self.exchanges.push((sent, "nothing".into()));
-                Err(failure.to_string())
-            }
-        }
+        Ok(self.timed(request).await?.0)
     }
 
-    /// Sends a request, and returns its answer and the time that it took.
+    /// Sends a request, and returns its answer and the time that it took. An answer that there are too
+    /// many requests is none of the case: it comes again when the gateway wants it.
     async fn timed(&mut self, request: Request<'_>) -> Result<(Answer, Duration), String> {
-        let begun = Instant::now();
-        let answer = self.send(request).await?;
-        Ok((answer, begun.elapsed()))
+        let sent = described(&request);
+        for _ in 0..MOST_WAITS {
+            let begun = Instant::now();
+            let subject = &self.subject;
+            let answer = subject.http.exchange(&subject.gateway, request.clone());
+            let answer = match answer.await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    self.exchanges.push((sent, "nothing".into()));
+                    return Err(failure.to_string());
+                }
+            };
+            self.faults.extend(rules::every(&answer).err());
+            let wait = answer.retry_after.filter(|_| answer.status == 429);
+            let Some(wait) = wait else {
+                self.exchanges.push((sent, rules::shown(&answer)));
+                return Ok((answer, begun.elapsed()));
+            };
+            tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+        }
+        self.exchanges
+            .push((sent, format!("429, {MOST_WAITS} times")));
+        Err("the gateway never wants the request, in spite of its Retry-After".into())
     }
 
     /// The device of the test, registered by now; without one the case is skipped.

@@ -40,6 +40,7 @@ pub enum Token<'a> {
 }
 
 /// A request.
+#[derive(Clone)]
 pub struct Request<'a> {
     /// Method.
     pub method: Method,

@@ -1,9 +1,17 @@
 //! `entente-agent check`: it passes a gateway that keeps its document, and finds each fault of one that
 //! does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use crate::{device::Device, gateway::Gateway};
+use axum::http::Method;
+
+use crate::{
+    device::Device,
+    gateway::{Fault, Gateway},
+};
 
 /// Runs the test, and returns whether it passed, what it printed, and the cases that failed.
 async fn checked(gateway: &Gateway, arguments: &[&str]) -> (bool, String, BTreeSet<String>) {
@@ -54,6 +62,21 @@ async fn a_gateway_that_keeps_its_document_passes() {
     assert!(
         gateway.inner().withdrawn,
         "the device of the test is left behind"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_limits_requests_is_waited_for() {
+    let gateway = Gateway::start();
+    let busy = Fault::problem(429, "TooManyRequests", &[("retry-after", "1")]);
+    gateway.fault(Method::GET, "/region", busy.clone());
+    gateway.fault(Method::GET, "/region", busy);
+    let (passed, said, _) = checked(&gateway, &["--only", "region-known"]).await;
+    assert!(passed && said.contains("1 passed, 0 failed"), "{said}");
+    let asked = gateway.requests(&Method::GET, "/region");
+    assert!(
+        asked[1].at - asked[0].at >= Duration::from_secs(1),
+        "{said}"
     );
 }
 
