@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod properties;
+
 fn twin(text: &str) -> Twin {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
