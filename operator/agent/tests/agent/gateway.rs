@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Answer(u16, Vec<(&'static str, String)>, &'static str, String),
     /// The request has its effect, and the answer is lost.
     Lost,
+    /// The answer does not come.
+    Hangs,
     /// The body is cut after so many bytes.
     Cut(usize),
     /// The first byte of the body is another one.
@@ -93,6 +95,8 @@ pub(crate) struct Inner {
     pub(crate) ahead: SignedDuration,
     pub(crate) actions: BTreeMap<u64, Artifact>,
     pub(crate) feedback: Vec<Value>,
+    /// Action that is cancelled; the cancellation has the next number.
+    pub(crate) cancels: Option<u64>,
     pub(crate) url: String,
     /// Rule that this gateway breaks.
     pub(crate) defect: &'static str,
@@ -208,6 +212,7 @@ impl Shared {
             ahead: SignedDuration::ZERO,
             actions: BTreeMap::new(),
             feedback: Vec::new(),
+            cancels: None,
             url,
             defect: "",
         })))
@@ -264,6 +269,9 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
                 .insert(name, HeaderValue::from_str(&value).unwrap());
         }
         return dated(&shared, response);
+    }
+    if let Some(Fault::Hangs) = fault {
+        std::future::pending::<()>().await;
     }
     let asked = answers::Asked {
         method: parts.method,

@@ -158,12 +158,9 @@ const ROWS: [Row; 12] = [
         what: "an empty document was taken for a configuration",
         given: |gateway| {
             wants_one(gateway);
-            for body in [
-                "{}",
-                "",
-                "null",
-                r#"{"version":9,"desired":{},"poll":{"next":"PT1S"}}"#,
-            ] {
+            let long = format!("{{\"services\":[],\"x\":\"{}\"}}", "x".repeat(2 << 20));
+            let odd = r#"{"version":9,"desired":{},"poll":{"next":"PT1S"}}"#;
+            for body in ["{}", "", "null", odd, &long] {
                 let empty = Fault::Answer(200, Vec::new(), "application/json", body.into());
                 gateway.fault(Method::GET, "/twin", empty.clone());
                 gateway.fault(Method::GET, "/services", empty);

@@ -158,3 +158,71 @@ async fn what_is_not_what_was_announced_is_never_installed() {
         assert_eq!(left, 0, "{name}: a part is left");
     }
 }
+
+/// Results of the feedback for a cancellation of action 12.
+fn cancelled(gateway: &Gateway) -> Option<Value> {
+    let inner = gateway.inner();
+    let answer = inner.feedback.iter().find(|one| one["id"] == "13")?;
+    Some(answer["status"]["result"]["finished"].clone())
+}
+
+// eclipse-hawkbit/hawkbit#773: an action was cancelled that the device had never seen.
+// eclipse-hawkbit/hawkbit#952: a cancellation was answered so that it stayed for ever.
+#[tokio::test]
+async fn an_action_that_the_device_never_saw_is_cancelled() {
+    let gateway = Gateway::start();
+    gateway.inner().cancels = Some(12);
+    let mut device = Device::new(&gateway);
+    device.start();
+    device
+        .until("it is answered", |_, gateway| cancelled(gateway).is_some())
+        .await;
+    assert_eq!(cancelled(&gateway), Some(json!("success")));
+    let execution = gateway.inner().feedback[0]["status"]["execution"].clone();
+    assert_eq!(execution, "closed");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_restart_can_be_cancelled_and_does_not_run_then() {
+    let gateway = offering(|_| ());
+    let mut device = Device::new(&gateway);
+    device.start();
+    device
+        .until("it is installed", |_, gateway| result(gateway).is_some())
+        .await;
+    gateway.inner().cancels = Some(12);
+    device
+        .until("it is answered", |_, gateway| cancelled(gateway).is_some())
+        .await;
+    assert_eq!(cancelled(&gateway), Some(json!("success")));
+    device.kill();
+    let polls = gateway.requests(&Method::GET, "/lobby-mfp").len();
+    device.start();
+    device
+        .until("it polls", |_, gateway| {
+            gateway.requests(&Method::GET, "/lobby-mfp").len() > polls
+        })
+        .await;
+    assert_eq!(reported_version(&gateway), "4.1.0");
+    assert_eq!(
+        device.file("software.json")["running"][0]["version"],
+        "4.1.0"
+    );
+}
+
+// zephyrproject-rtos/zephyr#71691: a cancellation was granted although the firmware was running.
+#[tokio::test]
+async fn what_runs_already_is_not_cancelled() {
+    let gateway = offering(|_| ());
+    let mut device = Device::new(&gateway).and(&["--restart-takes", "50ms"]);
+    device.start();
+    device
+        .until("it runs", |_, gateway| reported_version(gateway) == "4.2.0")
+        .await;
+    gateway.inner().cancels = Some(12);
+    device
+        .until("it is answered", |_, gateway| cancelled(gateway).is_some())
+        .await;
+    assert_eq!(cancelled(&gateway), Some(json!("failure")));
+    assert_eq!(reported_version(&gateway), "4.2.0");
+}

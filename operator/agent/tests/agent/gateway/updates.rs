@@ -83,6 +83,7 @@ impl Inner {
         match rest {
             [] => self.base(),
             ["configData"] => self.versions(asked),
+            ["cancelAction", number, rest @ ..] => self.cancellation(asked, number, rest),
             ["deploymentBase", number] => self.deployment(number),
             ["deploymentBase", number, _] => self.feedback(asked, number),
             ["softwaremodules", number, ..] => self.artifact(asked, number),
@@ -93,7 +94,10 @@ impl Inner {
     fn base(&self) -> Response {
         let base = format!("{}/acme/controller/v1/lobby-mfp", self.url);
         let mut links = json!({});
-        if let Some((number, _)) = self.actions.first_key_value() {
+        if let Some(stop) = self.cancels {
+            let href = format!("{base}/cancelAction/{}", stop + 1);
+            links["cancelAction"] = json!({"href": href});
+        } else if let Some((number, _)) = self.actions.first_key_value() {
             let href = format!("{base}/deploymentBase/{number}?c=1");
             links["deploymentBase"] = json!({"href": href});
             links["configData"] = json!({"href": format!("{base}/configData")});
@@ -130,6 +134,23 @@ impl Inner {
             return invalid("InvalidRequest", &faults);
         }
         self.reported["software"] = Value::Array(software);
+        with(200, &[], Body::empty())
+    }
+
+    fn cancellation(&mut self, asked: &Asked, number: &str, rest: &[&str]) -> Response {
+        let Some(stop) = self.cancels.filter(|stop| (stop + 1).to_string() == number) else {
+            return problem(404, "ActionNotFound");
+        };
+        if rest.is_empty() {
+            let body = json!({"id": number, "cancelAction": {"stopId": stop.to_string()}});
+            return json_answer(200, &body);
+        }
+        match content::json(asked, "application/json") {
+            Ok(body) => self.feedback.push(body),
+            Err(response) => return *response,
+        }
+        self.cancels = None;
+        self.actions.remove(&stop);
         with(200, &[], Body::empty())
     }
 
