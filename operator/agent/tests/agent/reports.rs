@@ -143,14 +143,15 @@ const ROWS: [Row; 12] = [
                 Fault::problem(401, "CredentialInvalid", &[]),
             );
         },
-        arguments: &[],
+        arguments: &["--retry-initial", "2s", "--retry-most", "2s"],
         then: is_applied,
         and: Some(|_, gateway| {
-            exactly(
-                "registrations",
-                count(gateway, &Method::POST, "/registrations"),
-                1,
-            )
+            let pause = pause(gateway, &Method::GET, "/twin");
+            if pause < Duration::from_millis(900) {
+                return Err(format!("again after {pause:?}"));
+            }
+            let sent = count(gateway, &Method::POST, "/registrations");
+            exactly("registrations", sent, 1)
         }),
     },
     Row {
