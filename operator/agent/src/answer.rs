@@ -1,7 +1,7 @@
 //! The meaning of an answer, apart from its content: what failed, and what the device does about it.
 //!
-//! Decides from status, headers and body alone. It never takes an answer that it does not understand
-//! for one that says something: a broken or empty body is a failure, and the device keeps what it has.
+//! Decides from status, headers and body alone. An answer that it does not understand
+//! never counts as content: a broken or empty body is a failure, and the device keeps what it has.
 //! Used by `http`.
 
 use std::time::Duration;
@@ -47,10 +47,10 @@ pub enum Failure {
         status: u16,
         /// Reason or detail.
         detail: String,
-        /// Wait that was asked for.
+        /// Wait that was requested.
         retry_after: Option<Duration>,
     },
-    /// The credential is not taken.
+    /// The credential is not accepted.
     #[error("the credential is not taken ({reason})")]
     Unauthorized {
         /// Reason.
@@ -90,7 +90,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Wait that the gateway asked for.
+    /// Wait that the gateway requested.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
@@ -98,7 +98,7 @@ impl Failure {
         }
     }
 
-    /// True where only a person can help, so that the device asks rarely.
+    /// True where only a person can help, so that the device polls rarely.
     pub fn needs_a_person(&self) -> bool {
         matches!(
             self,
@@ -141,7 +141,7 @@ fn failure(answer: &Answer) -> Failure {
     }
 }
 
-/// Reads the problem of an answer, if its media type says that it is one.
+/// Reads the problem of an answer, if its media type is that of one.
 pub fn problem(answer: &Answer) -> Option<Problem> {
     let media = answer.content_type.split(';').next()?.trim();
     if !media.eq_ignore_ascii_case("application/problem+json") {
@@ -183,7 +183,7 @@ pub fn body<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Failur
     })
 }
 
-/// Reads `Retry-After`: seconds, or a date, from which that of the answer is taken away.
+/// Reads `Retry-After`: seconds, or a date, from which that of the answer is subtracted.
 pub fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));

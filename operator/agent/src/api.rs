@@ -62,7 +62,7 @@ pub struct Software {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
-    /// Serial number, as it stands on the device.
+    /// Serial number, as it is on the plate of the device.
     pub serial_number: String,
     /// Product name, as a DeviceModel lists it.
     pub product_name: String,
@@ -169,7 +169,7 @@ pub struct Registered {
 pub struct Pending {
     /// Id of the registration that waits.
     pub registration_id: String,
-    /// Seconds after which to ask.
+    /// Seconds after which to read it.
     pub interval: u64,
 }
 
@@ -178,7 +178,7 @@ pub struct Pending {
 pub struct PendingState {
     /// `Pending` or `Ready`.
     pub state: String,
-    /// Seconds after which to ask again.
+    /// Seconds after which to read it again.
     pub interval: u64,
 }
 
@@ -216,7 +216,7 @@ pub struct Twin {
     pub version: u64,
     /// Document that the device should hold.
     pub desired: Desired,
-    /// Part of the device's reports that the gateway has taken.
+    /// Part of the device's reports that the gateway has accepted.
     #[serde(default)]
     pub reported: Reported,
     /// Time to come again.

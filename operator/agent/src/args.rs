@@ -160,7 +160,7 @@ pub struct ConsentFlags {
 /// Behaviour of a device.
 #[derive(Debug, Args)]
 pub struct Behaviour {
-    /// Ask the gateway to hold requests for this time, so that news comes at once.
+    /// Let the gateway hold requests for this time, so that news comes at once.
     #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
     pub wait: Duration,
     /// Poll once and end.

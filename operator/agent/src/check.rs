@@ -1,6 +1,6 @@
 //! A test of a gateway: does it answer as docs/api/gateway.yaml says.
 //!
-//! Each case says what is required, and keeps what was sent and what came. Besides its own rule, every
+//! Each case names what is required, and keeps what was sent and what came. Besides its own rule, every
 //! answer of every case is held against the rules for all answers (`rules`). A case that cannot be run
 //! is skipped with the reason, counted, and never taken for one that passed.
 

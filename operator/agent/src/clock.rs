@@ -22,7 +22,7 @@ impl Clock {
         Self { heard: None, ahead }
     }
 
-    /// Takes the date of an answer that came at `at`, when the device's own clock showed `local`.
+    /// Accepts the date of an answer that came at `at`, when the device's own clock showed `local`.
     pub fn hear(&mut self, date: Timestamp, local: Timestamp, at: Instant) {
         self.heard = Some((date, at));
         self.ahead = date.duration_since(local);

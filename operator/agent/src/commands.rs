@@ -1,4 +1,4 @@
-//! The commands: each reads its files, does one thing, and says how it ended by its exit code.
+//! The commands: each reads its files, does one thing, and reports how it ended by its exit code.
 
 use std::{
     path::{Path, PathBuf},

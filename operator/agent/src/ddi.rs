@@ -1,7 +1,7 @@
 //! Firmware and applications by DDI: the messages, and what the device does about each.
 //!
 //! Decides what comes first, whether an offer is installed, and the words of each feedback. It installs
-//! nothing that has no SHA-256, is longer than the device takes, or is offered from another host, and
+//! nothing that has no SHA-256, is longer than the device accepts, or is offered from another host, and
 //! nothing twice. Used by the loop of `run`, which fetches and sends.
 
 use serde::Deserialize;
@@ -173,9 +173,9 @@ pub enum Verdict {
         /// Software that it gives.
         software: Vec<Software>,
     },
-    /// Says again how it ended.
+    /// Reports again how it ended.
     Again(Over),
-    /// Says that it runs already.
+    /// Reports that it runs already.
     Runs,
     /// Refuses it.
     Reject {
@@ -203,7 +203,7 @@ pub fn sleep(controller: &Controller) -> Option<Period> {
     Period::parse_clock(&controller.config.polling.sleep)
 }
 
-/// Decides about an offer. `most` is the longest artifact that the device takes.
+/// Decides about an offer. `most` is the longest artifact that the device accepts.
 pub fn judge(offer: &Deployment, installed: &Installed, most: u64, gateway: &Url) -> Verdict {
     if let Some(over) = installed.over(&offer.id) {
         return Verdict::Again(over.clone());

@@ -84,13 +84,13 @@ pub struct Options {
     pub description: Description,
     /// Way of the consent and version of the text, if the owner consents.
     pub consent: Option<(By, String)>,
-    /// Ways in which it does not do what it is told.
+    /// Ways in which it does not do what is wanted.
     pub faults: Faults,
     /// True if it reports success and runs what it ran.
     pub lies: bool,
     /// Time of a restart; none: it restarts when its process does.
     pub restart_takes: Option<Duration>,
-    /// Time for which the gateway is asked to hold requests.
+    /// Time for which the gateway may hold requests.
     pub wait: Duration,
     /// Longest artifact in bytes.
     pub most_bytes: u64,
@@ -126,9 +126,9 @@ pub struct Description {
 /// Manner in which a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ending {
-    /// By a signal, or after the one poll that was asked for.
+    /// By a signal, or after the one poll that was wanted.
     Done,
-    /// The one poll that was asked for failed.
+    /// The one poll that was wanted failed.
     Failed,
     /// There is no consent, so that nothing more is sent.
     NeedsConsent,
@@ -347,7 +347,7 @@ impl Device {
         Ok(())
     }
 
-    /// Asks for services, settings and software, applies and reports.
+    /// Reads services, settings and software, applies and reports.
     async fn poll(&mut self) -> Result<Duration, Early> {
         if self.state.looks_up_again(self.http.now())
             && let Err(Early::Failure(failure)) = self.look_up().await
@@ -380,7 +380,7 @@ impl Device {
         self.store.write(STATE, &self.state)
     }
 
-    /// Reads the settings of the file; what cannot be read is told, and nothing is changed then.
+    /// Reads the settings of the file; what cannot be read is reported, and nothing is changed then.
     fn file(&mut self) -> Option<Settings> {
         match self.store.read::<Map<String, Value>>(SETTINGS) {
             Ok(file) => {

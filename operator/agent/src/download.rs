@@ -1,7 +1,7 @@
 //! An artifact onto the disk: resumed where it broke off, bounded, and verified before it counts.
 //!
 //! A part is kept in a file named by the SHA-256 of the whole, with the tag by which the gateway knows
-//! it. A range is asked for with `If-Range`, so that the rest of another artifact is never added. No
+//! it. A range is requested with `If-Range`, so that the rest of another artifact is never added. No
 //! more than the announced length is read. What has another SHA-256 is removed.
 
 use std::{
@@ -53,7 +53,7 @@ pub enum Begin {
     Append,
     /// The whole comes.
     Anew,
-    /// Nothing fits: the part is removed, and the whole is asked for.
+    /// Nothing fits: the part is removed, and the whole is requested.
     Again,
 }
 
@@ -126,7 +126,7 @@ pub async fn download(
     Ok(whole)
 }
 
-/// Asks for the artifact, or for the rest of it.
+/// Requests the artifact, or the rest of it.
 async fn ask(
     http: &Http,
     gateway: &Url,

@@ -96,11 +96,11 @@ pub enum Step {
     NeedConsent,
     /// Register.
     Register,
-    /// Ask for the registration that waits.
+    /// Read the registration that waits.
     AskPending,
     /// Renew the credential.
     Renew,
-    /// Ask for services, settings and software.
+    /// Read services, settings and software.
     Poll,
     /// Nothing: a person has to help.
     Stopped,
@@ -122,7 +122,7 @@ pub enum Found {
 pub enum Then {
     /// Go on at once with what is kept now.
     GoOn,
-    /// Ask again after a wait.
+    /// Repeat the request after a wait.
     Wait,
     /// Stop.
     Stop,
@@ -163,7 +163,7 @@ impl State {
         self.registration.is_some() && region.is_some_and(|region| region.valid_until <= now)
     }
 
-    /// Takes the answer of the look-up. A device that is registered keeps its gateway: its credential
+    /// Accepts the answer of the look-up. A device that is registered keeps its gateway: its credential
     /// is for no other one.
     pub fn looked_up(&mut self, region: Region) -> Found {
         let found = if self.gateway.as_ref() == Some(&region.url) {
@@ -187,7 +187,7 @@ impl State {
         attempt.key.clone()
     }
 
-    /// Takes answer 201 of a registration.
+    /// Accepts answer 201 of a registration.
     pub fn registered(&mut self, answer: Registered) {
         self.registration = Some(Registration {
             printer_id: answer.printer_id,
@@ -205,7 +205,7 @@ impl State {
         self.services_etag = None;
     }
 
-    /// Takes answer 202 of a registration.
+    /// Accepts answer 202 of a registration.
     pub fn waits(&mut self, pending: Pending) {
         if let Some(attempt) = &mut self.attempt {
             attempt.pending = Some(pending);
@@ -224,7 +224,7 @@ impl State {
         self.attempt = None;
     }
 
-    /// Takes a new credential. The former one is kept until the new one has worked.
+    /// Accepts a new credential. The former one is kept until the new one has worked.
     pub fn renewed(&mut self, credential: Credential) {
         let held = Held {
             credential,

@@ -2,7 +2,7 @@
 //!
 //! Decides what is applied, when, and what is reported. It applies a new version of the desired
 //! document once; a value that a person changes afterwards stays, is reported as theirs, and is
-//! overwritten by a later version only. It reports what is in effect, never what was asked for, and
+//! overwritten by a later version only. It reports what is in effect, never what was wanted, and
 //! never the value of a secret. It reads no clock and no file. Used by the loop of `run`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub struct InEffect {
     pub secret: bool,
 }
 
-/// A setting that the device does not take.
+/// A setting that the device does not accept.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Refused {
     /// Name of the setting.
@@ -76,7 +76,7 @@ pub struct Reported {
     pub restarted: Option<Timestamp>,
 }
 
-/// Ways in which the device of a test does not do what it is told.
+/// Ways in which the device of a test does not do what is wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// Settings that it refuses.
@@ -102,12 +102,12 @@ pub struct Held {
     pub refused: Vec<Refused>,
     /// Version that was applied last.
     pub applied: Option<u64>,
-    /// Document that the gateway has taken.
+    /// Document that the gateway has accepted.
     pub acknowledged: Reported,
 }
 
 impl Held {
-    /// Takes the desired document of an answer, to be applied.
+    /// Accepts the desired document of an answer, to be applied.
     pub fn take(&mut self, twin: &Twin, etag: Option<String>) {
         let mut complete = true;
         let desired = self.with_secrets(&twin.desired.settings, &mut complete);
@@ -241,7 +241,7 @@ impl Held {
     }
 }
 
-/// True for a name that the gateway takes: letters, digits, `.`, `_` and `-`, at most 63 of them.
+/// True for a name that the gateway accepts: letters, digits, `.`, `_` and `-`, at most 63 of them.
 fn is_name(name: &str) -> bool {
     let is_outer = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     name.len() <= 63

@@ -138,7 +138,7 @@ async fn tags(bench: &mut Bench, rest: &'static str, [name, held]: [&'static str
     }
 }
 
-/// Asks for a document of the device, with a tag and a preference.
+/// Reads a document of the device, with a tag and a preference.
 async fn ask(
     bench: &mut Bench,
     rest: &str,
@@ -173,7 +173,7 @@ async fn unchanged(bench: &mut Bench, rest: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// True if the request was held, false if the gateway says that it holds none.
+/// True if the request was held, false if the gateway reports that it holds none.
 async fn hold(bench: &mut Bench, rest: &str) -> Result<bool, String> {
     let (answer, _) = ask(bench, rest, None, None).await?;
     let tag = answer.etag.unwrap_or_default();

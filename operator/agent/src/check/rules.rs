@@ -1,6 +1,6 @@
 //! Rules for answers: those for every answer, and the parts of which the rules of cases are made.
 //!
-//! Decides from an answer alone; a fault says what was found and what is required.
+//! Decides from an answer alone; a fault names what was found and what is required.
 
 use serde_json::Value;
 

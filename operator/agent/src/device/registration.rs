@@ -19,7 +19,7 @@ use crate::{
     state::{Found, Then},
 };
 
-/// Longest time after which a registration that waits is asked for.
+/// Longest time after which a registration that waits is read again.
 const INTERVAL: u64 = 86_400;
 
 impl Device {
@@ -139,7 +139,7 @@ impl Device {
         }
     }
 
-    /// Asks for a registration that waits. Returns the time to wait if it still does.
+    /// Reads a registration that waits. Returns the time to wait if it still does.
     pub(super) async fn ask_pending(&mut self) -> Result<Option<Duration>, Early> {
         let pending = self
             .state
@@ -194,7 +194,7 @@ impl Device {
         format!("/v1/devices/{id}")
     }
 
-    /// Sends a request with the device's credential, and follows what its answer says of that.
+    /// Sends a request with the device's credential, and follows what its answer means for that.
     pub(super) async fn ask(&mut self, request: Request<'_>) -> Result<Answer, Early> {
         let token = self.token();
         let answer = self.send(request, Token::Bearer(&token)).await;
@@ -219,7 +219,7 @@ impl Device {
         held.map_or_else(String::new, |held| held.credential.token.clone())
     }
 
-    /// Follows what an answer says of the credential.
+    /// Follows what an answer means for the credential.
     pub(super) fn judged(&mut self, answer: Result<Answer, Failure>) -> Result<Answer, Early> {
         match answer {
             Ok(answer) => {
@@ -250,12 +250,12 @@ impl Device {
                     Err(Early::End(Ending::Refused))
                 }
             },
-            // Anything else says that the credential was taken.
+            // Anything else means that the credential was accepted.
             Err(failure) => Err(failure.into()),
         }
     }
 
-    /// Follows a withdrawal that the command has written: tells the gateway, and ends.
+    /// Follows a withdrawal that the command has written: sends it to the gateway, and ends.
     pub(super) async fn withdrawal(&mut self) -> Result<(), Early> {
         let Some(withdrawal) = self.store.read::<Withdrawal>(WITHDRAWAL)? else {
             return Ok(());

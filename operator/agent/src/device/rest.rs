@@ -43,7 +43,7 @@ impl Device {
     /// Rests. Returns the ending if there is one.
     pub(super) async fn rest(&mut self, wait: Duration) -> Result<Option<Ending>, DeviceError> {
         let mut until = after(wait);
-        // After a failure nothing is asked before its wait is over.
+        // After a failure nothing is sent before its wait is over.
         let mut holds = self.failures == 0 && !self.options.wait.is_zero();
         loop {
             match self.woken(until, holds).await {

@@ -1,4 +1,4 @@
-//! Services and settings: asked for, kept, applied and reported.
+//! Services and settings: read, kept, applied and reported.
 //!
 //! What is kept, applied and reported is decided in `services` and `twin`.
 
@@ -19,7 +19,7 @@ use crate::{
 const OTHERWISE: Duration = Duration::from_hours(1);
 
 impl Device {
-    /// Asks for the services, and keeps them.
+    /// Reads the services, and keeps them.
     pub(super) async fn poll_services(&mut self) -> Result<Duration, Early> {
         let link = self.link(|links| &links.services);
         let tag = self.state.services_etag.clone();
@@ -43,7 +43,7 @@ impl Device {
         Ok(list.poll.next.0)
     }
 
-    /// Asks for the twin, applies what is new, and reports what is in effect.
+    /// Reads the twin, applies what is new, and reports what is in effect.
     pub(super) async fn poll_twin(&mut self) -> Result<Duration, Early> {
         // A report that comes too late is made again on the document that is new.
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Firmware and applications: asked for, fetched, verified, installed, and reported.
+//! Firmware and applications: offered, fetched, verified, installed, and reported.
 //!
 //! What comes first and what is refused is decided in `ddi` and `software`. Installed means here: written
 //! to `software.json` as what waits for a restart.
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Device {
-    /// Asks what there is to do, and does it. Returns the time to the next poll.
+    /// Reads what there is to do, and does it. Returns the time to the next poll.
     pub(super) async fn poll_updates(&mut self) -> Result<Duration, Early> {
         let registration = self.state.registration.as_ref();
         let Some(base) = registration.and_then(|one| one.links.ddi.clone()) else {
