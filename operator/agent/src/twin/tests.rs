@@ -119,6 +119,7 @@ fn a_setting_that_a_person_removed_is_reported_as_removed() {
     assert_eq!(reported(&held), json!({"settings": {"a": null}}));
 }
 
+// shows C9
 #[test]
 fn the_next_revision_is_held_and_applied_at_its_instant() {
     let twin = wanted(

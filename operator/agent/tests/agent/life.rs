@@ -158,6 +158,7 @@ async fn a_registration_that_waits_is_sent_again_when_somebody_has_permitted_it(
     );
 }
 
+// shows C9
 #[tokio::test]
 async fn what_a_person_changes_is_reported_at_once_and_news_comes_at_once() {
     let gateway = Gateway::start();
@@ -198,6 +199,7 @@ async fn what_a_person_changes_is_reported_at_once_and_news_comes_at_once() {
         .await;
 }
 
+// shows C9
 #[tokio::test]
 async fn the_next_revision_is_applied_at_its_instant_by_the_gateways_clock_alone() {
     let gateway = Gateway::start();
