@@ -209,7 +209,8 @@ pub fn judge(offer: &Deployment, installed: &Installed, most: u64, gateway: &Url
         return Verdict::Again(over.clone());
     }
     let chunks = &offer.deployment.chunks;
-    let software: Vec<Software> = chunks.iter().map(software_of).collect();
+    let software = chunks.iter().map(|chunk| software_of(chunk, installed));
+    let software: Vec<Software> = software.collect();
     if software.is_empty() {
         let detail = "there is nothing in it".into();
         return Verdict::Reject { detail };
@@ -230,10 +231,17 @@ pub fn judge(offer: &Deployment, installed: &Installed, most: u64, gateway: &Url
     }
 }
 
-fn software_of(chunk: &Chunk) -> Software {
-    let part = match &*chunk.part {
-        "os" | "firmware" => "firmware",
-        _ => "application",
+/// Software of a chunk. Its part is in the words of the model; what runs under that name already tells
+/// what it is, and otherwise `os` is firmware.
+fn software_of(chunk: &Chunk, installed: &Installed) -> Software {
+    let mut known = installed
+        .running
+        .iter()
+        .filter(|one| one.name == chunk.name);
+    let part = match (known.next(), known.next(), &*chunk.part) {
+        (Some(one), None, _) => &*one.part,
+        (_, _, "os" | "firmware") => "firmware",
+        (_, _, _) => "application",
     };
     Software {
         part: part.into(),

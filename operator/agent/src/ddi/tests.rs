@@ -49,6 +49,25 @@ fn an_offer_is_installed_and_an_old_one_is_answered_again() {
 }
 
 #[test]
+fn a_part_of_another_name_is_what_runs_under_that_name() {
+    let mut installed = Installed::default();
+    let part_of = |offer: &Deployment, installed: &Installed| {
+        let Verdict::Install { software, .. } = judge(offer, installed, MOST, &gateway()) else {
+            panic!("it is not installed")
+        };
+        software[0].part.clone()
+    };
+    let odd = offer(|offer| offer["deployment"]["chunks"][0]["part"] = json!("system"));
+    assert_eq!(part_of(&odd, &installed), "application");
+    installed.running.push(Software {
+        part: "firmware".into(),
+        name: "main".into(),
+        version: "4.1.0".into(),
+    });
+    assert_eq!(part_of(&odd, &installed), "firmware");
+}
+
+#[test]
 fn what_cannot_be_verified_or_does_not_fit_is_refused_before_it_is_fetched() {
     let refusals: [(&str, Verdict); 7] = [
         (
