@@ -40,6 +40,7 @@ impl TestEnvironment {
             .get_or_try_init(|| {
                 Self::start(OperatorOptions {
                     endpoints: true,
+                    gateway: true,
                     ..OperatorOptions::default()
                 })
             })

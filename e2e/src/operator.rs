@@ -42,8 +42,12 @@ pub struct OperatorOptions {
     pub namespace: String,
     /// Values with which the chart is rendered, as of `helm --set`.
     pub chart_values: Vec<String>,
-    /// True if it serves the events endpoint and the board, and a gateway has its rights.
+    /// Namespaces of tenants, which are made, and of whose Secrets those may be read that are labelled so.
+    pub tenants: Vec<String>,
+    /// True if it serves the events endpoint and the board.
     pub endpoints: bool,
+    /// True if a gateway has its rights.
+    pub gateway: bool,
     /// Name of the pod that the process stands for, the same after a restart.
     pub pod_name: String,
 }
@@ -54,7 +58,9 @@ impl Default for OperatorOptions {
             flags: vec!["--accrual-interval=1s".to_owned()],
             namespace: "entente-system".to_owned(),
             chart_values: Vec::new(),
+            tenants: Vec::new(),
             endpoints: false,
+            gateway: false,
             pod_name: "entente-0".to_owned(),
         }
     }
@@ -166,7 +172,7 @@ impl Operator {
         };
         let of_endpoints = endpoints.iter().flatten().flat_map(Endpoint::chart_values);
         let of_gateway = gateway::CHART_VALUES.map(str::to_owned).into_iter();
-        let of_gateway = of_gateway.filter(|_| endpoints.is_some());
+        let of_gateway = of_gateway.filter(|_| options.gateway);
         let values: Vec<String> = options
             .chart_values
             .iter()
@@ -174,7 +180,8 @@ impl Operator {
             .chain(of_endpoints)
             .chain(of_gateway)
             .collect();
-        let account = chart::install(plane, &options.namespace, &values).await?;
+        let account =
+            chart::install(plane, (&options.namespace, &options.tenants), &values).await?;
         let kubeconfig = plane
             .kubeconfig_for_service_account(&options.namespace, &account)
             .await

@@ -1,6 +1,7 @@
-//! The six devices of the demo and the behaviour of each.
+//! The seven devices of the demo and the behaviour of each.
 //!
-//! Decides names and behaviours; `embedded` and `real` make simulators and real printers behave so.
+//! Decides names and behaviours; `embedded` and `real` make simulators and real printers behave so,
+//! and `calling` starts the one that calls.
 
 /// Behaviour of a device; the bad ones have the names of the simulators' faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) enum Behaviour {
     NotEffective,
     /// Is switched off.
     Offline,
+    /// Is good, and behind a firewall: nobody reaches it, it calls.
+    Calls,
 }
 
 /// A device of the demo.
@@ -22,20 +25,28 @@ pub(super) struct DemoDevice {
     pub(super) behaviour: Behaviour,
 }
 
+impl Behaviour {
+    /// True if the device takes all that it is asked for, in time.
+    pub(super) fn is_good(self) -> bool {
+        matches!(self, Self::Good | Self::Calls)
+    }
+}
+
 impl DemoDevice {
     const fn new(name: &'static str, behaviour: Behaviour) -> Self {
         Self { name, behaviour }
     }
 }
 
-/// The six devices.
-pub(super) const DEVICES: [DemoDevice; 6] = [
+/// The seven devices.
+pub(super) const DEVICES: [DemoDevice; 7] = [
     DemoDevice::new("lobby-mfp", Behaviour::Good),
     DemoDevice::new("office-mfp", Behaviour::Good),
     DemoDevice::new("legal-mfp", Behaviour::Good),
     DemoDevice::new("branch-mfp", Behaviour::Good),
     DemoDevice::new("archive-mfp", Behaviour::NotEffective),
     DemoDevice::new("depot-mfp", Behaviour::Offline),
+    DemoDevice::new("kiosk-mfp", Behaviour::Calls),
 ];
 
 /// Returns the names of the devices with that behaviour.
@@ -43,5 +54,13 @@ pub(super) fn names(behaviour: Behaviour) -> impl Iterator<Item = &'static str> 
     DEVICES
         .into_iter()
         .filter(move |device| device.behaviour == behaviour)
+        .map(|device| device.name)
+}
+
+/// Returns the names of the devices that are reached over the network.
+pub(super) fn reached() -> impl Iterator<Item = &'static str> {
+    DEVICES
+        .into_iter()
+        .filter(|device| device.behaviour != Behaviour::Calls)
         .map(|device| device.name)
 }

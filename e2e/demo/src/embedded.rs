@@ -5,10 +5,10 @@ use entente_simulators::{Broker, Cause, Control, FaultKind, FleetOptions, IppFle
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::device::{Behaviour, DEVICES, names};
+use super::device::{Behaviour, names, reached};
 use super::peers::{Catalogue, LedgerFacts};
 
-/// A fleet of six and a broker, which people may steer by hand.
+/// A fleet and a broker, which people may steer by hand.
 pub(super) struct Embedded {
     fleet: IppFleet,
     broker: Broker,
@@ -18,9 +18,11 @@ pub(super) struct Embedded {
 impl Embedded {
     pub(super) async fn start(namespace: &TestNamespace<'_>) -> Result<Self, DemoError> {
         let namespace_failed = |source| DemoError::Namespace { source };
+        let names: Vec<String> = reached().map(str::to_owned).collect();
+        let count = names.len();
         let fleet = FleetOptions {
-            names: DEVICES.map(|device| device.name.to_owned()).to_vec(),
-            ..FleetOptions::of(DEVICES.len())
+            names,
+            ..FleetOptions::of(count)
         };
         let fleet = namespace.fleet_of(fleet).await.map_err(namespace_failed)?;
         let broker = namespace.broker().await.map_err(namespace_failed)?;
@@ -81,7 +83,7 @@ impl Embedded {
     pub(super) async fn mend(&mut self, behaviour: Behaviour) -> Result<&'static str, DemoError> {
         self.set(behaviour, None).await?;
         Ok(match behaviour {
-            Behaviour::Good => "was good all the time.",
+            Behaviour::Good | Behaviour::Calls => "was good all the time.",
             Behaviour::NotEffective => "is mended: settings take effect from now on.",
             Behaviour::Offline => "is switched on.",
         })

@@ -1,10 +1,11 @@
-//! The demo: a contract for six devices comes into force in front of its user.
+//! The demo: a contract for seven devices comes into force in front of its user.
 //!
-//! Four devices are good, one accepts settings without effect, one is switched off. The operator is
-//! the real binary on a real API server. Every number that is shown is read from the API server or
+//! Four devices are good, one is good and behind a firewall, one accepts settings without effect, one is
+//! switched off. Operator and gateway are the real binary on a real API server. Every number that is shown is read from the API server or
 //! from the ledger of the simulated peers, and the exit code is 1 if one of them is not as
 //! expected. Called by the program `demo`.
 
+mod calling;
 mod device;
 mod embedded;
 mod peers;
@@ -17,9 +18,9 @@ use std::time::Duration;
 
 use entente_crds::v1alpha1::{Compensation, Contract, ServiceSubscription, SmartService};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Namespace;
 
-use device::{Behaviour, DEVICES, DemoDevice};
+use calling::Calling;
+use device::{Behaviour, DEVICES, DemoDevice, names};
 use entente_e2e::control_plane::{ControlPlane, Options};
 use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{NamespaceError, TestNamespace, starting_in};
@@ -113,7 +114,7 @@ pub enum DemoError {
 /// [`DemoError`] where something could not even be started.
 pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     let mut terminal = Terminal::new();
-    terminal.title("Entente: a contract comes into force on six devices");
+    terminal.title("Entente: a contract comes into force on seven devices");
     let plane = terminal
         .step(
             "Control plane: etcd, API server, controllers",
@@ -123,6 +124,8 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     let flags = vec!["--accrual-interval=1s".to_owned()];
     let operator_options = OperatorOptions {
         flags,
+        tenants: vec![NAMESPACE.to_owned()],
+        gateway: true,
         ..OperatorOptions::default()
     };
     let operator = terminal
@@ -144,8 +147,14 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
         .await?;
     terminal
         .step(
-            "Catalogue and six Devices applied",
+            "Catalogue and seven Devices applied",
             prepare(&namespace, &peers),
+        )
+        .await?;
+    let calling = terminal
+        .step(
+            "Gateway, and a device behind a firewall that calls it",
+            Calling::start(&plane, &operator, &namespace),
         )
         .await?;
 
@@ -154,6 +163,7 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
         keep(&mut terminal, &plane, &operator, &peers).await;
     }
     terminal.finish();
+    drop(calling);
     drop(peers);
     drop(operator);
     plane.stop().await;
@@ -172,9 +182,6 @@ async fn start_plane() -> Result<ControlPlane, DemoError> {
 
 /// Applies everything but the contract.
 async fn prepare(namespace: &TestNamespace<'_>, peers: &DemoPeers) -> Result<(), DemoError> {
-    let mut object = Namespace::default();
-    object.metadata.name = Some(NAMESPACE.to_owned());
-    namespace.apply(&object).await.map_err(namespace_failed)?;
     let catalogue = peers.catalogue(namespace);
     for connection in &catalogue.connections {
         namespace
@@ -191,6 +198,10 @@ async fn prepare(namespace: &TestNamespace<'_>, peers: &DemoPeers) -> Result<(),
         .map_err(namespace_failed)?;
     for device in &catalogue.devices {
         namespace.apply(device).await.map_err(namespace_failed)?;
+    }
+    for device in names(Behaviour::Calls) {
+        let device = calling::device(namespace, device);
+        namespace.apply(&device).await.map_err(namespace_failed)?;
     }
     // A contract may be applied first as well; it would only be shown as waiting.
     let service = namespace.named(peers::SERVICE);
@@ -258,7 +269,7 @@ async fn watch_contract(
     terminal.lines(&format!(
         "The contract {CONTRACT} is applied. It begins at {start}."
     ));
-    terminal.lines("It has data backup on six devices, for 120,000.00 BRL a month each;");
+    terminal.lines("It has data backup on seven devices, for 120,000.00 BRL a month each;");
     terminal.lines(&format!(
         "{} s of delay are allowed, more is given back second by second.",
         ALLOWED.as_secs()
@@ -278,7 +289,7 @@ async fn watch_contract(
         if !mended && snapshot.now > start + MENDED_AFTER {
             mended = true;
             for DemoDevice { name, behaviour } in DEVICES {
-                if behaviour != Behaviour::Good {
+                if !behaviour.is_good() {
                     let text = peers.mend(behaviour, namespace).await?;
                     table.say(Timestamp::now(), &format!("{name} {text}"));
                 }
@@ -311,6 +322,7 @@ async fn keep(
         format!("kubectl describe contract {CONTRACT} -n {NAMESPACE}"),
         format!("kubectl get compensations -n {NAMESPACE} -o wide"),
         "kubectl get connections,devicemodels,smartservices".to_owned(),
+        format!("kubectl get deviceenrollments,devicetwins -n {NAMESPACE}"),
         format!("kubectl get events -n {NAMESPACE} --sort-by=.metadata.creationTimestamp"),
         "kubectl explain contract.spec.services.remedies".to_owned(),
         format!("less {}", operator.view().log_file().display()),

@@ -1,4 +1,4 @@
-//! `demo`: a contract comes into force on six devices, while you watch.
+//! `demo`: a contract comes into force on seven devices, while you watch.
 //!
 //! Exit codes: 0 all is as it has to be, 1 something is not or could not be started, 2 wrong usage,
 //! 130 interrupted.
@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use entente_demo::{DemoError, DemoOptions};
 
-/// Shows a contract coming into force on six devices: four good, one whose setting never takes
-/// effect, one switched off.
+/// Shows a contract coming into force on seven devices: four good, one good and behind a firewall,
+/// one whose setting never takes effect, one switched off.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version, about)]
 struct Arguments {

@@ -56,8 +56,12 @@ pub(super) enum DemoPeers {
 /// Returns the title that is shown while the peers start.
 pub(super) fn title(peers: Peers) -> &'static str {
     match peers {
-        Peers::Embedded => "Peers: six simulated IPP devices, a simulated service broker",
-        Peers::Real => "Peers: cupsd and lprint as devices, openbrokerapi as service broker",
+        Peers::Embedded => {
+            "Peers: six simulated IPP devices and a service broker, one device that calls"
+        }
+        Peers::Real => {
+            "Peers: cupsd and lprint as devices, openbrokerapi as service broker, one device that calls"
+        }
     }
 }
 
@@ -84,6 +88,9 @@ impl DemoPeers {
     pub(super) fn trouble(&self, behaviour: Behaviour) -> Option<&'static str> {
         match (self, behaviour) {
             (_, Behaviour::Good) => None,
+            (_, Behaviour::Calls) => {
+                Some("is behind a firewall: nobody reaches it, it calls the gateway.")
+            }
             (_, Behaviour::Offline) => Some("is switched off."),
             (Self::Embedded(_), Behaviour::NotEffective) => {
                 Some("accepts every setting, but the weekdays never take effect.")

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 
 use entente_crds::v1alpha1::{
-    Connection, DeviceConnection, DeviceModel, DeviceSetting, IppOperation, IppSetting, IppSyntax,
-    Limit, Limits, ServiceModel, SmartService, ValueType, Via, WantedSetting,
+    AgentSetting, Connection, DeviceConnection, DeviceModel, DeviceSetting, IppOperation,
+    IppSetting, IppSyntax, Limit, Limits, ServiceModel, SmartService, ValueType, Via,
+    WantedSetting,
 };
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::peers::ipp_client::IppClient;
@@ -103,6 +104,7 @@ impl Real {
                     IppSyntax::Text,
                 ),
                 self.label_printer(namespace, "printer-location", IppSyntax::Text),
+                calling_model(namespace),
             ],
             service: service(namespace),
             devices: devices.collect(),
@@ -130,7 +132,7 @@ impl Real {
         namespace: &TestNamespace<'_>,
     ) -> Result<&'static str, DemoError> {
         match behaviour {
-            Behaviour::Good => Ok("was good all the time."),
+            Behaviour::Good | Behaviour::Calls => Ok("was good all the time."),
             Behaviour::NotEffective => {
                 let corrected =
                     self.label_printer(namespace, "printer-geo-location", IppSyntax::Uri);
@@ -228,11 +230,30 @@ fn model(
     namespace.model_of(name, product, setting)
 }
 
+/// Returns the model of the device that calls, which takes the setting by the gateway.
+fn calling_model(namespace: &TestNamespace<'_>) -> DeviceModel {
+    let mut model = namespace.model();
+    let agent = AgentSetting {
+        key: SETTING.to_owned(),
+    };
+    model.spec.settings = vec![DeviceSetting {
+        name: SETTING.to_owned(),
+        r#type: ValueType::String,
+        max_length: Some(127),
+        via: Via {
+            agent: Some(agent),
+            ..Via::default()
+        },
+        ..DeviceSetting::default()
+    }];
+    model
+}
+
 /// Returns the example service, with the one setting that all these devices can have.
 fn service(namespace: &TestNamespace<'_>) -> SmartService {
     let mut service = namespace.backup();
     if let Some(device) = &mut service.spec.device {
-        device.models = ["queue", "label-printer"]
+        device.models = ["queue", "label-printer", "mfp-500"]
             .map(|model| ServiceModel {
                 name: namespace.named(model),
                 ..ServiceModel::default()

@@ -105,6 +105,7 @@ fn cells(device: DemoDevice, promise: Option<&Promise>, owed: &[&Compensation]) 
         device.name.to_owned(),
         match device.behaviour {
             Behaviour::Good => "good",
+            Behaviour::Calls => "good, behind a firewall",
             Behaviour::NotEffective => "not taking a setting",
             Behaviour::Offline => "off",
         }
@@ -152,14 +153,14 @@ fn judge(
     };
     let late = completed.duration_since(promise.effective);
     let (state, records) = match behaviour {
-        Behaviour::Good => (PromiseState::Kept, 0),
+        Behaviour::Good | Behaviour::Calls => (PromiseState::Kept, 0),
         Behaviour::NotEffective | Behaviour::Offline => (PromiseState::Missed, 1),
     };
     if promise.state != state {
         findings.push(format!("the promise of {device} is {:?}", promise.state));
     }
     let in_time = late <= SignedDuration::try_from(ALLOWED).unwrap_or_default();
-    if in_time != (behaviour == Behaviour::Good) {
+    if in_time != behaviour.is_good() {
         findings.push(format!("{device} was late by {}", seconds(late)));
     }
     if owed.len() != records {

@@ -22,11 +22,18 @@ const HELM_WITHIN: Duration = Duration::from_mins(2);
 /// Installs CRDs and chart; the name of the chart's ServiceAccount.
 pub(super) async fn install(
     plane: &ControlPlane,
-    namespace: &str,
+    (namespace, tenants): (&str, &[String]),
     values: &[String],
 ) -> Result<String, OperatorError> {
     install_definitions(plane).await?;
-    let rendered = render(namespace, values).await?;
+    let mut values = values.to_vec();
+    if !tenants.is_empty() {
+        values.push(format!(
+            "tenantSecrets.namespaces={{{}}}",
+            tenants.join(",")
+        ));
+    }
+    let rendered = render(namespace, &values).await?;
     let objects: Vec<Value> = yaml::read_all(&rendered).map_err(|error| OperatorError::Chart {
         problem: error.to_string(),
     })?;
@@ -42,12 +49,15 @@ pub(super) async fn install(
     let wanted = objects.iter().filter(|object| {
         object["kind"] != "Deployment" && object["kind"] != "CustomResourceDefinition"
     });
-    let namespace = serde_json::json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace },
+    let tenants = tenants.iter().map(String::as_str);
+    let namespaces = std::iter::once(namespace).chain(tenants).map(|name| {
+        serde_json::json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
+        })
     });
-    let stream: Vec<String> = std::iter::once(&namespace)
-        .chain(wanted)
-        .map(Value::to_string)
+    let stream: Vec<String> = namespaces
+        .chain(wanted.cloned())
+        .map(|object| object.to_string())
         .collect();
     apply(plane, &stream.join("\n---\n")).await?;
     Ok(account)
