@@ -113,3 +113,6 @@ async fn parts(flags: &GatewayFlags) -> Result<Parts, OperatorError> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;
