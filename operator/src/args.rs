@@ -9,6 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::label_selector::label_selector;
 
+mod gateway;
+
+pub(crate) use gateway::GatewayFlags;
+
 /// The Entente operator: sets up the services of contracts on devices, and proves it.
 ///
 /// Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
@@ -168,75 +172,6 @@ pub(crate) enum Command {
     Probe(Probe),
     /// Serve the devices that call
     Gateway(Box<GatewayFlags>),
-}
-
-/// Flags of `gateway`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct GatewayFlags {
-    /// Name of the Connection of protocol Agent that is served
-    #[arg(long, env = "ENTENTE_GATEWAY_CONNECTION", value_name = "NAME")]
-    pub(crate) connection: String,
-
-    /// Address that devices dial, over TLS. Plain HTTP needs a loopback address
-    #[arg(long, env = "ENTENTE_GATEWAY_ADDRESS", default_value = "0.0.0.0:8445")]
-    pub(crate) listen: SocketAddr,
-
-    /// Directory with tls.crt and tls.key, read again when they change
-    #[arg(long, env = "ENTENTE_GATEWAY_TLS_DIR", value_name = "DIRECTORY")]
-    pub(crate) tls_dir: Option<PathBuf>,
-
-    /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "ENTENTE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
-    pub(crate) admin_address: SocketAddr,
-
-    /// Kubeconfig file; without it that of the environment, else the pod's service account
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-
-    /// The gateway's own namespace
-    #[arg(long, env = "POD_NAMESPACE", default_value = "entente-system")]
-    pub(crate) namespace: String,
-
-    /// The namespaces that are served, separated by commas; without it all of them
-    #[arg(long, env = "ENTENTE_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',',
-          value_parser = namespace)]
-    pub(crate) watch_namespaces: Vec<String>,
-
-    /// Connections that are open at once; one more is closed as it comes
-    #[arg(long, env = "ENTENTE_GATEWAY_CONNECTIONS", default_value_t = 16384, value_name = "NUMBER",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) connections: u32,
-
-    /// Requests that are held at once until something changes; one more is answered at once
-    #[arg(long, env = "ENTENTE_GATEWAY_HELD", default_value_t = 12288, value_name = "NUMBER",
-          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub(crate) held: u32,
-
-    /// Requests to the Kubernetes API that are under way at once, watches excepted
-    #[arg(long, env = "ENTENTE_API_IN_FLIGHT", default_value_t = 32,
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) api_in_flight: u16,
-
-    /// Time limit of a request to the Kubernetes API
-    #[arg(long, env = "ENTENTE_API_TIMEOUT", default_value = "10s", value_parser = duration)]
-    pub(crate) api_timeout: Duration,
-
-    #[command(flatten)]
-    pub(crate) log: LogFlags,
-}
-
-impl GatewayFlags {
-    /// Returns the fault of the flags: tokens must not cross a network in plain text.
-    pub(crate) fn problem(&self) -> Option<String> {
-        let address = self.listen;
-        let is_plain = self.tls_dir.is_none() && !address.ip().is_loopback();
-        is_plain.then(|| {
-            format!(
-                "\"{address}\" must be a loopback address such as 127.0.0.1:8445, or --tls-dir must name \
-                 the directory of a certificate"
-            )
-        })
-    }
 }
 
 /// Flags of `probe`.

@@ -110,6 +110,8 @@ async fn parts(flags: &GatewayFlags) -> Result<Parts, OperatorError> {
             namespace: flags.namespace.clone(),
             served: flags.watch_namespaces.clone(),
             held: usize::try_from(flags.held).unwrap_or(usize::MAX),
+            of_address: flags.address_requests,
+            of_device: flags.device_requests,
         },
     })
 }

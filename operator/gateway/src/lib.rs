@@ -36,7 +36,7 @@ use entente_controllers::{
     secrets::Secrets, shutdown::Shutdown,
 };
 use entente_crds::v1alpha1::{AgentEndpoint, Connection};
-use entente_domain::gateway::limits::{Buckets, OF_ADDRESS, OF_DEVICE};
+use entente_domain::gateway::limits::{Buckets, Limit};
 use kube::Client;
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -56,6 +56,10 @@ pub struct Options {
     pub served: Vec<String>,
     /// Number of requests that are held at once; one more is answered at once.
     pub held: usize,
+    /// Requests of an address in a second; zero: any number.
+    pub of_address: u32,
+    /// Requests of a device in a second; zero: any number.
+    pub of_device: u32,
 }
 
 /// Parts of the process that the gateway shares.
@@ -98,8 +102,8 @@ impl Gateway {
             secrets: Secrets::new(parts.client.clone(), options.namespace.clone()),
             wakes: Wakes::default(),
             availability: Availability::new(),
-            of_addresses: Mutex::new(Buckets::new(OF_ADDRESS)),
-            of_devices: Mutex::new(Buckets::new(OF_DEVICE)),
+            of_addresses: Mutex::new(Buckets::new(Limit::of_address(options.of_address))),
+            of_devices: Mutex::new(Buckets::new(Limit::of_device(options.of_device))),
             held: Arc::new(Semaphore::new(options.held)),
             began: Instant::now(),
             shutdown,

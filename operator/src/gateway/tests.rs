@@ -101,6 +101,8 @@ async fn stand(connections: usize) -> Stand {
             namespace: "entente-system".to_owned(),
             served: Vec::new(),
             held: 2000,
+            of_address: 20,
+            of_device: 1,
         },
     };
     let readiness = Arc::clone(&parts.readiness);

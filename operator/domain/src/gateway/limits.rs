@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::expiring::ExpiringMap;
 
 /// The number of requests that come at once, and the number for each second after that.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limit {
     /// Requests that a full bucket has.
     pub burst: u32,
@@ -17,16 +17,25 @@ pub struct Limit {
     pub per_second: u32,
 }
 
-/// Limit of an address: an office with many devices is one.
-pub const OF_ADDRESS: Limit = Limit {
-    burst: 400,
-    per_second: 20,
-};
-/// Limit of a device.
-pub const OF_DEVICE: Limit = Limit {
-    burst: 60,
-    per_second: 1,
-};
+impl Limit {
+    /// Returns the limit of an address by its requests in a second; none for zero. An office with many
+    /// devices is one address, and all of them call when its power comes back.
+    pub fn of_address(per_second: u32) -> Option<Self> {
+        Self::of(per_second, 20)
+    }
+
+    /// Returns the limit of a device by its requests in a second; none for zero.
+    pub fn of_device(per_second: u32) -> Option<Self> {
+        Self::of(per_second, 60)
+    }
+
+    fn of(per_second: u32, seconds: u32) -> Option<Self> {
+        (per_second > 0).then_some(Self {
+            burst: per_second.saturating_mul(seconds),
+            per_second,
+        })
+    }
+}
 
 /// The most entries of a table.
 const MOST: usize = 65_536;
@@ -42,13 +51,13 @@ struct Bucket {
 /// The buckets of addresses or devices.
 #[derive(Debug)]
 pub struct Buckets<K> {
-    limit: Limit,
+    limit: Option<Limit>,
     buckets: ExpiringMap<K, Bucket, u64>,
 }
 
 impl<K: Ord> Buckets<K> {
-    /// Returns full buckets.
-    pub fn new(limit: Limit) -> Self {
+    /// Returns full buckets; without a limit every request is taken.
+    pub fn new(limit: Option<Limit>) -> Self {
         Self {
             limit,
             buckets: ExpiringMap::new(MOST, |_, _| false),
@@ -60,8 +69,11 @@ impl<K: Ord> Buckets<K> {
     /// # Errors
     /// Returns the seconds after which the next one is taken.
     pub fn take(&mut self, key: K, now: u64) -> Result<(), u32> {
-        let full = u64::from(self.limit.burst) * 1000;
-        let rate = u64::from(self.limit.per_second);
+        let Some(limit) = self.limit else {
+            return Ok(());
+        };
+        let full = u64::from(limit.burst) * 1000;
+        let rate = u64::from(limit.per_second).max(1);
         // One that has not been used for so long is full, as one that is not there.
         let until = now + full / rate;
         let fresh = Bucket {
@@ -104,7 +116,7 @@ mod tests {
     // shows K5
     #[test]
     fn a_burst_is_taken_and_then_so_many_in_a_second() {
-        let mut buckets = Buckets::new(LIMIT);
+        let mut buckets = Buckets::new(Some(LIMIT));
         let taken = [
             0, 0, 0, 0, 499, 500, 501, 999, 1000, 60_000, 60_000, 60_000, 60_000,
         ]
@@ -119,6 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_zero_is_none() {
+        let mut buckets = Buckets::new(Limit::of_device(0));
+        assert!((0..10_000).all(|_| buckets.take("one", 0).is_ok()));
+        let of_device = Limit {
+            burst: 60,
+            per_second: 1,
+        };
+        assert_eq!(Limit::of_device(1), Some(of_device));
+        assert_eq!(Limit::of_address(20).map(|it| it.burst), Some(400));
+    }
+
+    #[test]
     fn addresses_of_one_network_are_one_caller() {
         let of = |text: &str| network(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
@@ -129,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_takes_bounded_memory() {
-        let mut buckets = Buckets::new(LIMIT);
+        let mut buckets = Buckets::new(Some(LIMIT));
         for key in 0..200_000 {
             assert!(buckets.take(key, 0).is_ok());
         }

@@ -67,6 +67,8 @@ async fn before_everything_is_listed_nothing_is_answered() {
         namespace: "entente-system".to_owned(),
         served: Vec::new(),
         held: 1,
+        of_address: 20,
+        of_device: 1,
     };
     let stand = Stand::with(options).await;
     // Nothing of the cluster has been polled yet, or not all.

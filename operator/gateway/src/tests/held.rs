@@ -153,6 +153,8 @@ async fn a_gateway_that_holds_as_many_as_it_may_answers_at_once() {
         namespace: "entente-system".to_owned(),
         served: Vec::new(),
         held: 1,
+        of_address: 20,
+        of_device: 1,
     };
     let stand = Stand::with(options).await;
     stand.add_device("lobby-mfp", "A1");

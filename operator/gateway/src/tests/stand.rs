@@ -124,6 +124,8 @@ impl Stand {
             namespace: "entente-system".to_owned(),
             served: Vec::new(),
             held: 1000,
+            of_address: 20,
+            of_device: 1,
         })
         .await;
         stand.add_device("lobby-mfp", "A1");
