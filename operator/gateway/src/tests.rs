@@ -1,6 +1,7 @@
 //! The gateway over real HTTP on loopback, in front of an API server in this process.
 
 mod away;
+mod canary;
 mod credentials;
 mod held;
 mod odd;
