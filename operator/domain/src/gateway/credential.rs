@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(same, three);
         let last = after_use(&three, Standing::Current, at(21));
         assert_eq!(which(&last, "1", 21), None);
+        assert_eq!((&last.previous_sha256, last.previous_until), (&None, None));
         assert_eq!(after_use(&last, Standing::Current, at(22)), last, "once");
     }
 

@@ -131,6 +131,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_that_rests_never_has_more_than_its_burst() {
+        let mut buckets = Buckets::new(Some(LIMIT));
+        let taken = [0, 1400, 1400, 1400, 1400].map(|at| buckets.take("one", at).is_ok());
+        assert_eq!(taken, [true, true, true, true, false]);
+    }
+
+    #[test]
     fn a_limit_of_zero_is_none() {
         let mut buckets = Buckets::new(Limit::of_device(0));
         assert!((0..10_000).all(|_| buckets.take("one", 0).is_ok()));
