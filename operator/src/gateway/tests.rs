@@ -191,11 +191,16 @@ async fn requests_that_are_held_over_tls_are_answered_at_the_shutdown_and_nothin
         .map(|_| tokio::spawn(stand.wait(&device).send()))
         .collect();
     stand.until(|| stand.is_held(20)).await;
+    let began = tokio::time::Instant::now();
     stand.trigger.trigger();
     for wait in waits {
         let answer = wait.await.unwrap().expect("an answer, and no reset");
         assert_eq!(answer.status(), 304);
     }
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "not at their time"
+    );
     tokio::time::timeout(Duration::from_secs(10), stand.served)
         .await
         .unwrap()

@@ -127,6 +127,7 @@ async fn at_the_shutdown_every_request_that_is_held_is_answered() {
     let stand = Stand::new().await;
     let device = stand.register("A1").await;
     let tag = tag_of(&stand, &device, "twin").await;
+    let began = Instant::now();
     let waits = join_all((0..50).map(|_| wait(&stand, &device, "twin", &tag, 60)));
     let stop = async {
         let held = || {
@@ -139,6 +140,10 @@ async fn at_the_shutdown_every_request_that_is_held_is_answered() {
         stand.trigger();
     };
     let (answers, ()) = tokio::join!(waits, stop);
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "not at their time"
+    );
     for answer in answers {
         assert_eq!(answer.status(), 304);
     }

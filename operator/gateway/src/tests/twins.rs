@@ -82,6 +82,8 @@ async fn a_report_that_loses_a_race_is_decided_anew_on_what_the_other_wrote() {
     let stand = Stand::new().await;
     let device = stand.register("A1").await;
     assert_eq!(stand.report(&device, &json!({})).await.status(), 204);
+    // The watch brings what the other wrote only later.
+    stand.cluster.lag();
     stand
         .cluster
         .overtake(Method::PUT, "devicetwins/lobby-mfp/status", |twin| {
