@@ -76,8 +76,8 @@ fn spread(printer_id: &str) -> i64 {
     i64::from_be_bytes(start) & i64::MAX
 }
 
-/// Returns the instants that lie ahead for a device: those of its subscriptions, and that of the next
-/// document.
+/// Returns the instants that lie ahead for a device: those of its subscriptions, that of the next
+/// document, and that at which the operator wants it to call.
 pub fn instants<'a>(
     twin: &DeviceTwin,
     subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
@@ -88,7 +88,7 @@ pub fn instants<'a>(
         revisions.map(|revision| revision.effective)
     });
     let of_twin = twin.spec.next.iter().map(|next| next.effective);
-    let all = of_services.chain(of_twin);
+    let all = of_services.chain(of_twin).chain(twin.spec.call_at);
     all.filter(|instant| *instant > now).collect()
 }
 
@@ -121,6 +121,7 @@ pub fn is_news(last_heard: Option<Timestamp>, period: SignedDuration, now: Times
 
 #[cfg(test)]
 mod tests {
+    use entente_crds::v1alpha1::{DeviceTwinSpec, TwinNext};
     use proptest::prelude::*;
 
     use super::*;
@@ -228,6 +229,24 @@ mod tests {
             }
             prop_assert_eq!((sum, rest), (number, ""));
         }
+    }
+
+    // shows C9
+    #[test]
+    fn the_next_document_and_the_opening_of_a_maintenance_window_are_instants_too() {
+        let mut twin = DeviceTwin::new("mfp", DeviceTwinSpec::default());
+        assert_eq!(instants(&twin, [], at(0)), []);
+        twin.spec.call_at = Some(at(20));
+        twin.spec.next = Some(TwinNext {
+            effective: at(10),
+            settings: Vec::new(),
+        });
+        assert_eq!(instants(&twin, [], at(0)), [at(10), at(20)]);
+        assert_eq!(
+            instants(&twin, [], at(10)),
+            [at(20)],
+            "one that has come is none"
+        );
     }
 
     #[test]

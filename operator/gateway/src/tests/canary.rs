@@ -1,6 +1,6 @@
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use entente_crds::v1alpha1::{SecretKeyReference, TwinSetting};
@@ -16,7 +16,8 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.extend_from_slice(line);
         Ok(line.len())
     }
 
@@ -33,6 +34,21 @@ impl MakeWriter<'_> for Lines {
     }
 }
 
+/// Has the device hold a secret.
+fn want_secret(stand: &Stand) {
+    put_secret(&stand.cluster, "cloud", "password", "hunter2-of-acme");
+    stand.want(vec![TwinSetting {
+        name: "password".to_owned(),
+        secret_key_ref: Some(SecretKeyReference {
+            name: "cloud".to_owned(),
+            key: "password".to_owned(),
+        }),
+        digest: "a".repeat(32).parse().ok(),
+        asked: 1,
+        ..TwinSetting::default()
+    }]);
+}
+
 // shows C17 K4
 #[tokio::test]
 async fn no_token_no_secret_and_no_raw_text_of_a_device_is_in_the_log_the_metrics_or_an_object() {
@@ -45,17 +61,7 @@ async fn no_token_no_secret_and_no_raw_text_of_a_device_is_in_the_log_the_metric
     let stand = Stand::new().await;
     let first = stand.register("A1").await;
     let path = format!("/v1/devices/{}", first.id);
-    put_secret(&stand.cluster, "cloud", "password", "hunter2-of-acme");
-    stand.want(vec![TwinSetting {
-        name: "password".to_owned(),
-        secret_key_ref: Some(SecretKeyReference {
-            name: "cloud".to_owned(),
-            key: "password".to_owned(),
-        }),
-        digest: "a".repeat(32).parse().ok(),
-        asked: 1,
-        ..TwinSetting::default()
-    }]);
+    want_secret(&stand);
     stand.until_seen("lobby-mfp").await;
     let twin = stand.get(&format!("{path}/twin"), &first.token).await;
     assert!(twin.text().await.unwrap().contains("hunter2-of-acme"));
