@@ -6,6 +6,7 @@
 //! and never kept. Called by the crate `entente-gateway`.
 
 pub mod admission;
+pub mod artifacts;
 pub mod body;
 pub mod credential;
 pub mod headers;

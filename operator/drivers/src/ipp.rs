@@ -174,6 +174,7 @@ impl IppDriver {
             most_bytes: MOST_BYTES,
             writes: asked.purpose.writes(),
             needs_body: true,
+            streamed: false,
         };
         self.transport.send(exchange).await
     }

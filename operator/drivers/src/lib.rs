@@ -14,6 +14,7 @@ pub mod device;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod fence;
+pub mod fetch;
 mod guarded;
 pub mod ipp;
 pub mod osb;
@@ -32,6 +33,7 @@ use entente_crds::v1alpha1::Protocol;
 pub use credentials::{CredentialsError, CredentialsValue};
 pub use device::{DeviceDriver, DeviceTarget};
 pub use fence::Fence;
+pub use fetch::{Download, Fetcher, Wanted};
 pub use profile::{ConnectionProfile, LimitValues, ProfileError, TrustProfile};
 pub use service::{ServerTarget, ServiceDriver};
 

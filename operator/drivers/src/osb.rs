@@ -90,6 +90,7 @@ impl OsbDriver {
                 most_bytes: call.asked.most_bytes(),
                 writes: call.asked.writes(),
                 needs_body: call.asked != Asked::Deprovision,
+                streamed: false,
             })
             .await?;
         let private = private(target, answer.token.as_ref());

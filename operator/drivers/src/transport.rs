@@ -16,6 +16,7 @@ mod networks;
 mod nonces;
 mod redirect;
 mod retry_after;
+mod stream;
 mod token;
 mod tokens;
 
@@ -42,6 +43,7 @@ use digest::{Authorized, DigestChallenge};
 use limits::Limits;
 use nonces::Nonces;
 pub(crate) use redirect::Redirect;
+pub(crate) use stream::BodyStream;
 use token::{Client, Grant};
 use tokens::Tokens;
 
@@ -80,6 +82,8 @@ pub(crate) struct Exchange<'a> {
     pub writes: bool,
     /// False if a success counts by its status, whatever its body lacks.
     pub needs_body: bool,
+    /// True if the body of a success is not read but left to the caller, piece by piece.
+    pub streamed: bool,
 }
 
 /// One answer, read in full.
@@ -95,6 +99,8 @@ pub(crate) struct Answer {
     pub redirect: Option<Redirect>,
     /// Its body, with its part of the memory of all bodies.
     pub body: Bytes,
+    /// The body of a success, where the request asked for it in pieces.
+    pub stream: Option<BodyStream>,
     /// The SHA-256 of the certificate that was shown, where TLS was spoken.
     pub certificate_sha256: Option<String>,
     /// The token that was fetched and sent, so that it can be kept out of messages.
@@ -250,6 +256,7 @@ impl Transport {
             // The request that needs the token was not begun.
             writes: false,
             needs_body: true,
+            streamed: false,
         };
         let answer = self
             .send_once(&exchange, None)
@@ -275,7 +282,7 @@ impl Transport {
         headers.extend(login.map(|login| (AUTHORIZATION, login)));
         let remote = limits::remote(url);
 
-        let _permit = self.limits.permit(profile, &remote).await;
+        let permit = self.limits.permit(profile, &remote).await;
         let request = client
             .request(exchange.method.clone(), url.clone())
             .headers(headers)
@@ -285,6 +292,15 @@ impl Transport {
             .await
             .map_err(|_| failure::too_late(exchange.writes))?
             .map_err(|error| failure::classify(&error, exchange.writes))?;
+        if exchange.streamed && response.status().is_success() {
+            let status = response.status();
+            let stream = BodyStream::new(response, permit, profile.request_timeout);
+            return Ok(Answer {
+                status,
+                stream: Some(stream),
+                ..Answer::default()
+            });
+        }
         body::read(response, exchange, deadline, &self.bodies).await
     }
 

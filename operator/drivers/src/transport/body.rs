@@ -221,6 +221,7 @@ pub(super) async fn read(
             bytes: body,
             _reserved: reserved,
         }),
+        stream: None,
         certificate_sha256,
         token: None,
     })

@@ -56,6 +56,7 @@ fn exchange<'a>(profile: &'a ConnectionProfile, url: &str) -> Exchange<'a> {
         pinned: None,
         most_bytes: 1000,
         needs_body: true,
+        streamed: false,
         writes: false,
     }
 }
