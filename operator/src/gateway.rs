@@ -14,6 +14,7 @@ use entente_controllers::{
     readiness::Readiness,
     shutdown::Shutdown,
 };
+use entente_drivers::Fetcher;
 use entente_gateway::{COMPONENT, Gateway, Options, Parts};
 use tracing::info;
 
@@ -98,9 +99,12 @@ async fn parts(flags: &GatewayFlags) -> Result<Parts, OperatorError> {
         version: VERSION.to_owned(),
     };
     let skew = Arc::new(ClockSkew::default());
+    let api_server = client::api_server_addresses(&options).await;
+    let api_server = api_server.map_err(|source| OperatorError::Client { source })?;
     let client = client::connect(&options, clock.clone(), skew, Arc::clone(&metrics)).await;
     Ok(Parts {
         client: client.map_err(|source| OperatorError::Client { source })?,
+        fetcher: Fetcher::beside(&api_server),
         clock,
         metrics,
         readiness: Arc::new(Readiness::waiting_for(&[COMPONENT, CERTIFICATE])),
@@ -112,6 +116,9 @@ async fn parts(flags: &GatewayFlags) -> Result<Parts, OperatorError> {
             held: usize::try_from(flags.held).unwrap_or(usize::MAX),
             of_address: flags.address_requests,
             of_device: flags.device_requests,
+            plain: flags.tls_dir.is_none(),
+            artifacts: flags.artifact_dir.clone(),
+            artifact_bytes: u64::from(flags.artifact_mebibytes) << 20,
         },
     })
 }

@@ -66,12 +66,14 @@ impl GatewayPlace {
             .map_err(|source| OperatorError::Access { source })?;
         let admin = free_address()?;
         let log = self.directory.join(format!("gateway-{}.log", admin.port()));
+        let artifacts = self.directory.join(format!("artifacts-{}", admin.port()));
         let level = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
         let mut arguments = vec![
             "gateway".to_owned(),
             format!("--connection={connection}"),
             format!("--listen={}", self.endpoint.address()),
             format!("--tls-dir={}", self.endpoint.directory().display()),
+            format!("--artifact-dir={}", artifacts.display()),
             format!("--admin-address={admin}"),
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--namespace={namespace}"),

@@ -249,6 +249,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Returns the path of the process's output.
+    pub(super) fn log_path(&self) -> PathBuf {
+        self.launch.log.clone()
+    }
+
     /// Returns the process's output so far.
     pub(super) fn log(&self) -> String {
         fs::read(&self.launch.log)

@@ -1,7 +1,7 @@
 //! Connections made usable: their networks, authorities and credentials in one profile.
 //!
 //! Secrets and ConfigMaps that they name are read just before use (`secrets`). Called by the
-//! observe stage of delivery and by the catalogue controller.
+//! observe stage of delivery, by the catalogue controller, and by the gateway for artifacts.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,14 +26,15 @@ use crate::{
 };
 
 /// Makes the profiles of Connections.
-pub(crate) struct ConnectionProfiles {
+pub struct ConnectionProfiles {
     secrets: Arc<Secrets>,
     /// The generation of each Connection that was last used.
     generations: Mutex<HashMap<String, Option<i64>>>,
 }
 
 impl ConnectionProfiles {
-    pub(crate) fn new(secrets: Arc<Secrets>) -> Self {
+    /// Returns a maker of profiles that reads Secrets and ConfigMaps through this reader.
+    pub fn new(secrets: Arc<Secrets>) -> Self {
         Self {
             secrets,
             generations: Mutex::default(),
@@ -42,7 +43,10 @@ impl ConnectionProfiles {
 
     /// Returns the profile of a connection for objects of a namespace, given by name and labels.
     /// `of_device` is the namespace of a Device and the Secret in it with its credentials.
-    pub(crate) async fn profile(
+    ///
+    /// # Errors
+    /// A fault of the Connection, or of what it names, with its reason.
+    pub async fn profile(
         &self,
         connection: &Connection,
         (namespace, namespace_labels): (&str, &BTreeMap<String, String>),

@@ -14,7 +14,7 @@ mod catalogue;
 pub mod client;
 pub mod clock;
 mod compensation;
-mod connection_profiles;
+pub mod connection_profiles;
 pub mod context;
 mod contract;
 pub mod contract_events;

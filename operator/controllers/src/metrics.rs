@@ -6,6 +6,7 @@
 //! begins at zero, since the first count of one that begins at one is seen by nobody. Written to by
 //! everything; read by `/metrics`.
 
+mod artifacts;
 mod exposition;
 mod gateway;
 mod inventory;
@@ -34,6 +35,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use artifacts::ArtifactSeries;
 use gateway::GatewaySeries;
 use inventory::Inventory;
 use remote::RemoteRequests;
@@ -120,6 +122,7 @@ pub struct Metrics {
     certificates: Family<EndpointLabels, Gauge>,
     board_requests: Family<CodeLabels, Counter>,
     gateway: GatewaySeries,
+    artifacts: ArtifactSeries,
 }
 
 /// Returns a histogram from 1 ms to 131 s.
@@ -152,6 +155,7 @@ impl Metrics {
             certificates: Family::default(),
             board_requests: Family::default(),
             gateway: GatewaySeries::default(),
+            artifacts: ArtifactSeries::default(),
         };
         metrics.register(version);
         for state in [
@@ -202,6 +206,7 @@ impl Metrics {
         let text = "1 while the files of the certificate of an endpoint can be used, else 0";
         registry.register("certificate_valid", text, self.certificates.clone());
         self.gateway.register(registry);
+        self.artifacts.register(registry);
         self.register_durations();
         let inventory = Box::new(Arc::clone(&self.inventory));
         self.registry.register_collector(inventory);

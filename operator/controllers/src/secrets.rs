@@ -44,7 +44,7 @@ const DIGEST_KEY: &str = "key";
 const DIGEST_KEY_BYTES: usize = 32;
 
 /// Fault that prevents the use of a Secret or ConfigMap.
-pub(crate) type Fault = (Reason, String);
+pub type Fault = (Reason, String);
 
 /// Reason for which a Secret has no value for its user.
 #[derive(Clone, Debug, Eq, PartialEq)]

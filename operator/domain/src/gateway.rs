@@ -9,6 +9,7 @@ pub mod admission;
 pub mod artifacts;
 pub mod body;
 pub mod credential;
+pub mod ddi;
 pub mod headers;
 pub mod limits;
 mod members;

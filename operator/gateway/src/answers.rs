@@ -48,6 +48,13 @@ pub(crate) fn refusal(problem: &Problem, scheme: &'static str) -> Response {
     match problem {
         Problem::MethodNotAllowed(allow) => set(&mut response, header::ALLOW, allow),
         Problem::PreconditionFailed(etag) => set(&mut response, header::ETAG, etag),
+        Problem::RangeNotSatisfiable(size) => {
+            set(
+                &mut response,
+                header::CONTENT_RANGE,
+                &format!("bytes */{size}"),
+            );
+        }
         Problem::EnrollmentTokenInvalid | Problem::CredentialInvalid => {
             let challenge = format!("{scheme} realm=\"entente\"");
             set(&mut response, header::WWW_AUTHENTICATE, &challenge);

@@ -7,10 +7,12 @@
 //! Called by the binary, which gives it TLS.
 
 mod answers;
+mod artifacts;
 mod availability;
 mod bodies;
 mod calls;
 mod credentials;
+mod ddi;
 mod enrollments;
 mod held;
 mod objects;
@@ -26,21 +28,23 @@ mod twins;
 mod wakes;
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::Router;
 use entente_controllers::{
-    cache::Key, clock::Clock, liveness::Liveness, metrics::Metrics, readiness::Readiness,
-    secrets::Secrets, shutdown::Shutdown,
+    cache::Key, clock::Clock, connection_profiles::ConnectionProfiles, liveness::Liveness,
+    metrics::Metrics, readiness::Readiness, secrets::Secrets, shutdown::Shutdown,
 };
 use entente_crds::v1alpha1::{AgentEndpoint, Connection};
 use entente_domain::gateway::limits::{Buckets, Limit};
+use entente_drivers::Fetcher;
 use kube::Client;
 use tokio::{sync::Semaphore, time::Instant};
 
-use self::{availability::Availability, objects::Objects, wakes::Wakes};
+use self::{artifacts::Artifacts, availability::Availability, objects::Objects, wakes::Wakes};
 
 /// Name of the caches of the gateway in `/readyz`.
 pub const COMPONENT: &str = "caches";
@@ -60,6 +64,12 @@ pub struct Options {
     pub of_address: u32,
     /// Requests of a device in a second; zero: any number.
     pub of_device: u32,
+    /// True if it is served without TLS, on loopback: links lead to the address that was dialled.
+    pub plain: bool,
+    /// Directory of artifacts, which are fetched again when it is lost.
+    pub artifacts: PathBuf,
+    /// Most bytes that it may have.
+    pub artifact_bytes: u64,
 }
 
 /// Parts of the process that the gateway shares.
@@ -75,6 +85,8 @@ pub struct Parts {
     pub readiness: Arc<Readiness>,
     /// Tasks that do not run any more.
     pub liveness: Arc<Liveness>,
+    /// Fetches artifacts from servers of vendors.
+    pub fetcher: Fetcher,
     /// Flags.
     pub options: Options,
 }
@@ -83,7 +95,9 @@ pub struct Parts {
 pub struct Gateway {
     parts: Parts,
     objects: Objects,
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
+    profiles: ConnectionProfiles,
+    artifacts: Arc<Artifacts>,
     wakes: Wakes,
     availability: Availability,
     of_addresses: Mutex<Buckets<std::net::IpAddr>>,
@@ -97,9 +111,19 @@ impl Gateway {
     /// Returns a gateway that knows nothing yet: it has to [run](Self::run).
     pub fn new(parts: Parts, shutdown: Shutdown) -> Arc<Self> {
         let options = &parts.options;
+        let secrets = Secrets::new(parts.client.clone(), options.namespace.clone());
+        let secrets = Arc::new(secrets);
+        let artifacts = Artifacts::new(
+            options.artifacts.clone(),
+            options.artifact_bytes,
+            parts.fetcher.clone(),
+            Arc::clone(&parts.metrics),
+        );
         Arc::new(Self {
             objects: Objects::new(&parts),
-            secrets: Secrets::new(parts.client.clone(), options.namespace.clone()),
+            profiles: ConnectionProfiles::new(Arc::clone(&secrets)),
+            secrets,
+            artifacts,
             wakes: Wakes::default(),
             availability: Availability::new(),
             of_addresses: Mutex::new(Buckets::new(Limit::of_address(options.of_address))),

@@ -58,10 +58,9 @@ async fn reported(gateway: &Gateway, parts: &Parts, body: Body, printer_id: &str
         gateway.standing(&known.key, twin, &known.sha256)?;
         admission::consents(twin)?;
         is_based_on(twin)?;
-        let status = report.apply(twin, |name| {
-            is_wanted_secret(twin, name) || gateway.is_secret(&known.key, name)
-        })?;
-        Ok(Some(status))
+        let is_secret =
+            |name: &str| is_wanted_secret(twin, name) || gateway.is_secret(&known.key, name);
+        report.apply(twin, is_secret, gateway.now()).map(Some)
     };
     let twin = gateway.change_status(&known.key, decide).await?;
     let known = Known { twin, ..known };

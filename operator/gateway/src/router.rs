@@ -10,12 +10,12 @@ use axum::{
     http::request::Parts,
     middleware::{Next, from_fn_with_state},
     response::Response,
-    routing::{MethodRouter, delete, get, patch, post},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use entente_domain::gateway::problem::Problem;
 
 use crate::{
-    Gateway, answers::refusal, calls::BEARER, credentials, region, registrations, reports,
+    Gateway, answers::refusal, calls::BEARER, credentials, ddi, region, registrations, reports,
     services, twins,
 };
 
@@ -37,8 +37,7 @@ type Routes = MethodRouter<Arc<Gateway>>;
 pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
     let counted = |name: &'static str| from_fn_with_state((Arc::clone(gateway), name), count);
     let route = |name: &'static str, allow: &'static str, routes: Routes| {
-        let refused = async move || refusal(&Problem::MethodNotAllowed(allow), BEARER);
-        routes.fallback(refused).layer(counted(name))
+        with_fallback(gateway, name, allow, routes)
     };
     let unknown = MethodRouter::<Arc<Gateway>>::new()
         .fallback(async || refusal(&Problem::NotFound, BEARER))
@@ -74,8 +73,68 @@ pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
             &format!("{device}/twin/reported"),
             route("reported", "PATCH", patch(reports::patch)),
         )
+        .merge(of_ddi(gateway))
         .fallback_service(unknown.with_state(Arc::clone(gateway)))
         .with_state(Arc::clone(gateway))
+}
+
+/// Returns the routes of DDI.
+fn of_ddi(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
+    let controller = "/{namespace}/controller/v1/{controllerId}";
+    let reads = "GET, HEAD";
+    let config_data = put(ddi::put_config_data).post(ddi::put_config_data);
+    let routes: [(&str, &'static str, &'static str, Routes); 7] = [
+        ("", "ddi", reads, get(ddi::get_base)),
+        ("/configData", "configData", "PUT, POST", config_data),
+        (
+            "/deploymentBase/{actionId}",
+            "deploymentBase",
+            reads,
+            get(ddi::get_deployment),
+        ),
+        (
+            "/deploymentBase/{actionId}/feedback",
+            "deploymentFeedback",
+            "POST",
+            post(ddi::post_deployment_feedback),
+        ),
+        (
+            "/cancelAction/{actionId}",
+            "cancelAction",
+            reads,
+            get(ddi::get_cancellation),
+        ),
+        (
+            "/cancelAction/{actionId}/feedback",
+            "cancelFeedback",
+            "POST",
+            post(ddi::post_cancellation_feedback),
+        ),
+        (
+            "/softwaremodules/{moduleId}/artifacts/{fileName}",
+            "artifact",
+            reads,
+            get(ddi::get_file),
+        ),
+    ];
+    let mut all = Router::new();
+    for (path, name, allow, routes) in routes {
+        let routes = with_fallback(gateway, name, allow, routes);
+        all = all.route(&format!("{controller}{path}"), routes);
+    }
+    all
+}
+
+/// Returns the methods of a path, with the answer to all others, counted under this name.
+fn with_fallback(
+    gateway: &Arc<Gateway>,
+    name: &'static str,
+    allow: &'static str,
+    routes: Routes,
+) -> Routes {
+    let refused = async move || refusal(&Problem::MethodNotAllowed(allow), BEARER);
+    let counted = from_fn_with_state((Arc::clone(gateway), name), count);
+    routes.fallback(refused).layer(counted)
 }
 
 /// Counts a request under the name of its route.

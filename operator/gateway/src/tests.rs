@@ -3,6 +3,7 @@
 mod away;
 mod canary;
 mod credentials;
+mod ddi;
 mod held;
 mod odd;
 mod places;
@@ -10,3 +11,4 @@ mod registrations;
 mod services;
 mod stand;
 mod twins;
+pub(crate) mod vendor;

@@ -65,6 +65,20 @@ pub(crate) struct GatewayFlags {
     )]
     pub(crate) device_requests: u32,
 
+    /// Directory of the artifacts that devices install; they are fetched again when it is lost
+    #[arg(
+        long,
+        env = "ENTENTE_GATEWAY_ARTIFACT_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/var/cache/entente/artifacts"
+    )]
+    pub(crate) artifact_dir: PathBuf,
+
+    /// Most mebibytes that the artifacts take there, those on their way included
+    #[arg(long, env = "ENTENTE_GATEWAY_ARTIFACT_MEBIBYTES", default_value_t = 4096,
+          value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub(crate) artifact_mebibytes: u32,
+
     /// Requests to the Kubernetes API that are under way at once, watches excepted
     #[arg(long, env = "ENTENTE_API_IN_FLIGHT", default_value_t = 32,
           value_parser = clap::value_parser!(u16).range(1..))]

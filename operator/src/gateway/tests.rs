@@ -94,6 +94,7 @@ async fn stand(connections: usize) -> Stand {
         client: cluster().client(),
         clock: Arc::new(SystemClock),
         metrics: Arc::clone(&metrics),
+        fetcher: entente_drivers::Fetcher::beside(&[]),
         readiness: Arc::new(Readiness::waiting_for(&[COMPONENT])),
         liveness: Arc::new(Liveness::default()),
         options: Options {
@@ -103,6 +104,9 @@ async fn stand(connections: usize) -> Stand {
             held: 2000,
             of_address: 20,
             of_device: 1,
+            plain: false,
+            artifacts: std::path::PathBuf::new(),
+            artifact_bytes: 1 << 20,
         },
     };
     let readiness = Arc::clone(&parts.readiness);

@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    // shows C9
+    // shows B6 C9
     #[test]
     fn the_next_document_and_the_opening_of_a_maintenance_window_are_instants_too() {
         let mut twin = DeviceTwin::new("mfp", DeviceTwinSpec::default());

@@ -64,12 +64,18 @@ pub enum Problem {
     RegionUnknown,
     /// No registration waits under this id.
     RegistrationNotFound,
+    /// The device never had the action.
+    ActionNotFound,
+    /// No action of the device has the file now.
+    ArtifactNotFound,
     /// The body was not whole in time; the seconds that it may take.
     Timeout(u64),
     /// The serial number is registered and its credential was used.
     AlreadyRegistered,
     /// Several Devices have the serial number and model.
     SerialNumberAmbiguous,
+    /// The action is over.
+    ActionOver,
     /// The desired document is no longer that of If-Match; its ETag.
     PreconditionFailed(String),
     /// The body is too long; the bytes that it may have.
@@ -78,6 +84,10 @@ pub enum Problem {
     UnsupportedMediaType(&'static str),
     /// The body cannot be read; why.
     BadRequest(String),
+    /// The range begins behind the end; the bytes of the whole.
+    RangeNotSatisfiable(u64),
+    /// The file is not there yet, or cannot be had; seconds after which to come again.
+    ArtifactUnavailable(u32),
     /// The content has faults.
     Invalid(Content, Vec<Fault>),
 }
@@ -99,16 +109,22 @@ impl Problem {
             | Self::SerialNumberNotAllowed
             | Self::DeviceMismatch
             | Self::ConsentWithdrawn => 403,
-            Self::NotFound | Self::RegionUnknown | Self::RegistrationNotFound => 404,
+            Self::NotFound
+            | Self::RegionUnknown
+            | Self::RegistrationNotFound
+            | Self::ActionNotFound
+            | Self::ArtifactNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Timeout(_) => 408,
             Self::AlreadyRegistered | Self::SerialNumberAmbiguous => 409,
+            Self::ActionOver => 410,
             Self::PreconditionFailed(_) => 412,
             Self::TooLarge(_) => 413,
             Self::UnsupportedMediaType(_) => 415,
+            Self::RangeNotSatisfiable(_) => 416,
             Self::Invalid(..) => 422,
             Self::TooManyRequests(_) => 429,
-            Self::Unavailable(_) => 503,
+            Self::Unavailable(_) | Self::ArtifactUnavailable(_) => 503,
         }
     }
 
@@ -129,6 +145,11 @@ impl Problem {
             Self::ConsentWithdrawn => "ConsentWithdrawn",
             Self::RegionUnknown => "RegionUnknown",
             Self::RegistrationNotFound => "RegistrationNotFound",
+            Self::ActionNotFound => "ActionNotFound",
+            Self::ArtifactNotFound => "ArtifactNotFound",
+            Self::ActionOver => "ActionOver",
+            Self::RangeNotSatisfiable(_) => "RangeNotSatisfiable",
+            Self::ArtifactUnavailable(_) => "ArtifactUnavailable",
             Self::Timeout(_) => "Timeout",
             Self::AlreadyRegistered => "AlreadyRegistered",
             Self::SerialNumberAmbiguous => "SerialNumberAmbiguous",
@@ -160,6 +181,11 @@ impl Problem {
             Self::ConsentWithdrawn => "Consent was withdrawn.",
             Self::RegionUnknown => "No region serves the place.",
             Self::RegistrationNotFound => "No registration waits under this id.",
+            Self::ActionNotFound => "The device never had this action.",
+            Self::ArtifactNotFound => "No action of the device has this file now.",
+            Self::ActionOver => "The action is over.",
+            Self::RangeNotSatisfiable(_) => "The range begins behind the end.",
+            Self::ArtifactUnavailable(_) => "The file is not there yet.",
             Self::Timeout(_) => "The body was not whole in time.",
             Self::AlreadyRegistered => "The serial number is registered already.",
             Self::SerialNumberAmbiguous => "Several Devices have the serial number.",
@@ -212,6 +238,11 @@ impl Problem {
             Self::RegistrationNotFound => {
                 "No registration of this enrolment waits under this id; register again."
             }
+            Self::ActionNotFound
+            | Self::ArtifactNotFound
+            | Self::ActionOver
+            | Self::ArtifactUnavailable(_) => self.advice_about_installing(),
+            Self::RangeNotSatisfiable(size) => return format!("The file has {size} bytes."),
             Self::Timeout(seconds) => return format!("It may take {seconds} s."),
             Self::AlreadyRegistered => {
                 "A device with this serial number is registered and has used its credential. A person \
@@ -221,24 +252,51 @@ impl Problem {
                 "Several Devices of the namespace have this serial number and model; all but one have \
                  to be corrected or deleted."
             }
-            Self::PreconditionFailed(etag) => {
-                return format!("It has the ETag {etag}; read it again.");
-            }
-            Self::TooLarge(most) => return format!("It may have {most} bytes."),
-            Self::UnsupportedMediaType(allowed) => {
-                return format!("It must be {allowed}, without an encoding.");
-            }
-            Self::BadRequest(why) => return format!("It is no JSON as it has to be: {why}."),
-            Self::Invalid(_, faults) if faults.len() == 1 => "One place has a fault.",
-            Self::Invalid(_, faults) => return format!("{} places have faults.", faults.len()),
+            Self::PreconditionFailed(_)
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::BadRequest(_)
+            | Self::Invalid(..) => return self.detail_of_content(),
         };
         said.to_owned()
+    }
+
+    fn detail_of_content(&self) -> String {
+        match self {
+            Self::PreconditionFailed(etag) => format!("It has the ETag {etag}; read it again."),
+            Self::TooLarge(most) => format!("It may have {most} bytes."),
+            Self::UnsupportedMediaType(allowed) => {
+                format!("It must be {allowed}, without an encoding.")
+            }
+            Self::BadRequest(why) => format!("It is no JSON as it has to be: {why}."),
+            Self::Invalid(_, faults) if faults.len() == 1 => "One place has a fault.".to_owned(),
+            Self::Invalid(_, faults) => format!("{} places have faults.", faults.len()),
+            _ => String::new(),
+        }
+    }
+
+    fn advice_about_installing(&self) -> &'static str {
+        match self {
+            Self::ActionNotFound => {
+                "Take the link of the action from the newest answer to the controller."
+            }
+            Self::ArtifactNotFound => "Take the link of the file from the newest deployment.",
+            Self::ActionOver => {
+                "It has ended, or another one took its place; ask what there is to do."
+            }
+            _ => {
+                "It is on its way from the vendor's server, or cannot be had from there now. Come again \
+                 after Retry-After; the part that is there stays valid by its ETag."
+            }
+        }
     }
 
     /// Returns the seconds after which the request may succeed.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::TooManyRequests(seconds) | Self::Unavailable(seconds) => Some(*seconds),
+            Self::TooManyRequests(seconds)
+            | Self::Unavailable(seconds)
+            | Self::ArtifactUnavailable(seconds) => Some(*seconds),
             _ => None,
         }
     }
@@ -305,6 +363,11 @@ mod tests {
             Problem::ConsentWithdrawn,
             Problem::RegionUnknown,
             Problem::RegistrationNotFound,
+            Problem::ActionNotFound,
+            Problem::ArtifactNotFound,
+            Problem::ActionOver,
+            Problem::RangeNotSatisfiable(100),
+            Problem::ArtifactUnavailable(10),
             Problem::Timeout(10),
             Problem::AlreadyRegistered,
             Problem::SerialNumberAmbiguous,

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    ddi::note_report,
     members::{Faults, MOST_NUMBER, Members, kind, list, pointer, text},
     problem::{Fault, Problem},
     software,
@@ -85,6 +86,7 @@ impl Report {
         &self,
         of: &DeviceTwin,
         is_secret: impl Fn(&str) -> bool,
+        now: Timestamp,
     ) -> Result<DeviceTwinStatus, Problem> {
         let mut status = of.status.clone().unwrap_or_default();
         let mut reported = status.reported.take().unwrap_or_default();
@@ -106,7 +108,10 @@ impl Report {
         match &self.software {
             Change::Keep => {}
             Change::Remove => reported.software = Vec::new(),
-            Change::Set(software) => reported.software.clone_from(software),
+            Change::Set(software) => {
+                reported.software.clone_from(software);
+                note_report(&mut status, now);
+            }
         }
         match self.restarted {
             Change::Keep => {}

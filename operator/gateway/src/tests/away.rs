@@ -63,12 +63,8 @@ async fn while_the_api_server_is_away_all_but_the_region_is_answered_that_it_is_
 #[tokio::test]
 async fn before_everything_is_listed_nothing_is_answered() {
     let options = crate::Options {
-        connection: "gateway".to_owned(),
-        namespace: "entente-system".to_owned(),
-        served: Vec::new(),
         held: 1,
-        of_address: 20,
-        of_device: 1,
+        ..super::stand::options()
     };
     let stand = Stand::with(options).await;
     // Nothing of the cluster has been polled yet, or not all.

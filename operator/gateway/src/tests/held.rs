@@ -154,12 +154,8 @@ async fn at_the_shutdown_every_request_that_is_held_is_answered() {
 #[tokio::test]
 async fn a_gateway_that_holds_as_many_as_it_may_answers_at_once() {
     let options = Options {
-        connection: "gateway".to_owned(),
-        namespace: "entente-system".to_owned(),
-        served: Vec::new(),
         held: 1,
-        of_address: 20,
-        of_device: 1,
+        ..super::stand::options()
     };
     let stand = Stand::with(options).await;
     stand.add_device("lobby-mfp", "A1");

@@ -39,6 +39,7 @@ pub(super) struct Stand {
     pub(super) address: SocketAddr,
     pub(super) http: Client,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) directory: tempfile::TempDir,
     trigger: ShutdownTrigger,
     server: JoinHandle<()>,
 }
@@ -119,21 +120,15 @@ pub(super) fn value(name: &str, value: &str) -> TwinSetting {
 impl Stand {
     /// Begins with the catalogue, an enrolment of acme and one Device.
     pub(super) async fn new() -> Self {
-        let stand = Self::with(Options {
-            connection: "gateway".to_owned(),
-            namespace: "entente-system".to_owned(),
-            served: Vec::new(),
-            held: 1000,
-            of_address: 20,
-            of_device: 1,
-        })
-        .await;
+        let stand = Self::with(options()).await;
         stand.add_device("lobby-mfp", "A1");
         stand.until(|| stand.gateway.is_available()).await;
         stand
     }
 
-    pub(super) async fn with(options: Options) -> Self {
+    pub(super) async fn with(mut options: Options) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        options.artifacts = directory.path().to_owned();
         // It fails when there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let start = "2027-03-20T01:02:03Z".parse().unwrap();
@@ -147,6 +142,7 @@ impl Stand {
             client: cluster.client(),
             clock: clock_of_gateway,
             metrics: Arc::clone(&metrics),
+            fetcher: entente_drivers::Fetcher::beside(&[]),
             readiness: Arc::new(Readiness::waiting_for(&[crate::COMPONENT])),
             liveness: Arc::new(Liveness::default()),
             options,
@@ -171,6 +167,7 @@ impl Stand {
             address,
             http: Client::new(),
             metrics,
+            directory,
             trigger,
             server,
         }
@@ -291,6 +288,21 @@ impl Stand {
 
     pub(super) fn trigger(&self) {
         self.trigger.trigger();
+    }
+}
+
+/// Returns the options of a gateway whose connections are on loopback.
+pub(super) fn options() -> Options {
+    Options {
+        connection: "gateway".to_owned(),
+        namespace: "entente-system".to_owned(),
+        served: Vec::new(),
+        held: 1000,
+        of_address: 20,
+        of_device: 1,
+        plain: true,
+        artifacts: std::path::PathBuf::new(),
+        artifact_bytes: 64 << 20,
     }
 }
 

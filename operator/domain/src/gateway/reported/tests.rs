@@ -21,9 +21,40 @@ fn twin() -> DeviceTwin {
 
 fn apply(twin: &mut DeviceTwin, body: &Value) -> Result<(), Problem> {
     let report = Report::read(body)?;
-    let status = report.apply(twin, |name| is_wanted_secret(twin, name))?;
+    let status = report.apply(
+        twin,
+        |name| is_wanted_secret(twin, name),
+        Timestamp::UNIX_EPOCH,
+    )?;
     twin.status = Some(status);
     Ok(())
+}
+
+// shows B6
+#[test]
+fn the_first_report_of_software_after_an_installation_is_noted() {
+    let mut twin = twin();
+    let deployment = entente_crds::v1alpha1::TwinDeploymentState {
+        action: 12,
+        state: entente_crds::v1alpha1::DeploymentState::Installed,
+        message: None,
+        at: Timestamp::UNIX_EPOCH,
+        restarted: None,
+        reported: None,
+    };
+    twin.status = Some(DeviceTwinStatus {
+        deployment: Some(deployment),
+        ..DeviceTwinStatus::default()
+    });
+    let noted = |twin: &DeviceTwin| {
+        let status = twin.status.as_ref().unwrap();
+        status.deployment.as_ref().unwrap().reported
+    };
+    apply(&mut twin, &json!({"settings": {}})).unwrap();
+    assert_eq!(noted(&twin), None);
+    let software = json!([{"part": "firmware", "name": "main", "version": "4.2.0"}]);
+    apply(&mut twin, &json!({ "software": software })).unwrap();
+    assert_eq!(noted(&twin), Some(Timestamp::UNIX_EPOCH));
 }
 
 fn shown(twin: &DeviceTwin) -> Value {
