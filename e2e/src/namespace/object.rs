@@ -9,8 +9,8 @@ use entente_crds::example;
 use entente_crds::v1alpha1::{
     AgentEndpoint, AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSetting,
-    DeviceSpec, IdentitySource, IppEndpoint, IppIdentity, LocalReference, NameReference,
-    OsbEndpoint, Protocol, Retry, Selector, SmartService,
+    DeviceSpec, HttpEndpoint, IdentitySource, IppEndpoint, IppIdentity, LocalReference,
+    NameReference, OsbEndpoint, Protocol, Retry, Selector, SmartService,
 };
 use kube::{Resource, ResourceExt as _};
 
@@ -52,6 +52,21 @@ impl TestNamespace<'_> {
             ConnectionSpec {
                 protocol: Protocol::OSB,
                 osb: Some(osb),
+                ..ConnectionSpec::default()
+            },
+        )
+    }
+
+    /// Returns the Connection `files` to the server of a vendor.
+    pub fn file_connection(&self, url: &str) -> Connection {
+        let http = HttpEndpoint {
+            url: url.to_owned(),
+        };
+        self.connection(
+            "files",
+            ConnectionSpec {
+                protocol: Protocol::HTTP,
+                http: Some(http),
                 ..ConnectionSpec::default()
             },
         )

@@ -28,6 +28,8 @@ const READY: &str = "entering suricatta main loop";
 pub struct SwupdateOptions {
     /// URL of the server, such as `http://127.0.0.1:8085`.
     pub server: String,
+    /// File with the certificate of the server in PEM, for a server with TLS.
+    pub authority: Option<PathBuf>,
     /// Tenant on the server: the namespace of the device.
     pub tenant: String,
     /// Its id on the server: the name of the device.
@@ -207,17 +209,22 @@ fn launch(directory: &TempDir, options: &SwupdateOptions, boot: Boot) -> Result<
     let certificate = text(directory.path().join("cert.pem"));
     let SwupdateOptions {
         server,
+        authority,
         tenant,
         device,
         token,
         hardware,
         version,
     } = options;
+    let trust = match authority {
+        Some(path) => format!("cafile = \"{}\";", text(own_copy(path, directory)?)),
+        None => String::new(),
+    };
     let configuration = format!(
         "globals : {{ verbose = true; loglevel = 6; public-key-file = \"{certificate}\"; }};\n\
          identify : ( {{ name = \"firmware.main\"; value = \"{version}\"; }} );\n\
          suricatta : {{ tenant = \"{tenant}\"; id = \"{device}\"; url = \"{server}\";\n\
-         targettoken = \"{token}\"; polldelay = 3600; retry = 2; retrywait = 1; }};\n"
+         targettoken = \"{token}\"; polldelay = 3600; retry = 2; retrywait = 1; {trust} }};\n"
     );
     let path = directory.path().join("swupdate.cfg");
     write(PEER, &path, &configuration)?;
@@ -231,6 +238,18 @@ fn launch(directory: &TempDir, options: &SwupdateOptions, boot: Boot) -> Result<
         .arguments(["-f", &text(path), "-M", "-m", "-H", hardware.as_str()])
         .arguments(["-u", suricatta]);
     Ok(launch)
+}
+
+/// Copies a certificate to where the process may read it.
+fn own_copy(of: &Path, directory: &TempDir) -> Result<PathBuf, PeerError> {
+    let path = directory.path().join("authority.pem");
+    fs::copy(of, &path).map_err(|source| PeerError::Preparation {
+        peer: PEER.to_owned(),
+        what: "the certificate of its server",
+        source,
+    })?;
+    give_to_peer(PEER, &path, SANDBOX)?;
+    Ok(path)
 }
 
 async fn until_calling(process: &mut Process) -> Result<(), PeerError> {

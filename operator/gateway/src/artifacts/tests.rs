@@ -188,21 +188,20 @@ async fn whatever_a_vendor_sends_the_answer_is_later_and_memory_and_disk_are_bou
             0,
         ),
     ];
-    for (outcome, answer, then, most) in cases {
+    let judged = cases.map(|(outcome, answer, then, most)| async move {
         let shown = answer.clone();
         let file = content(100_000);
         let mut stand = Stand::new(&file, move |_, _| text(&answer, then)).await;
         stand.patience_of_request = Duration::from_millis(100);
         let missing = stand.get(LONG).await;
-        assert!(
-            matches!(missing, Err(Missing::Faulty(_))),
-            "{shown}: {missing:?}"
-        );
+        let is_faulty = matches!(missing, Err(Missing::Faulty(_)));
+        assert!(is_faulty, "{shown}: {missing:?}");
         let (found, bytes) = stand.outcome();
         assert_eq!(found, outcome, "{shown}");
         assert!(bytes <= most, "{shown}: {bytes}");
         assert_eq!((stand.service.disk.taken(), stand.files()), (0, 1));
-    }
+    });
+    join_all(judged).await;
 }
 
 // shows K4

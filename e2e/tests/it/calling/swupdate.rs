@@ -1,0 +1,153 @@
+//! swupdate, which others wrote, behind the real gateway: from a service that needs firmware to its proof.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::{Router, routing::get};
+use entente_crds::v1alpha1::{
+    AgentSoftware, Artifact, Connection, Device, DeviceModel, DeviceTwin, Firmware, ServiceModel,
+    SmartService, SoftwareVia,
+};
+use entente_e2e::namespace::now;
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::peers::{Swupdate, SwupdateOptions};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::fixture::{CallingFixture, TOKEN};
+use crate::delivery_fixture::contract_is;
+
+const SOON: Duration = Duration::from_mins(1);
+const DEVICE: &str = "lobby";
+const SERIAL_NUMBER: &str = "NW5-0042";
+
+/// The server of the vendor, with the file that it has.
+async fn vendor() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let file = Arc::new(Mutex::new(Vec::new()));
+    let sent = Arc::clone(&file);
+    let answer = get(async move || sent.lock().unwrap().clone());
+    let router = Router::new().route("/mfp-500-4.2.0.swu", answer);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, file)
+}
+
+/// Registers the device as its installer does, and returns its token.
+async fn register(fixture: &CallingFixture) -> String {
+    let url = format!("{}/v1/registrations", fixture.gateway.url());
+    let body = json!({
+        "serialNumber": SERIAL_NUMBER, "productName": "Northwind MFP 500", "shipDestination": "DE",
+        "timeZone": "Europe/Berlin", "capabilities": {"ddi": true},
+        "software": [{"part": "firmware", "name": "main", "version": "4.1.0"}],
+        "consent": {"by": "Technician", "at": now().to_string(), "textVersion": "2027-01"},
+    });
+    let request = fixture
+        .gateway
+        .client()
+        .post(url)
+        .bearer_auth(TOKEN)
+        .json(&body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", fixture.gateway.view().log());
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    answer["credential"]["token"].as_str().unwrap().to_owned()
+}
+
+fn version(twin: &DeviceTwin) -> String {
+    let reported = twin.status.iter().flat_map(|it| &it.reported);
+    let software = reported.flat_map(|it| &it.software);
+    software.map(|it| it.version.to_string()).collect()
+}
+
+// shows B6 D1
+#[tokio::test]
+async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_reports_it() {
+    let fixture = CallingFixture::new("swupdate", "1s").await;
+    let namespace = &fixture.namespace;
+    let device = namespace.calling_device(DEVICE, SERIAL_NUMBER);
+    namespace.apply::<Device>(&device).await.unwrap();
+    let token = register(&fixture).await;
+    let options = SwupdateOptions {
+        server: fixture.gateway.url(),
+        authority: Some(fixture.gateway.certificate()),
+        tenant: namespace.name().to_owned(),
+        device: DEVICE.to_owned(),
+        token: token.clone(),
+        hardware: "mfp:1.0".to_owned(),
+        version: "4.1.0".to_owned(),
+    };
+    let mut swupdate = Swupdate::start(options).await.unwrap();
+
+    let (vendor, file) = vendor().await;
+    let image = swupdate.image("4.2.0", "1.0", &[7; 300_000]).await.unwrap();
+    file.lock().unwrap().clone_from(&image);
+    let files = namespace.file_connection(&format!("http://{vendor}"));
+    namespace.apply::<Connection>(&files).await.unwrap();
+    let mut model = namespace.model();
+    model.spec.firmware = vec![Firmware {
+        name: "main".to_owned(),
+        version: "4.2.0".to_owned(),
+        artifact: Artifact {
+            url: format!("http://{vendor}/mfp-500-4.2.0.swu"),
+            sha256: Sha256::digest(&image)
+                .iter()
+                .map(|it| format!("{it:02x}"))
+                .collect(),
+            size: i64::try_from(image.len()).unwrap(),
+            ..Artifact::default()
+        },
+        via: SoftwareVia {
+            agent: Some(AgentSoftware {}),
+        },
+        downgrade: false,
+        takes: None,
+    }];
+    namespace.apply::<DeviceModel>(&model).await.unwrap();
+    let mut service = namespace.parts();
+    service.metadata.name = Some(namespace.named("panel"));
+    service.spec.parameters = Vec::new();
+    let side = service.spec.device.as_mut().unwrap();
+    side.settings = Vec::new();
+    side.models = vec![ServiceModel {
+        name: namespace.named("mfp-500"),
+        minimum_firmware: Some("4.2.0".to_owned()),
+        ..ServiceModel::default()
+    }];
+    namespace.apply::<SmartService>(&service).await.unwrap();
+    let entry = namespace.entry("panel", "panel", &[DEVICE], "1h");
+    let contract = namespace.contract("now", now(), vec![entry]);
+    namespace.apply(&contract).await.unwrap();
+
+    let installed = async || swupdate.log().contains("SWUPDATE successful").then_some(());
+    let found = namespace.within(SOON, "swupdate installs", installed).await;
+    found.unwrap_or_else(|error| panic!("{error}\n{}", swupdate.log()));
+    let twin = fixture.twin(DEVICE).await.unwrap();
+    assert_eq!(
+        version(&twin),
+        "4.1.0",
+        "it is installed, and does not run yet"
+    );
+    let contract = namespace.read_contract("now").await.unwrap();
+    assert!(
+        !contract.is("Delivered"),
+        "nothing is effective by feedback"
+    );
+
+    swupdate.restart().await.unwrap();
+    contract_is(namespace, "now", "Delivered").await;
+    let twin = fixture.twin(DEVICE).await.unwrap();
+    assert_eq!(version(&twin), "4.2.0");
+    let device = namespace.read_device(DEVICE).await.unwrap();
+    let identity = device.status.and_then(|it| it.identity).unwrap();
+    assert_eq!(
+        json!(identity.firmware),
+        json!([{"name": "main", "version": "4.2.0"}])
+    );
+    let log = fixture.gateway.view().log();
+    assert!(
+        !log.contains(&token) && !log.contains(TOKEN),
+        "a token is in the log"
+    );
+}
