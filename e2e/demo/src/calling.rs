@@ -36,8 +36,8 @@ impl Calling {
         namespace: &TestNamespace<'_>,
     ) -> Result<Self, DemoError> {
         let failed = |source| DemoError::Operator { source };
-        let place = GatewayPlace::take(plane).map_err(failed)?;
-        let connection = namespace.gateway_connection(&place.url(), POLL);
+        let taken = GatewayPlace::take(plane).map_err(failed)?;
+        let connection = namespace.gateway_connection(&taken.url(), POLL);
         namespace
             .apply(&connection)
             .await
@@ -49,7 +49,7 @@ impl Calling {
             .await
             .map_err(namespace_failed)?;
         let connection = namespace.named("gateway");
-        let gateway = place
+        let gateway = taken
             .start(plane, operator.namespace(), &connection, &[])
             .await
             .map_err(failed)?;
