@@ -99,7 +99,12 @@ impl Remote {
         }
     }
 
-    fn answer(&mut self, action: &Action, snapshot: &DeviceSnapshot, now: Timestamp) -> Answer {
+    pub(super) fn answer(
+        &mut self,
+        action: &Action,
+        snapshot: &DeviceSnapshot,
+        now: Timestamp,
+    ) -> Answer {
         let debug = format!("{action:?}");
         let name = debug.split([' ', '{']).next().unwrap_or_default();
         self.asked.push(name.to_owned());
