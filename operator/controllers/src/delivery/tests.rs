@@ -13,6 +13,7 @@ mod panics;
 mod publish;
 mod remote_sides;
 mod secrets;
+mod software;
 mod triggers;
 mod unwritten;
 mod waits;

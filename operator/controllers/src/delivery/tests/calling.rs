@@ -9,7 +9,7 @@ use http::Method;
 use super::*;
 
 /// Starts as [`prepared`] does, with a device that calls.
-fn calling() -> InProcess {
+pub(super) fn calling() -> InProcess {
     let process = prepared();
     process.cluster.apply(&example::gateway());
     objects::edit_device(&process, |device| {
@@ -19,13 +19,13 @@ fn calling() -> InProcess {
     process
 }
 
-fn twin(process: &InProcess) -> DeviceTwin {
+pub(super) fn twin(process: &InProcess) -> DeviceTwin {
     let found = process.cluster.get(NAMESPACE, DEVICE);
     found.expect("the twin of the device")
 }
 
 /// Writes what the gateway would when the device calls.
-fn call(process: &InProcess, edit: impl FnOnce(&mut DeviceTwinStatus)) {
+pub(super) fn call(process: &InProcess, edit: impl FnOnce(&mut DeviceTwinStatus)) {
     let now = process.clock.now();
     process
         .cluster
@@ -36,7 +36,7 @@ fn call(process: &InProcess, edit: impl FnOnce(&mut DeviceTwinStatus)) {
         });
 }
 
-fn register(process: &InProcess) {
+pub(super) fn register(process: &InProcess) {
     let device: Device = process.cluster.get(NAMESPACE, DEVICE).expect("a device");
     let at = process.clock.now();
     call(process, |status| {
@@ -67,7 +67,7 @@ fn report(process: &InProcess) {
     call(process, |status| status.reported = Some(reported));
 }
 
-fn is_asked(process: &InProcess) -> bool {
+pub(super) fn is_asked(process: &InProcess) -> bool {
     let found: Option<DeviceTwin> = process.cluster.get(NAMESPACE, DEVICE);
     found.is_some_and(|twin| twin.spec.settings.len() == 3)
 }
