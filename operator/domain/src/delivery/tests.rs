@@ -16,6 +16,13 @@ mod endpoint;
 mod identity;
 mod instance_readings;
 mod intent;
+/// The invariants of plans, as the whole passes in `tests/delivery` have them.
+#[path = "../../tests/delivery/lint.rs"]
+#[allow(
+    dead_code,
+    reason = "a part of it is about brokers, which others judge here"
+)]
+mod lint;
 mod maintenance_windows;
 mod odd_rollouts;
 mod offering;

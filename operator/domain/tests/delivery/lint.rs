@@ -6,7 +6,7 @@ use entente_crds::{
     FINALIZER_IN_USE,
     bounded::Text,
     item_key::ItemKey,
-    v1alpha1::{Item, ItemState, StepType},
+    v1alpha1::{Item, ItemState, MaintenanceWindow, StepType},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -17,6 +17,53 @@ use entente_domain::delivery::{
 };
 use entente_domain::names::{ConnectionName, SubscriptionName};
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
+
+/// Returns the fault of an installation that begins while the windows of the device are closed, or while
+/// the device is at another one that it was told of.
+fn installed_at_the_wrong_time(
+    snapshot: &DeviceSnapshot,
+    action: &Action,
+    now: Timestamp,
+) -> Option<String> {
+    let Action::WriteTwin {
+        installation: Some(InstallationOrder::Install(asked)),
+        ..
+    } = action
+    else {
+        return None;
+    };
+    let told = snapshot.twin.as_ref().and_then(|twin| {
+        let told = twin.status.as_ref()?.deployment.as_ref()?;
+        let is_of_it = twin.spec.deployment.as_ref()?.action == told.action;
+        (is_of_it && !told.state.is_over()).then_some(told)
+    });
+    if let Some(told) = told {
+        return Some(format!("{asked:?} is asked for during {told:?}"));
+    }
+    let device = snapshot.device.as_ref()?;
+    let windows = &device.spec.maintenance_windows;
+    let zone = device.spec.time_zone.as_deref().unwrap_or("UTC");
+    let zone = entente_domain::time::zone(zone).ok()?;
+    let today = now.to_zoned(zone.clone()).date();
+    // By the calendar of each window alone, day by day.
+    let is_open = |window: &MaintenanceWindow| {
+        (0..8).any(|ago| {
+            let date = today.saturating_sub(jiff::Span::new().days(ago));
+            let day = format!("{:?}", date.weekday());
+            let mut days = window.days.iter();
+            let on = window.days.is_empty() || days.any(|it| day.starts_with(&format!("{it:?}")));
+            let time: Option<jiff::civil::Time> = window.start.parse().ok();
+            let opens = time.and_then(|time| date.to_datetime(time).to_zoned(zone.clone()).ok());
+            let lasts = window.duration.length().unwrap_or_default();
+            on && opens.is_some_and(|opens| {
+                let opens = opens.timestamp();
+                opens <= now && now < opens + lasts
+            })
+        })
+    };
+    let is_free = windows.is_empty() || windows.iter().any(is_open);
+    (!is_free).then(|| format!("{asked:?} is asked for at {now}, outside of every window"))
+}
 
 /// Returns the faults of a plan; empty if it has none.
 pub(crate) fn lint(
@@ -59,6 +106,7 @@ pub(crate) fn lint(
         if writes && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
         }
+        faults.extend(installed_at_the_wrong_time(snapshot, action, now));
         faults.extend(written_check(resolved, action));
         faults.extend(put_back(snapshot, resolved, action));
         if let Action::ReadDevice {
@@ -285,6 +333,10 @@ fn faults_of(
 /// Returns the faults of a reading that asks for places that are not needed yet, or not through
 /// this connection: a probe asks for the identity alone.
 fn asked_for_nobody(wanted: &BTreeSet<&Place>, request: &DeviceReadRequest) -> Vec<String> {
+    // The twin of a device that calls is in memory, and has all that the device reported.
+    if request.identity == Place::Registration {
+        return Vec::new();
+    }
     let places = request.places.iter();
     places
         .filter(|place| !wanted.contains(place))

@@ -19,6 +19,7 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
+use super::lint::lint;
 use super::pass_fixture::{Remote, now, snapshot, subscription};
 use crate::{
     condition::find,
@@ -237,16 +238,9 @@ impl Story {
 
     /// Holds a request against what must never happen.
     fn check(&self, pass: &Pass, action: &Action) {
-        let told = self.told();
-        if let Action::WriteTwin {
-            installation: Some(InstallationOrder::Install(asked)),
-            ..
-        } = action
-        {
-            let goes_on = told.is_some_and(|told| !told.state.is_over());
-            assert!(!goes_on, "{asked:?} while {told:?}");
-            assert!(self.may_begin(), "{asked:?} at {}", self.now);
-        }
+        let (snapshot, resolved, verified) = (pass.snapshot(), pass.resolved(), pass.verified());
+        let faults = lint(snapshot, resolved, verified, pass.plan(), self.now);
+        assert!(faults.is_empty(), "{faults:?} in {:?}", pass.plan());
         let lacking = |of: &SubscriptionName| {
             let resolved = pass.resolved().subscription(of).expect("it is ours");
             let verified = &pass.verified()[of];
@@ -270,32 +264,6 @@ impl Story {
         for of in of {
             assert!(!lacking(&of), "{of} lacks software: {action:?}");
         }
-    }
-
-    /// True if a window of the device is open now, by the calendar alone.
-    fn may_begin(&self) -> bool {
-        let device = self.snapshot.device.as_ref().expect("a device");
-        let windows = &device.spec.maintenance_windows;
-        let zone = device.spec.time_zone.as_deref().unwrap_or("UTC");
-        let zone = crate::time::zone(zone).expect("a zone");
-        let local = self.now.to_zoned(zone.clone());
-        let is_open = |window: &MaintenanceWindow| {
-            (0..8).any(|ago| {
-                let date = local.date() - jiff::Span::new().days(ago);
-                let day = format!("{:?}", date.weekday());
-                let on = window.days.is_empty()
-                    || window
-                        .days
-                        .iter()
-                        .any(|it| day.starts_with(&format!("{it:?}")));
-                let time: jiff::civil::Time = window.start.parse().expect("a time");
-                let opens = date.to_datetime(time).to_zoned(zone.clone());
-                let opens = opens.expect("an instant");
-                let closes = opens.timestamp() + window.duration.length().expect("a duration");
-                on && opens.timestamp() <= self.now && self.now < closes
-            })
-        };
-        windows.is_empty() || windows.iter().any(is_open)
     }
 
     pub(super) fn twin(&self) -> &DeviceTwin {
