@@ -105,7 +105,7 @@ async fn stand(connections: usize) -> Stand {
             of_address: 20,
             of_device: 1,
             plain: false,
-            artifacts: std::path::PathBuf::new(),
+            artifacts: directory.path().join("artifacts"),
             artifact_bytes: 1 << 20,
         },
     };

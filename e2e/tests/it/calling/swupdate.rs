@@ -1,5 +1,6 @@
 //! swupdate, which others wrote, behind the real gateway: from a service that needs firmware to its proof.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use entente_crds::v1alpha1::{
     AgentSoftware, Artifact, Connection, Device, DeviceModel, DeviceTwin, Firmware, ServiceModel,
     SmartService, SoftwareVia,
 };
-use entente_e2e::namespace::now;
 use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_e2e::peers::{Swupdate, SwupdateOptions};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -61,40 +62,21 @@ fn version(twin: &DeviceTwin) -> String {
     software.map(|it| it.version.to_string()).collect()
 }
 
-// shows B6 D1
-#[tokio::test]
-async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_reports_it() {
-    let fixture = CallingFixture::new("swupdate", "1s").await;
-    let namespace = &fixture.namespace;
-    let device = namespace.calling_device(DEVICE, SERIAL_NUMBER);
-    namespace.apply::<Device>(&device).await.unwrap();
-    let token = register(&fixture).await;
-    let options = SwupdateOptions {
-        server: fixture.gateway.url(),
-        authority: Some(fixture.gateway.certificate()),
-        tenant: namespace.name().to_owned(),
-        device: DEVICE.to_owned(),
-        token: token.clone(),
-        hardware: "mfp:1.0".to_owned(),
-        version: "4.1.0".to_owned(),
-    };
-    let mut swupdate = Swupdate::start(options).await.unwrap();
-
-    let (vendor, file) = vendor().await;
-    let image = swupdate.image("4.2.0", "1.0", &[7; 300_000]).await.unwrap();
-    file.lock().unwrap().clone_from(&image);
-    let files = namespace.file_connection(&format!("http://{vendor}"));
-    namespace.apply::<Connection>(&files).await.unwrap();
+/// Returns a model of which the vendor has firmware 4.2.0.
+fn model(namespace: &TestNamespace<'_>, vendor: SocketAddr, image: &[u8]) -> DeviceModel {
+    let sha256 = Sha256::digest(image)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
     let mut model = namespace.model();
     model.spec.firmware = vec![Firmware {
         name: "main".to_owned(),
         version: "4.2.0".to_owned(),
         artifact: Artifact {
             url: format!("http://{vendor}/mfp-500-4.2.0.swu"),
-            sha256: Sha256::digest(&image)
-                .iter()
-                .map(|it| format!("{it:02x}"))
-                .collect(),
+            sha256,
             size: i64::try_from(image.len()).unwrap(),
             ..Artifact::default()
         },
@@ -104,7 +86,11 @@ async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_repo
         downgrade: false,
         takes: None,
     }];
-    namespace.apply::<DeviceModel>(&model).await.unwrap();
+    model
+}
+
+/// Returns a service that needs that firmware and nothing else.
+fn service(namespace: &TestNamespace<'_>) -> SmartService {
     let mut service = namespace.parts();
     service.metadata.name = Some(namespace.named("panel"));
     service.spec.parameters = Vec::new();
@@ -115,6 +101,43 @@ async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_repo
         minimum_firmware: Some("4.2.0".to_owned()),
         ..ServiceModel::default()
     }];
+    service
+}
+
+/// Returns the identity of swupdate as that device.
+fn identity(fixture: &CallingFixture, token: &str) -> SwupdateOptions {
+    SwupdateOptions {
+        server: fixture.gateway.url(),
+        authority: Some(fixture.gateway.certificate()),
+        tenant: fixture.namespace.name().to_owned(),
+        device: DEVICE.to_owned(),
+        token: token.to_owned(),
+        hardware: "mfp:1.0".to_owned(),
+        version: "4.1.0".to_owned(),
+    }
+}
+
+// shows B6 D1
+#[tokio::test]
+async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_reports_it() {
+    let fixture = CallingFixture::new("swupdate", "1s").await;
+    let namespace = &fixture.namespace;
+    let device = namespace.calling_device(DEVICE, SERIAL_NUMBER);
+    namespace.apply::<Device>(&device).await.unwrap();
+    let token = register(&fixture).await;
+    let mut swupdate = Swupdate::start(identity(&fixture, &token)).await.unwrap();
+
+    let (vendor, file) = vendor().await;
+    let image = swupdate
+        .image("4.2.0", "1.0", &vec![7; 300_000])
+        .await
+        .unwrap();
+    file.lock().unwrap().clone_from(&image);
+    let files = namespace.file_connection(&format!("http://{vendor}"));
+    namespace.apply::<Connection>(&files).await.unwrap();
+    let model = model(namespace, vendor, &image);
+    namespace.apply::<DeviceModel>(&model).await.unwrap();
+    let service = service(namespace);
     namespace.apply::<SmartService>(&service).await.unwrap();
     let entry = namespace.entry("panel", "panel", &[DEVICE], "1h");
     let contract = namespace.contract("now", now(), vec![entry]);

@@ -145,7 +145,7 @@ mod tests {
         let enough = usize::try_from(LEAST_BYTES).unwrap() / 9;
         assert_eq!(given_up(10_000, enough + 1, second, none).await, None);
         assert_eq!(given_up(10_000, 1, second, none).await, Some(9));
-        let dead = given_up(3, 1 << 20, Duration::from_secs(3600), none).await;
+        let dead = given_up(3, 1 << 20, Duration::from_hours(1), none).await;
         assert_eq!(dead, Some(0));
         let end = given_up(1, 1, second, none).await;
         assert_eq!(end, None, "its end counts as enough");
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_that_the_reader_takes_is_not_the_time_of_the_sender() {
-        let own = Duration::from_secs(3600);
+        let own = Duration::from_hours(1);
         assert_eq!(given_up(3, 10, Duration::from_secs(1), own).await, None);
     }
 }

@@ -125,10 +125,9 @@ pub(crate) fn whole(content: &[u8], request: &str) -> Reply {
             length - 1
         )
     };
-    head += &format!(
-        "ETag: \"v1\"\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        length - from
-    );
+    let rest = length - from;
+    let more = format!("ETag: \"v1\"\r\nConnection: close\r\nContent-Length: {rest}\r\n\r\n");
+    head.push_str(&more);
     Reply {
         bytes: [head.as_bytes(), &content[from..]].concat(),
         then: Then::Close,

@@ -77,7 +77,7 @@ fn offered(twin: &DeviceTwin, controller: Controller) -> String {
 fn an_installation_is_offered_until_it_has_ended_or_the_version_is_reported() {
     use DeploymentState::{Cancelled, Downloading, Failed, Installed, Offered};
     let old = || twin(Some("4.1.0"));
-    for (twin, expected) in [
+    let rows = vec![
         (old(), "install 12"),
         (twin(None), "report, install 12"),
         (twin(Some("4.2.0")), ""),
@@ -96,7 +96,8 @@ fn an_installation_is_offered_until_it_has_ended_or_the_version_is_reported() {
             DeviceTwin::new("empty", DeviceTwinSpec::default()),
             "report",
         ),
-    ] {
+    ];
+    for (twin, expected) in rows {
         let state = &twin.status;
         assert_eq!(offered(&twin, ALL), expected, "{state:?}");
     }

@@ -18,127 +18,174 @@ async fn odd(scene: &Scene, method: Method, path: &str, body: Option<&str>) -> (
     }
 }
 
+/// Feedback that changes nothing but the state.
+const FINE: &str = r#"{"status":{"execution":"proceeding","result":{"finished":"none"}}}"#;
+
+/// A method, a path after the base, a body, and status and reason of the answer.
+type Row = (
+    Method,
+    &'static str,
+    Option<&'static str>,
+    u16,
+    &'static str,
+);
+
+const ROWS: [Row; 32] = [
+    (Method::GET, "", None, 200, ""),
+    (Method::GET, "?c=412523400", None, 200, ""),
+    (Method::GET, ".firmware", None, 200, ""),
+    (Method::GET, ".application", None, 200, ""),
+    (Method::GET, ".os", None, 403, "DeviceMismatch"),
+    (Method::GET, "2", None, 403, "DeviceMismatch"),
+    (Method::GET, "%2e%2e", None, 403, "DeviceMismatch"),
+    (Method::GET, "/", None, 404, "NotFound"),
+    (Method::GET, "/installedBase/12", None, 404, "NotFound"),
+    (Method::GET, "/confirmationBase", None, 404, "NotFound"),
+    (Method::POST, "", Some("{}"), 405, "MethodNotAllowed"),
+    (Method::GET, "/configData", None, 405, "MethodNotAllowed"),
+    (
+        Method::GET,
+        "/deploymentBase/12?c=1&actionHistory=10",
+        None,
+        200,
+        "",
+    ),
+    (Method::GET, "/deploymentBase/11", None, 410, "ActionOver"),
+    (
+        Method::GET,
+        "/deploymentBase/13",
+        None,
+        404,
+        "ActionNotFound",
+    ),
+    (
+        Method::GET,
+        "/deploymentBase/0",
+        None,
+        404,
+        "ActionNotFound",
+    ),
+    (
+        Method::GET,
+        "/deploymentBase/012",
+        None,
+        404,
+        "ActionNotFound",
+    ),
+    (
+        Method::GET,
+        "/deploymentBase/x",
+        None,
+        404,
+        "ActionNotFound",
+    ),
+    (
+        Method::GET,
+        "/deploymentBase/%ff",
+        None,
+        403,
+        "DeviceMismatch",
+    ),
+    (Method::GET, "/cancelAction/12", None, 404, "ActionNotFound"),
+    (
+        Method::GET,
+        ".application/deploymentBase/12",
+        None,
+        404,
+        "ActionNotFound",
+    ),
+    (
+        Method::POST,
+        "/deploymentBase/12/feedback",
+        Some(FINE),
+        200,
+        "",
+    ),
+    (
+        Method::POST,
+        "/deploymentBase/12/feedback",
+        Some("{}"),
+        422,
+        "InvalidRequest",
+    ),
+    (
+        Method::POST,
+        "/deploymentBase/12/feedback",
+        Some("{"),
+        400,
+        "BadRequest",
+    ),
+    (
+        Method::POST,
+        "/deploymentBase/12/feedback",
+        None,
+        415,
+        "UnsupportedMediaType",
+    ),
+    (
+        Method::POST,
+        "/deploymentBase/11/feedback",
+        Some(FINE),
+        410,
+        "ActionOver",
+    ),
+    (
+        Method::POST,
+        "/deploymentBase/99/feedback",
+        Some(FINE),
+        404,
+        "ActionNotFound",
+    ),
+    (
+        Method::PUT,
+        "/configData",
+        Some(r#"{"data":{"firmware.main":4}}"#),
+        422,
+        "InvalidRequest",
+    ),
+    (
+        Method::POST,
+        "/configData",
+        Some(r#"{"data":{"hw":"mfp"}}"#),
+        200,
+        "",
+    ),
+    (
+        Method::GET,
+        "/softwaremodules/12/artifacts/other.swu",
+        None,
+        404,
+        "ArtifactNotFound",
+    ),
+    (
+        Method::GET,
+        "/softwaremodules/x/artifacts/mfp-500-4.2.0.swu",
+        None,
+        404,
+        "ArtifactNotFound",
+    ),
+    (
+        Method::GET,
+        "/softwaremodules/12/artifacts/..%2f..%2fsecret",
+        None,
+        404,
+        "ArtifactNotFound",
+    ),
+];
+
 // shows B6 C17 K4
 #[tokio::test]
 async fn odd_requests_get_one_fault_each() {
     let scene = Scene::new().await;
     scene.want(12).await;
-    let fine = r#"{"status":{"execution":"proceeding","result":{"finished":"none"}}}"#;
-    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
-    let rows = [
-        (&get, "", None, 200, ""),
-        (&get, "?c=412523400", None, 200, ""),
-        (&get, ".firmware", None, 200, ""),
-        (&get, ".application", None, 200, ""),
-        (&get, ".os", None, 403, "DeviceMismatch"),
-        (&get, "2", None, 403, "DeviceMismatch"),
-        (&get, "%2e%2e", None, 403, "DeviceMismatch"),
-        (&get, "/", None, 404, "NotFound"),
-        (&get, "/installedBase/12", None, 404, "NotFound"),
-        (&get, "/confirmationBase", None, 404, "NotFound"),
-        (&post, "", Some("{}"), 405, "MethodNotAllowed"),
-        (&get, "/configData", None, 405, "MethodNotAllowed"),
-        (
-            &get,
-            "/deploymentBase/12?c=1&actionHistory=10",
-            None,
-            200,
-            "",
-        ),
-        (&get, "/deploymentBase/11", None, 410, "ActionOver"),
-        (&get, "/deploymentBase/13", None, 404, "ActionNotFound"),
-        (&get, "/deploymentBase/0", None, 404, "ActionNotFound"),
-        (&get, "/deploymentBase/012", None, 404, "ActionNotFound"),
-        (&get, "/deploymentBase/x", None, 404, "ActionNotFound"),
-        (&get, "/deploymentBase/%ff", None, 403, "DeviceMismatch"),
-        (&get, "/cancelAction/12", None, 404, "ActionNotFound"),
-        (
-            &get,
-            ".application/deploymentBase/12",
-            None,
-            404,
-            "ActionNotFound",
-        ),
-        (&post, "/deploymentBase/12/feedback", Some(fine), 200, ""),
-        (
-            &post,
-            "/deploymentBase/12/feedback",
-            Some("{}"),
-            422,
-            "InvalidRequest",
-        ),
-        (
-            &post,
-            "/deploymentBase/12/feedback",
-            Some("{"),
-            400,
-            "BadRequest",
-        ),
-        (
-            &post,
-            "/deploymentBase/12/feedback",
-            None,
-            415,
-            "UnsupportedMediaType",
-        ),
-        (
-            &post,
-            "/deploymentBase/11/feedback",
-            Some(fine),
-            410,
-            "ActionOver",
-        ),
-        (
-            &post,
-            "/deploymentBase/99/feedback",
-            Some(fine),
-            404,
-            "ActionNotFound",
-        ),
-        (
-            &put,
-            "/configData",
-            Some(r#"{"data":{"firmware.main":4}}"#),
-            422,
-            "InvalidRequest",
-        ),
-        (
-            &post,
-            "/configData",
-            Some(r#"{"data":{"hw":"mfp"}}"#),
-            200,
-            "",
-        ),
-        (
-            &get,
-            "/softwaremodules/12/artifacts/other.swu",
-            None,
-            404,
-            "ArtifactNotFound",
-        ),
-        (
-            &get,
-            "/softwaremodules/x/artifacts/mfp-500-4.2.0.swu",
-            None,
-            404,
-            "ArtifactNotFound",
-        ),
-        (
-            &get,
-            "/softwaremodules/12/artifacts/..%2f..%2fsecret",
-            None,
-            404,
-            "ArtifactNotFound",
-        ),
-    ];
-    for (method, path, body, status, reason) in rows {
+    for (method, path, body, status, reason) in ROWS {
         let path = format!("{BASE}{path}");
         let found = odd(&scene, method.clone(), &path, body).await;
         assert_eq!(found, (status, reason.to_owned()), "{method} {path}");
         // The bucket of the device fills up.
         scene.refill().await;
     }
-    let other = odd(&scene, get, "/globex/controller/v1/lobby-mfp", None).await;
+    let other = odd(&scene, Method::GET, "/globex/controller/v1/lobby-mfp", None).await;
     assert_eq!(other, (403, "DeviceMismatch".to_owned()));
     scene.stand.stop().await;
 }
