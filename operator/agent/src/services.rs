@@ -105,6 +105,7 @@ mod tests {
         }
     }
 
+    // shows C4
     #[test]
     fn a_cancelled_service_stays_known_without_an_application_id() {
         let first = keep(&[], &[listed("toner", Some("a.toner.x"), "Active")]);
@@ -132,6 +133,7 @@ mod tests {
         }
     }
 
+    // shows C15
     #[test]
     fn a_switch_that_a_person_used_stays_as_it_is() {
         let now = "2027-04-01T00:00:00Z".parse().unwrap();

@@ -345,6 +345,7 @@ async fn a_withdrawal_that_the_gateway_did_not_hear_is_repeated_and_nothing_else
     assert!(inner.withdrawn);
 }
 
+// shows C15
 #[tokio::test]
 async fn a_switch_is_turned_at_the_device_and_stays() {
     let gateway = Gateway::start();

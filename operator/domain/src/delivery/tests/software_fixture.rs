@@ -296,7 +296,10 @@ impl Story {
                     at,
                     text_version: "1".into(),
                     withdrawn: None,
+                    withdrawn_by: None,
+                    withdrawn_at: None,
                 }),
+                last_handled_reregister: None,
             });
             status.last_heard = Some(at);
             status.reported.get_or_insert_default();
