@@ -12,6 +12,7 @@ use super::{
     free_address, process::Process,
 };
 use crate::control_plane::ControlPlane;
+use crate::road::Road;
 
 /// Name of its ServiceAccount in the chart.
 const ACCOUNT: &str = "entente-gateway";
@@ -27,6 +28,7 @@ pub(super) const CHART_VALUES: [&str; 2] = [
 pub struct Gateway {
     process: Process,
     endpoint: Endpoint,
+    road: Road,
 }
 
 /// A place at which a gateway listens, before there is one: a Connection names it.
@@ -64,6 +66,10 @@ impl GatewayPlace {
             .kubeconfig_for_service_account(namespace, ACCOUNT)
             .await
             .map_err(|source| OperatorError::Access { source })?;
+        let (road, kubeconfig) = plane
+            .kubeconfig_by_a_road(&kubeconfig)
+            .await
+            .map_err(|source| OperatorError::Access { source })?;
         let admin = free_address()?;
         let log = self.directory.join(format!("gateway-{}.log", admin.port()));
         let artifacts = self.directory.join(format!("artifacts-{}", admin.port()));
@@ -86,6 +92,7 @@ impl GatewayPlace {
         Ok(Gateway {
             process,
             endpoint: self.endpoint,
+            road,
         })
     }
 }
@@ -94,6 +101,11 @@ impl Gateway {
     /// Returns its URL, as devices dial it.
     pub fn url(&self) -> String {
         self.endpoint.url()
+    }
+
+    /// Returns its road to the API server.
+    pub fn road(&self) -> &Road {
+        &self.road
     }
 
     /// Returns the file with its certificate, in PEM.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use entente_crds::{LABEL_USE, MAY_BE_USED};
-use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::TestNamespace;
+use entente_e2e::operator::OperatorOptions;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 
@@ -43,7 +43,7 @@ pub(crate) async fn apply_secret_as(
 
 /// Installs the chart with this namespace in tenantSecrets.namespaces, as the platform team does.
 pub(crate) async fn grant(namespace: &TestNamespace<'_>) {
-    let environment = TestEnvironment::shared().await.unwrap();
+    let release = OperatorOptions::default().namespace;
     let chart = repository().join("charts/entente");
     let granted = format!("tenantSecrets.namespaces=[{:?}]", namespace.name());
     let rendered = helm(
@@ -53,7 +53,7 @@ pub(crate) async fn grant(namespace: &TestNamespace<'_>) {
             "entente",
             chart.to_str().expect("a path in UTF-8"),
             "--namespace",
-            environment.operator.namespace(),
+            &release,
             "--show-only",
             "templates/tenant-secrets.yaml",
             "--set",

@@ -3,9 +3,9 @@
 use entente_crds::v1alpha1::{
     Connection, Contract, DeviceEnrollment, DeviceModel, DeviceTwin, SmartService,
 };
-use entente_e2e::environment::TestEnvironment;
+use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::namespace::TestNamespace;
-use entente_e2e::operator::{Gateway, GatewayPlace};
+use entente_e2e::operator::{Gateway, GatewayPlace, OperatorOptions, OperatorView};
 use entente_e2e::peers::{Agent, AgentOptions};
 use entente_simulators::Broker;
 use jiff::Timestamp;
@@ -20,17 +20,33 @@ pub(super) const TOKEN: &str = "a-token-of-an-enrolment-that-nobody-guesses";
 pub(super) const ENROLLMENT: &str = "fleet";
 
 /// A namespace with a gateway.
-pub(super) struct CallingFixture {
-    pub(super) namespace: TestNamespace<'static>,
+pub(super) struct CallingFixture<'a> {
+    pub(super) namespace: TestNamespace<'a>,
     pub(super) broker: Broker,
     pub(super) gateway: Gateway,
 }
 
-impl CallingFixture {
+impl CallingFixture<'static> {
     /// Sets it up in the environment that all tests share; devices are asked to call each `poll`.
     pub(super) async fn new(title: &str, poll: &str) -> Self {
-        let namespace = test_namespace(title).await;
-        let operator = &TestEnvironment::shared().await.unwrap().operator;
+        CallingFixture::on(test_namespace(title).await, poll).await
+    }
+}
+
+impl<'a> CallingFixture<'a> {
+    /// Sets it up on a control plane whose operator is there.
+    pub(super) async fn on_plane(
+        plane: &'a ControlPlane,
+        operator: OperatorView,
+        title: &str,
+        poll: &str,
+    ) -> Self {
+        let name = plane.create_namespace(title).await.unwrap();
+        let namespace = TestNamespace::with_name(plane, operator, name).await;
+        Self::on(namespace.unwrap(), poll).await
+    }
+
+    async fn on(namespace: TestNamespace<'a>, poll: &str) -> Self {
         let plane = namespace.plane();
         let taken = GatewayPlace::take(plane).unwrap();
         let connection = namespace.gateway_connection(&taken.url(), poll);
@@ -54,7 +70,7 @@ impl CallingFixture {
         let gateway = taken
             .start(
                 plane,
-                operator.namespace(),
+                &OperatorOptions::default().namespace,
                 &namespace.named("gateway"),
                 &[],
             )

@@ -1,11 +1,7 @@
 //! swupdate, which others wrote, behind the real gateway: from a service that needs firmware to its proof.
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::{Router, routing::get};
 use entente_crds::v1alpha1::{
     AgentSoftware, Artifact, Connection, Device, DeviceModel, DeviceTwin, Firmware, ServiceModel,
     SmartService, SoftwareVia,
@@ -14,29 +10,17 @@ use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{TestNamespace, now};
 use entente_e2e::peers::{Swupdate, SwupdateOptions};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::fixture::{CallingFixture, TOKEN};
+use super::vendor::Vendor;
 use crate::delivery_fixture::contract_is;
 
 const SOON: Duration = Duration::from_mins(1);
 const DEVICE: &str = "lobby";
 const SERIAL_NUMBER: &str = "NW5-0042";
 
-/// The server of the vendor, with the file that it has.
-async fn vendor() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
-    let file = Arc::new(Mutex::new(Vec::new()));
-    let sent = Arc::clone(&file);
-    let answer = get(async move || sent.lock().unwrap().clone());
-    let router = Router::new().route("/mfp-500-4.2.0.swu", answer);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, file)
-}
-
 /// Registers the device as its installer does, and returns its token.
-async fn register(fixture: &CallingFixture) -> String {
+async fn register(fixture: &CallingFixture<'_>) -> String {
     let url = format!("{}/v1/registrations", fixture.gateway.url());
     let body = json!({
         "serialNumber": SERIAL_NUMBER, "productName": "Northwind MFP 500", "shipDestination": "DE",
@@ -63,23 +47,12 @@ fn version(twin: &DeviceTwin) -> String {
 }
 
 /// Returns a model of which the vendor has firmware 4.2.0.
-fn model(namespace: &TestNamespace<'_>, vendor: SocketAddr, image: &[u8]) -> DeviceModel {
-    let sha256 = Sha256::digest(image)
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+fn model(namespace: &TestNamespace<'_>, artifact: Artifact) -> DeviceModel {
     let mut model = namespace.model();
     model.spec.firmware = vec![Firmware {
         name: "main".to_owned(),
         version: "4.2.0".to_owned(),
-        artifact: Artifact {
-            url: format!("http://{vendor}/mfp-500-4.2.0.swu"),
-            sha256,
-            size: i64::try_from(image.len()).unwrap(),
-            ..Artifact::default()
-        },
+        artifact,
         via: SoftwareVia {
             agent: Some(AgentSoftware {}),
         },
@@ -105,7 +78,7 @@ fn service(namespace: &TestNamespace<'_>) -> SmartService {
 }
 
 /// Returns the identity of swupdate as that device.
-fn identity(fixture: &CallingFixture, token: &str) -> SwupdateOptions {
+fn identity(fixture: &CallingFixture<'_>, token: &str) -> SwupdateOptions {
     SwupdateOptions {
         server: fixture.gateway.url(),
         authority: Some(fixture.gateway.certificate()),
@@ -127,15 +100,15 @@ async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_repo
     let token = register(&fixture).await;
     let mut swupdate = Swupdate::start(identity(&fixture, &token)).await.unwrap();
 
-    let (vendor, file) = vendor().await;
+    let vendor = Vendor::start().await;
     let image = swupdate
         .image("4.2.0", "1.0", &vec![7; 300_000])
         .await
         .unwrap();
-    file.lock().unwrap().clone_from(&image);
-    let files = namespace.file_connection(&format!("http://{vendor}"));
+    let artifact = vendor.publish("mfp-500-4.2.0.swu", &image);
+    let files = namespace.file_connection(&vendor.url());
     namespace.apply::<Connection>(&files).await.unwrap();
-    let model = model(namespace, vendor, &image);
+    let model = model(namespace, artifact);
     namespace.apply::<DeviceModel>(&model).await.unwrap();
     let service = service(namespace);
     namespace.apply::<SmartService>(&service).await.unwrap();
