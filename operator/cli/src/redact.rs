@@ -60,6 +60,16 @@ const VALUES: &[(&str, &[&str])] = &[
             "spec.acceptance.equals",
         ],
     ),
+    (
+        "DeviceTwin",
+        &[
+            "spec.settings[].value",
+            "spec.next.settings[].value",
+            "status.reported.settings[].value",
+            "status.credential.sha256",
+            "status.credential.previousSha256",
+        ],
+    ),
     ("Compensation", &["spec.voided.reason"]),
 ];
 

@@ -76,6 +76,9 @@ fn a_bundle_shows_these_texts_and_no_others() {
         "otherwise",
         "valueFrom.map",
         ".default\n",
+        "DeviceTwin spec.settings[].value",
+        "reported.settings[].value",
+        "credential.sha256",
     ] {
         assert!(!shown.contains(value), "{value} is a value");
     }

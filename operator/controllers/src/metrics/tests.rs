@@ -98,6 +98,10 @@ fn all() -> (Metrics, [Arc<FakeCache>; 3]) {
     metrics.gateway_request("twin", 304);
     metrics.gateway_registration("Registered");
     metrics.gateway_held(1);
+    metrics.artifact_fetch("Fetched");
+    metrics.artifact_fetched(1000);
+    metrics.artifact_served(2000);
+    metrics.artifact_bytes(3000);
     metrics.contract_event("started", 201);
     metrics.leader(true);
     metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
@@ -171,6 +175,10 @@ fn counted_facts_appear_under_the_documented_names() {
         "entente_gateway_requests_total{route=\"twin\",code=\"304\"} 1",
         "entente_gateway_registrations_total{outcome=\"Registered\"} 1",
         "entente_gateway_held_requests 1",
+        "entente_gateway_artifact_fetches_total{outcome=\"Fetched\"} 1",
+        "entente_gateway_artifact_transferred_bytes_total{direction=\"Fetched\"} 1000",
+        "entente_gateway_artifact_transferred_bytes_total{direction=\"Served\"} 2000",
+        "entente_gateway_artifact_held_bytes 3000",
         "entente_leader 1",
         "entente_resources{kind=\"Compensation\",condition=\"Calculated\",status=\"True\",reason=\"AmountFinal\"} 1.0",
         "entente_promises{state=\"Missed\"} 1.0",
