@@ -7,8 +7,8 @@
 use std::io::Write as _;
 
 use entente_crds::v1alpha1::{
-    Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-    ServiceSubscription, SmartService,
+    Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
+    DeviceEnrollment, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
 };
 use entente_domain::election::LEASE;
 use flate2::Compression;
@@ -78,6 +78,8 @@ async fn collect(
     of_kind::<DeviceModel>(cluster, &everywhere, &mut found).await?;
     of_kind::<SmartService>(cluster, &everywhere, &mut found).await?;
     of_kind::<Device>(cluster, place, &mut found).await?;
+    of_kind::<DeviceEnrollment>(cluster, place, &mut found).await?;
+    of_kind::<DeviceTwin>(cluster, place, &mut found).await?;
     of_kind::<Contract>(cluster, place, &mut found).await?;
     of_kind::<ContractAmendment>(cluster, place, &mut found).await?;
     of_kind::<ContractNotice>(cluster, place, &mut found).await?;
