@@ -8,7 +8,7 @@ use entente_e2e::namespace::now;
 use super::fixture::CallingFixture;
 use crate::delivery_fixture::contract_is;
 
-/// What was read counts for a minute, and a watch that hangs is noticed by the next question.
+/// Time within which it says so: what was read counts for a minute after the last answer.
 const SAID: Duration = Duration::from_mins(2);
 /// Time within which everything is delivered again; the device waits half a minute at most.
 const AGAIN: Duration = Duration::from_secs(90);
