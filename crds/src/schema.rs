@@ -238,7 +238,7 @@ pub fn networks(_: &mut SchemaGenerator) -> Schema {
 /// A SHA-256 digest in hexadecimal.
 pub fn sha256(_: &mut SchemaGenerator) -> Schema {
     ruled(
-        64,
+        128,
         "self.matches('^[0-9a-f]{64}$')",
         "must be 64 lower case hexadecimal digits",
     )
@@ -247,7 +247,7 @@ pub fn sha256(_: &mut SchemaGenerator) -> Schema {
 /// The SHA-1 of a file.
 pub fn sha1(_: &mut SchemaGenerator) -> Schema {
     ruled(
-        40,
+        128,
         "self.matches('^[0-9a-f]{40}$')",
         "must be 40 lower case hexadecimal digits",
     )
@@ -256,7 +256,7 @@ pub fn sha1(_: &mut SchemaGenerator) -> Schema {
 /// The MD5 of a file.
 pub fn md5(_: &mut SchemaGenerator) -> Schema {
     ruled(
-        32,
+        128,
         "self.matches('^[0-9a-f]{32}$')",
         "must be 32 lower case hexadecimal digits",
     )
@@ -274,7 +274,7 @@ pub fn version(_: &mut SchemaGenerator) -> Schema {
 /// A local time of day to the minute.
 pub fn time_of_day(_: &mut SchemaGenerator) -> Schema {
     ruled(
-        5,
+        16,
         "self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",
         "must be a time of day from \"00:00\" to \"23:59\"",
     )

@@ -64,7 +64,7 @@ mod tests {
         let text = String::from_utf8(archive.clone()).unwrap();
         assert!(text.starts_with("07070200000001000081A4"), "{text}");
         // The sum of its bytes, the name, and both padded to four.
-        assert_eq!(&text[102..118], "000000C5a\0bc\0\0");
+        assert_eq!(&text[102..116], "000000C5a\0bc\0\0");
         assert!(text[116..].starts_with("070702"), "{text}");
         assert_eq!(archive.len(), 512);
     }
