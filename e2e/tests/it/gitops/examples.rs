@@ -67,10 +67,13 @@ fn without_defaults() -> Vec<Json> {
     for kind in KINDS {
         let schema = spec_rules::schema_of(kind);
         let mut put = BTreeSet::new();
-        for kept in [Kept::First, Kept::Last, Kept::None] {
-            let mut object = kind.complete();
-            let name = format!("whole-{}-{kept:?}", kind.plural()).to_lowercase();
-            object["metadata"]["name"] = json!(name);
+        for (kept, whole) in [Kept::First, Kept::Last, Kept::None]
+            .into_iter()
+            .flat_map(|kept| wholes(kind).into_iter().map(move |whole| (kept, whole)))
+        {
+            let mut object = whole;
+            let name = format!("whole-{}-{kept:?}-{}", kind.plural(), objects.len());
+            object["metadata"]["name"] = json!(name.to_lowercase());
             strip(&schema["properties"]["spec"], kept, &mut object["spec"]);
             object.as_object_mut().expect("an object").remove("status");
             added(&object, &spec_rules::stored(kind, &object), "", &mut put);
@@ -82,6 +85,15 @@ fn without_defaults() -> Vec<Json> {
         assert!(never.is_empty(), "{kind:?} never leaves out {never:?}");
     }
     objects
+}
+
+/// Returns objects of a kind that have every member among them: a Connection has that of one protocol.
+fn wholes(kind: CaseKind) -> Vec<Json> {
+    let mut wholes = vec![kind.complete()];
+    if let CaseKind::Connection = kind {
+        wholes.push(json!(entente_crds::example::gateway()));
+    }
+    wholes
 }
 
 /// The member that stays in an object of which all have a default.
