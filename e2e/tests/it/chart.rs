@@ -115,7 +115,9 @@ fn container(objects: &[Value]) -> &Value {
 }
 
 /// Values that are one object of Kubernetes each.
-const WHOLE: [&str; 4] = [
+const WHOLE: [&str; 6] = [
+    "gateway.resources.requests",
+    "gateway.resources.limits",
     "resources.requests",
     "resources.limits",
     "podSecurityContext",
