@@ -411,6 +411,14 @@ fn no_instant_and_no_date_in_a_manifest_is_plain_since_readers_of_yaml_1_1_make_
 }
 
 #[test]
+fn a_number_of_eight_digits_stays_a_number_although_iso_8601_takes_it_for_a_date() {
+    let value = serde_json::json!({"size": 73_400_320, "day": "2027-04-01"});
+    let text = crate::yaml::write(&value).unwrap();
+    assert!(text.contains("size: 73400320\n"), "{text}");
+    assert!(text.contains("day: \"2027-04-01\""), "{text}");
+}
+
+#[test]
 fn every_yaml_reader_takes_a_manifest_for_the_same_object() {
     for crd in manifest::all() {
         let text = yaml::write(&crd).unwrap();

@@ -85,7 +85,9 @@ fn quoted_time(line: &str) -> String {
         return line.to_owned();
     };
     let is_instant = value.ends_with('Z') && value.parse::<jiff::Timestamp>().is_ok();
-    if is_instant || value.parse::<jiff::civil::Date>().is_ok() {
+    // A number of eight digits is a date to ISO 8601 and none to YAML.
+    let is_date = value.contains('-') && value.parse::<jiff::civil::Date>().is_ok();
+    if is_instant || is_date {
         format!("{key}: \"{value}\"")
     } else {
         line.to_owned()
