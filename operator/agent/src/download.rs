@@ -195,7 +195,7 @@ async fn receive(
             Err(error) => break Err(broken(&error)),
         }
     };
-    // What has come is kept, whatever came after it.
+    // The bytes that have come are kept, whatever came after them.
     file.sync_all().await.map_err(|error| disk(&error))?;
     result.map_err(DownloadFault::Later)
 }

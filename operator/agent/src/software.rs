@@ -58,7 +58,7 @@ impl Installed {
 
     /// Installs: it is in effect after the next restart.
     pub fn stage(&mut self, action: &str, software: Vec<Software>) {
-        // What waits of another action, for another name, goes on waiting.
+        // Software of another action, for another name, goes on waiting.
         let mut all = self
             .staged
             .take()

@@ -148,7 +148,7 @@ impl Held {
     pub fn begin_next(&mut self) {
         if let Some(next) = self.next.take() {
             self.desired.extend(next.settings);
-            // What is wanted now is of no version that was applied.
+            // The values that are wanted now are of no version that was applied.
             self.applied = None;
         }
     }

@@ -175,7 +175,7 @@ impl Gateway {
                     ..known
                 })
             }
-            // That it was heard of is written with its next call.
+            // The time at which it was heard of is written with its next call.
             Err(Problem::Unavailable(_)) if !is_first(&known) => Ok(known),
             Err(problem) => Err(problem),
         }

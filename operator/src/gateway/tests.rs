@@ -1,6 +1,11 @@
 //! The gateway behind TLS, as devices meet it.
 
-use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use entente_controllers::{
     clock::FakeClock,
@@ -23,6 +28,9 @@ use tokio::{
 use super::*;
 
 const TOKEN: &str = "a-token-of-twenty-characters";
+
+/// Longest wait for a condition.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn apply<K: Resource<DynamicType = ()> + Serialize + DeserializeOwned>(
     cluster: &FakeCluster,
@@ -140,13 +148,12 @@ async fn stand(connections: usize) -> Stand {
 
 impl Stand {
     async fn until(&self, is_true: impl Fn() -> bool) {
-        for _ in 0..2000 {
-            if is_true() {
-                return;
-            }
+        let begun = Instant::now();
+        while !is_true() {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.metrics.encode());
+            // Between two looks; the deadline ends the wait.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("{}", self.metrics.encode());
     }
 
     fn url(&self, path: &str) -> String {
@@ -157,7 +164,8 @@ impl Stand {
     async fn register(&self) -> (String, String) {
         let body = json!({"serialNumber": "A1", "productName": "MFP", "shipDestination": "JP",
                           "timeZone": "UTC"});
-        for _ in 0..100 {
+        let begun = Instant::now();
+        loop {
             let request = self.http.post(self.url("/v1/registrations"));
             let answer = request.bearer_auth(TOKEN).json(&body).send().await.unwrap();
             if answer.status() == 201 {
@@ -167,9 +175,10 @@ impl Stand {
                 return (self.url(&format!("/v1/devices/{id}/twin")), token);
             }
             assert_eq!(answer.status(), 503, "{:?}", answer.text().await);
+            assert!(begun.elapsed() < PATIENCE, "{}", self.metrics.encode());
+            // Between two requests, as a device that is told to come again; the deadline ends the wait.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{}", self.metrics.encode());
     }
 
     /// Returns a request for a twin that is held.

@@ -32,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 version = installed;
             }
         }
+        // The time between two calls is the server's to say, in DDI.
         tokio::time::sleep(reply.polling_sleep()?).await;
     }
 }

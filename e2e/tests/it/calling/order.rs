@@ -72,7 +72,7 @@ async fn prepare(fixture: &CallingFixture<'_>) -> Agent {
     namespace.apply::<SmartService>(&service).await.unwrap();
     let device = namespace.calling_device("behind", "NW5-0008");
     namespace.apply::<Device>(&device).await.unwrap();
-    // What was installed runs when the program is started again.
+    // Software that was installed runs when the program is started again.
     let mut options = AgentOptions::new("NW5-0008", TOKEN);
     options.flags.retain(|flag| !flag.starts_with("--wait"));
     options

@@ -105,7 +105,7 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         for verb in ["get", "list", "watch"] {
             expected.push((verb, resource.clone(), &other, true));
         }
-        // What a device said is the gateway's to write.
+        // The report of a device is the gateway's to write.
         let told = !resource.starts_with("devicetwins");
         expected.push(("patch", format!("{resource}/status"), &other, told));
         expected.push(("update", format!("{resource}/status"), &other, told));

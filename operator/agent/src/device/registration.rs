@@ -1,6 +1,6 @@
 //! Requests about the registration: the region, the registration itself, the credential, the withdrawal.
 //!
-//! What an answer means is decided in `state`.
+//! The meaning of an answer is decided in `state`.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Services and settings: read, kept, applied and reported.
 //!
-//! What is kept, applied and reported is decided in `services` and `twin`.
+//! `services` and `twin` decide what is kept, applied and reported.
 
 use std::time::Duration;
 

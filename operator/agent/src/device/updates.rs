@@ -1,7 +1,7 @@
 //! Firmware and applications: offered, fetched, verified, installed, and reported.
 //!
-//! What comes first and what is refused is decided in `ddi` and `software`. Installed means here: written
-//! to `software.json` as what waits for a restart.
+//! `ddi` and `software` decide what comes first and what is refused. Installed means here: written to
+//! `software.json` as what waits for a restart.
 
 use std::time::Duration;
 

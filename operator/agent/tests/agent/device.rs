@@ -13,6 +13,8 @@ use crate::gateway::{ENROLMENT, Gateway};
 
 /// Longest wait for a condition.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Time between two looks at what is waited for; the deadline ends the wait.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A device with a folder of its own.
 pub(crate) struct Device {
@@ -144,7 +146,7 @@ impl Device {
                 let _ = running.wait();
                 panic!("the device does not end\n{}", self.dump());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -164,7 +166,7 @@ impl Device {
         while !is_so(self, &self.gateway) {
             let dump = || self.dump();
             assert!(begun.elapsed() < DEADLINE, "not so: {what}\n{}", dump());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 

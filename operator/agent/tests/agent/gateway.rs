@@ -286,6 +286,7 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
         if response.status() != StatusCode::NOT_MODIFIED || Instant::now() >= until {
             break response;
         }
+        // A request is held here as by the real gateway; this is the time between two looks.
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     dated(&shared, spoiled(response, fault).await)
@@ -322,7 +323,8 @@ async fn spoiled(response: Response, fault: Option<Fault>) -> Response {
         return Response::from_parts(parts, Body::from(bytes));
     }
     bytes.truncate(keep);
-    // The connection is closed before the length that was announced, and after the rest is sent.
+    // The connection is closed before the length that was announced. Nothing tells the server that its
+    // client has the part that was sent, and an error at once would take that part back.
     let first = futures::stream::once(async { Ok(bytes::Bytes::from(bytes)) });
     let end = futures::stream::once(async {
         tokio::time::sleep(Duration::from_millis(200)).await;

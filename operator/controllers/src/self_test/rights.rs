@@ -118,7 +118,7 @@ pub const RIGHTS: &[Right] = &[
         Within::Served,
     ),
     right(ENTENTE, "compensations/status", &["update"], Within::Served),
-    // What devices that call should hold.
+    // The settings that devices that call should hold.
     right(
         ENTENTE,
         "devicetwins",

@@ -90,7 +90,7 @@ impl Span {
         let revision = found.or_else(|| next.or(last).map(Arc::as_ref))?;
         let planned = end_of_service(subscription, revision);
         let ended = subscription.status.as_ref().and_then(|it| it.ended);
-        // What has ended before a revision that lies ahead was another service.
+        // A revision that has ended before one that lies ahead was another service.
         let ended = ended.filter(|_| revision.effective <= now);
         let deleted = subscription.metadata.deletion_timestamp.as_ref();
         let deleted = deleted.map(|it| it.0);

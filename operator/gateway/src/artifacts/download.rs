@@ -81,7 +81,7 @@ pub(super) async fn download(
     drop(pieces);
     let written = writer.await;
     let written = written.unwrap_or_else(|_| Err(io::Error::other("the writer met a defect")));
-    // That the disk is full is what a fetch without a writer broke off over.
+    // A fetch without a writer broke off because the disk is full.
     let digests = written.map_err(|error| of_disk(&error))?;
     outcome?;
     if digests.sha256 != artifact.sha256 {

@@ -26,7 +26,7 @@ async fn while_the_api_server_is_away_all_but_the_region_is_answered_that_it_is_
         200
     );
     stop_api_server(&stand);
-    // What was read last counts for a while.
+    // Objects that were read last count for a while.
     assert_eq!(
         stand.get(&path("/services"), &device.token).await.status(),
         200
@@ -48,7 +48,7 @@ async fn while_the_api_server_is_away_all_but_the_region_is_answered_that_it_is_
         assert_eq!(answer, (503, "Unavailable".to_owned()), "{method} {path}");
     }
     assert_eq!(stand.get("/v1/region?country=JP", "").await.status(), 200);
-    // What has no route is told all the same.
+    // A path without a route is told all the same.
     assert_eq!(problem(stand.get("/v1/nothing", "").await).await.0, 404);
 
     stand.cluster.recover();

@@ -16,6 +16,7 @@ use entente_crds::v1alpha1::{
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSpec, DeviceTwin,
     DeviceTwinSpec, DeviceTwinStatus, Protocol, TwinDevice, TwinSetting,
 };
+use entente_e2e::wait::wait_for;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{Namespace, Secret},
@@ -252,11 +253,9 @@ impl Stand {
     }
 
     pub(super) async fn until(&self, mut is_true: impl FnMut() -> bool) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while !is_true() {
-            assert!(tokio::time::Instant::now() < end, "{}", self.cluster.dump());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let look = async || is_true().then_some(());
+        let seen = wait_for("a condition of the gateway", PATIENCE, look).await;
+        seen.unwrap_or_else(|late| panic!("{late}{}", self.cluster.dump()));
     }
 
     /// Waits until the gateway has seen everything that the cluster has.

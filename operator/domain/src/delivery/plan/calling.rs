@@ -55,7 +55,7 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
     let installation = round.next_installation(plan);
     let known = twin.and_then(|twin| twin.spec.call_at);
     let call_at = match plan.installations.call_at {
-        // Whether an installation waits for a window is known once everything was read.
+        // An installation that waits for a window is known once everything was read.
         None if installation.is_none() && !plan.actions.is_empty() => known,
         call_at => call_at,
     };
@@ -111,7 +111,7 @@ fn is_of_an_earlier_device(round: &Round<'_>) -> bool {
 /// Returns the settings of the twin that no subscription wants or has to put back.
 fn released(round: &Round<'_>) -> BTreeSet<String> {
     let snapshot = round.snapshot;
-    // Who cannot be read may want any of them.
+    // A subscription that cannot be read may want any of them.
     if !snapshot.unreadable_subscriptions.is_empty() || snapshot.model.is_none() {
         return BTreeSet::new();
     }

@@ -305,7 +305,7 @@ impl Round<'_> {
 
 /// True if a version may take the place of the one that is there.
 fn may_replace(target: &Offer, version: Option<&str>) -> bool {
-    // What is there is lower than the minimum, and the target is not, unless it is brought back.
+    // The version that is there is lower than the minimum, and the target is not, unless it is brought back.
     version.is_none_or(|version| target.downgrade || is_at_least(&target.version, version))
 }
 

@@ -3,13 +3,22 @@
 mod hawkbit;
 mod swupdate;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use entente_crds::v1alpha1::DeviceTwinStatus;
-use entente_e2e::peers::{HawkbitDevice, Swupdate};
+use entente_e2e::{
+    peers::{HawkbitDevice, Swupdate},
+    wait::wait_for,
+};
 
 use super::*;
 use crate::tests::vendor::whole;
+
+/// Longest wait for a device, which calls each second.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A device that is a process.
 trait Device {
@@ -61,17 +70,10 @@ impl<D: Device> Peer<D> {
 
     /// Waits until the status of the twin is like this.
     async fn until(&self, what: &str, is_it: impl Fn(&DeviceTwinStatus) -> bool) {
-        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(40);
-        loop {
-            let status = self.scene.stand.status("lobby-mfp");
-            if is_it(&status) {
-                return;
-            }
-            let is_late = tokio::time::Instant::now() >= end;
-            assert!(!is_late, "{what}: {status:?}\n{}", self.device.log());
-            // Between two looks; the deadline ends the wait.
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let status = || self.scene.stand.status("lobby-mfp");
+        let look = async || is_it(&status()).then_some(());
+        let seen = wait_for(what, PATIENCE, look).await;
+        seen.unwrap_or_else(|late| panic!("{late}{:?}\n{}", status(), self.device.log()));
     }
 
     async fn until_reported(&self, version: &str) {

@@ -36,7 +36,7 @@ pub(super) fn next(
         })
     });
     let Some(read) = read.filter(|read| !read.reading.is_unreported) else {
-        // What it holds it keeps while nothing is heard of it.
+        // It keeps the change that it holds while nothing is heard of it.
         return round.snapshot.twin.as_ref()?.spec.next.clone();
     };
     let effective = next_promise(round)?;
