@@ -88,7 +88,7 @@ pub struct Faults {
 /// The device's side of the twin, kept in `twin.json`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Held {
-    /// Version of the desired document that is held; none before the first.
+    /// Version of the desired document that is held; none before the first of a registration.
     pub version: Option<u64>,
     /// Its tag; none if the document has to be read anew.
     pub etag: Option<String>,
@@ -107,6 +107,12 @@ pub struct Held {
 }
 
 impl Held {
+    /// Begins with a new registration: neither tag nor version says anything about its document.
+    pub fn begin(&mut self) {
+        self.etag = None;
+        self.version = None;
+    }
+
     /// Accepts the desired document of an answer, to be applied.
     pub fn take(&mut self, twin: &Twin, etag: Option<String>) {
         let mut complete = true;
@@ -115,6 +121,10 @@ impl Held {
             effective: next.effective,
             settings: self.with_secrets(&next.settings, &mut complete),
         });
+        // Another document of a new registration may have the version of the one before.
+        if self.version.is_none() && self.desired != desired {
+            self.applied = None;
+        }
         self.version = Some(twin.version);
         self.desired = desired;
         self.next = next;

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Device, Early, Ending, Entry, WITHDRAWAL, Withdrawal};
+use super::{Device, Early, Ending, Entry, TWIN, WITHDRAWAL, Withdrawal};
 use crate::{
     answer::{self, Answer, Failure},
     api::{
@@ -95,6 +95,9 @@ impl Device {
             link::within(&gateway, link)?;
         }
         let (id, device) = (registered.printer_id.clone(), registered.device.clone());
+        // Kept before the registration is, so that no crash leaves the tag of another twin.
+        self.held.begin();
+        self.store.write(TWIN, &self.held)?;
         self.state.registered(registered);
         self.say(&format!("registered as {device}, {id}"));
         self.keep()?;

@@ -95,6 +95,22 @@ fn what_a_person_changes_is_theirs_until_a_later_version() {
 }
 
 #[test]
+fn a_new_registration_applies_its_document_unless_that_was_applied_already() {
+    let old = wanted(2, r#"{"settings":{"a":{"value":"old"}}}"#);
+    let (mut held, mut file) = applied(&Settings::new(), &old, &Faults::default());
+    file.insert("a".into(), "mine".into());
+    held.notice(&file);
+    held.begin();
+    assert!(held.etag.is_none() && !held.is_to_apply());
+    held.take(&old, None);
+    assert!(!held.is_to_apply());
+    held.begin();
+    held.take(&wanted(2, r#"{"settings":{"a":{"value":"new"}}}"#), None);
+    assert!(held.is_to_apply());
+    assert_eq!(held.apply(&Faults::default())["a"], "new");
+}
+
+#[test]
 fn what_was_applied_before_a_crash_is_the_servers() {
     let mut held = Held::default();
     held.take(&wanted(1, r#"{"settings":{"a":{"value":"1"}}}"#), None);

@@ -319,6 +319,32 @@ async fn a_withdrawal_ends_everything_and_a_new_consent_begins_anew() {
     assert!(!gateway.inner().withdrawn);
 }
 
+// shows C1
+#[tokio::test]
+async fn a_new_registration_has_a_twin_of_its_own_whatever_its_version() {
+    let gateway = Gateway::start();
+    gateway.wants(json!({"settings": {"a": {"value": "old"}}}));
+    let mut device = Device::new(&gateway).and(&["--once"]);
+    device.start();
+    assert_eq!(device.ended().await, Some(0), "{}", device.dump());
+    assert_eq!(device.file("settings.json")["a"], "old");
+    let done = device.run("withdraw", &["--by", "Panel"]).await;
+    assert!(done.status.success(), "{done:?}");
+    // The version, and with it the tag, is the same by chance.
+    gateway.inner().desired = json!({"settings": {"a": {"value": "new"}}});
+    let mut device = device.and(&["--consent-again"]);
+    device.start();
+    assert_eq!(device.ended().await, Some(0), "{}", device.dump());
+    assert_eq!(
+        device.file("settings.json")["a"],
+        "new",
+        "{}",
+        device.dump()
+    );
+    let set = json!({"value": "new", "by": "Server"});
+    assert!(reports(&gateway, "a", &set), "{}", device.dump());
+}
+
 #[tokio::test]
 async fn a_withdrawal_that_the_gateway_did_not_hear_is_repeated_and_nothing_else_is_sent() {
     let gateway = Gateway::start();
