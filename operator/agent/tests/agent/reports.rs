@@ -36,6 +36,15 @@ fn count(gateway: &Gateway, method: &Method, path: &str) -> usize {
     gateway.requests(method, path).len()
 }
 
+/// Number of feedbacks that ended an action.
+fn closed(gateway: &Gateway) -> usize {
+    let inner = gateway.inner();
+    let feedback = inner.feedback.iter();
+    feedback
+        .filter(|one| one["status"]["execution"] == "closed")
+        .count()
+}
+
 fn exactly(what: &str, found: usize, wanted: usize) -> Result<(), String> {
     if found == wanted {
         return Ok(());
@@ -214,7 +223,9 @@ const ROWS: [Row; 12] = [
             }
         },
         arguments: &[],
-        then: |device, gateway| is_applied(device, gateway) && device.log().contains("redirect"),
+        then: |device, gateway| {
+            is_applied(device, gateway) && device.log().contains("redirect") && closed(gateway) >= 1
+        },
         and: Some(|_, gateway| exactly("requests", count(gateway, &Method::GET, "/elsewhere"), 0)),
     },
     Row {
@@ -222,15 +233,7 @@ const ROWS: [Row; 12] = [
         what: "an artifact was fetched again at each poll",
         given: |gateway| firmware(|one| one.for_ever = true)(gateway),
         arguments: &[],
-        then: |_, gateway| {
-            gateway
-                .inner()
-                .feedback
-                .iter()
-                .filter(|one| one["status"]["execution"] == "closed")
-                .count()
-                >= 3
-        },
+        then: |_, gateway| closed(gateway) >= 3,
         and: Some(|_, gateway| exactly("fetches", count(gateway, &Method::GET, "a.swu"), 1)),
     },
     Row {
