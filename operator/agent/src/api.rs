@@ -58,6 +58,13 @@ pub struct Software {
     pub version: String,
 }
 
+impl Software {
+    /// True for the same piece, in whatever version.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.part, &self.name) == (&other.part, &other.name)
+    }
+}
+
 /// Body of `POST /v1/registrations`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -28,10 +28,19 @@ pub struct Installed {
 /// Software that is installed and waits for a restart.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Staged {
-    /// Number of the action.
+    /// The software; there is some.
+    pub software: Vec<Waiting>,
+}
+
+/// A piece of software that waits for a restart.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Waiting {
+    /// Number of its action; empty in a file of before, which the next run restarts anyway.
+    #[serde(default)]
     pub action: String,
     /// The software.
-    pub software: Vec<Software>,
+    #[serde(flatten)]
+    pub software: Software,
 }
 
 /// An action that is over.
@@ -59,20 +68,25 @@ impl Installed {
     /// Installs: it is in effect after the next restart.
     pub fn stage(&mut self, action: &str, software: Vec<Software>) {
         // Software of another action, for another name, goes on waiting.
-        let mut all = self
-            .staged
-            .take()
-            .map_or(Vec::new(), |staged| staged.software);
-        all.retain(|old| {
-            !software
-                .iter()
-                .any(|new| (&new.part, &new.name) == (&old.part, &old.name))
-        });
-        all.extend(software);
-        self.staged = Some(Staged {
+        let mut all = self.waiting();
+        all.retain(|old| !software.iter().any(|new| new.is_same(&old.software)));
+        all.extend(software.into_iter().map(|software| Waiting {
             action: action.to_owned(),
-            software: all,
-        });
+            software,
+        }));
+        self.wait(all);
+    }
+
+    /// Takes out what waits for a restart.
+    fn waiting(&mut self) -> Vec<Waiting> {
+        self.staged
+            .take()
+            .map_or(Vec::new(), |staged| staged.software)
+    }
+
+    /// Lets software wait for a restart, if there is some.
+    fn wait(&mut self, software: Vec<Waiting>) {
+        self.staged = (!software.is_empty()).then_some(Staged { software });
     }
 
     /// Ends an action.
@@ -91,25 +105,23 @@ impl Installed {
 
     /// Takes back what an action installed, if that does not run yet.
     pub fn take_back(&mut self, action: &str) -> bool {
-        let is_staged = self
-            .staged
-            .as_ref()
-            .is_some_and(|staged| staged.action == action);
-        if is_staged {
-            self.staged = None;
-        }
-        is_staged
+        let mut all = self.waiting();
+        let before = all.len();
+        all.retain(|one| one.action != action);
+        let is_taken = all.len() < before;
+        self.wait(all);
+        is_taken
     }
 
     /// Restarts: what was installed runs, unless the device `lies`.
     pub fn restart(&mut self, now: Timestamp, lies: bool) {
         self.restarted = Some(now);
-        let Some(staged) = self.staged.take().filter(|_| !lies) else {
+        let waiting = self.waiting();
+        if lies || waiting.is_empty() {
             return;
-        };
-        for new in staged.software {
-            let same = |old: &&mut Software| (&old.part, &old.name) == (&new.part, &new.name);
-            match self.running.iter_mut().find(same) {
+        }
+        for Waiting { software: new, .. } in waiting {
+            match self.running.iter_mut().find(|old| old.is_same(&new)) {
                 Some(old) => *old = new,
                 None => self.running.push(new),
             }
@@ -148,15 +160,40 @@ mod tests {
         assert_eq!((installed.staged, installed.restarted), (None, Some(now())));
     }
 
+    /// Versions that run after a restart.
+    fn versions(mut installed: Installed) -> Vec<String> {
+        installed.restart(now(), false);
+        installed
+            .running
+            .into_iter()
+            .map(|one| one.version)
+            .collect()
+    }
+
     #[test]
     fn two_actions_before_one_restart_are_both_in_effect_after_it() {
         let mut installed = Installed::default();
         installed.stage("12", vec![software("firmware", "main", "4.2.0")]);
         installed.stage("13", vec![software("application", "backup-agent", "2.1.0")]);
         installed.stage("14", vec![software("application", "backup-agent", "2.2.0")]);
-        installed.restart(now(), false);
-        let versions: Vec<&str> = installed.running.iter().map(|one| &*one.version).collect();
-        assert_eq!(versions, ["2.2.0", "4.2.0"]);
+        assert_eq!(versions(installed.clone()), ["2.2.0", "4.2.0"]);
+        // A cancellation takes back what is of its action, and nothing else.
+        for (action, rest) in [("12", "2.2.0"), ("14", "4.2.0")] {
+            let mut installed = installed.clone();
+            assert!(installed.take_back(action), "{action}");
+            assert!(!installed.take_back(action), "{action}");
+            assert_eq!(versions(installed), [rest]);
+        }
+        assert!(installed.take_back("12") && installed.take_back("14"));
+        assert_eq!(installed.staged, None);
+    }
+
+    #[test]
+    fn a_file_of_before_without_the_action_of_each_piece_is_read() {
+        let text = r#"{"running": [], "over": [], "restarted": null, "staged": {"action": "12",
+            "software": [{"part": "firmware", "name": "main", "version": "4.2.0"}]}}"#;
+        let installed: Installed = serde_json::from_str(text).unwrap();
+        assert_eq!(versions(installed), ["4.2.0"]);
     }
 
     #[test]

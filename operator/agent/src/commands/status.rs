@@ -143,19 +143,16 @@ fn shown(wanted: &crate::api::DesiredSetting) -> String {
 
 fn software(installed: &Installed) -> Vec<Vec<String>> {
     let staged = installed.staged.iter().flat_map(|staged| &staged.software);
-    let staged: Vec<_> = staged.collect();
-    let same = |one: &crate::api::Software, other: &crate::api::Software| {
-        (&one.part, &one.name) == (&other.part, &other.name)
-    };
+    let staged: Vec<_> = staged.map(|waiting| &waiting.software).collect();
     let mut rows: Vec<Vec<String>> = Vec::new();
     for runs in &installed.running {
-        let later = staged.iter().find(|waits| same(waits, runs));
+        let later = staged.iter().find(|waits| waits.is_same(runs));
         let later = later.map_or_else(String::new, |waits| waits.version.clone());
         let name = format!("{} {}", runs.part, runs.name);
         rows.push(vec![name, runs.version.clone(), later]);
     }
     for waits in staged {
-        if !installed.running.iter().any(|runs| same(runs, waits)) {
+        if !installed.running.iter().any(|runs| runs.is_same(waits)) {
             let name = format!("{} {}", waits.part, waits.name);
             rows.push(vec![name, String::new(), waits.version.clone()]);
         }
