@@ -257,6 +257,12 @@ impl Bench {
         None
     }
 
+    /// Reads the twin of a device, with a token.
+    async fn twin(&mut self, device: &Registered, token: &str) -> Result<Answer, String> {
+        let request = Request::get(&path(device, "/twin"), Token::Bearer(token));
+        self.send(request).await
+    }
+
     /// One request of the device, held against a rule. The request is made of the device.
     async fn of_device(
         &mut self,

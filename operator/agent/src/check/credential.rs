@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     answer::{self, Answer},
-    api::Credential,
+    api::{Credential, Registered},
     http::{Request, Token},
 };
 
@@ -37,8 +37,8 @@ pub(super) async fn run(bench: &mut Bench) {
     let required = "201 with a new token; the former one works until the new one was used, and a \
         token that was never used is dead as soon as there is another";
     let title: Title = ("credential-renewed", SECTION, required);
-    if bench.device(title).await.is_some() {
-        let result = renewed(bench).await;
+    if let Some(device) = bench.device(title).await {
+        let result = renewed(bench, &device).await;
         bench.ends(title, result);
     }
     let title: Title = ("credential-revoked", SECTION, "401 CredentialInvalid");
@@ -48,30 +48,28 @@ pub(super) async fn run(bench: &mut Bench) {
     }
 }
 
-async fn renewed(bench: &mut Bench) -> Result<(), String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
+async fn renewed(bench: &mut Bench, device: &Registered) -> Result<(), String> {
     let first = device.credential.token.clone();
-    let lost = renew(bench, &first).await?;
+    let lost = renew(bench, device, &first).await?;
     // The answer was lost: the device renews again, with the token that it has.
-    let second = renew(bench, &first).await?;
-    refused(&twin(bench, &lost.token).await?, 401, "CredentialInvalid")?;
-    status(&twin(bench, &first).await?, 200)?;
-    status(&twin(bench, &second.token).await?, 200)?;
+    let second = renew(bench, device, &first).await?;
+    refused(
+        &bench.twin(device, &lost.token).await?,
+        401,
+        "CredentialInvalid",
+    )?;
+    status(&bench.twin(device, &first).await?, 200)?;
+    status(&bench.twin(device, &second.token).await?, 200)?;
     if let Some(Ok(device)) = &mut bench.device {
         device.credential = second;
     }
-    refused(&twin(bench, &first).await?, 401, "CredentialInvalid")
+    refused(&bench.twin(device, &first).await?, 401, "CredentialInvalid")
 }
 
-async fn renew(bench: &mut Bench, token: &str) -> Result<Credential, String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
+async fn renew(bench: &mut Bench, device: &Registered, token: &str) -> Result<Credential, String> {
     let request = Request {
         method: Method::POST,
-        ..Request::get(&path(&device, "/credential"), Token::Bearer(token))
+        ..Request::get(&path(device, "/credential"), Token::Bearer(token))
     };
     let answer = bench.send(request).await?;
     status(&answer, 201)?;
@@ -81,12 +79,4 @@ async fn renew(bench: &mut Bench, token: &str) -> Result<Credential, String> {
         return Err("the new token is the old one".into());
     }
     Ok(credential)
-}
-
-async fn twin(bench: &mut Bench, token: &str) -> Result<Answer, String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
-    let request = Request::get(&path(&device, "/twin"), Token::Bearer(token));
-    bench.send(request).await
 }

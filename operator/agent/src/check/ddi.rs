@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{
-    Bench, Title, Verdict, json as body_of, path,
+    Bench, Title, Verdict, json as body_of,
     rules::{has, member, not_allowed, pointed, refused, status},
     with_body,
 };
@@ -166,9 +166,7 @@ async fn both_forms(bench: &mut Bench, device: &Registered, link: &str) -> Resul
         let request = with_body(Method::PUT, link, JSON, &body.to_string());
         status(&bench.send(target(device, request)).await?, 200)?;
     }
-    let token = Token::Bearer(&device.credential.token);
-    let request = Request::get(&path(device, "/twin"), token);
-    let read = body_of(&bench.send(request).await?)?;
+    let read = body_of(&bench.twin(device, &device.credential.token).await?)?;
     for wanted in &software {
         let found = read
             .pointer("/reported/software")

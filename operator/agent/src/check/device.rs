@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     answer::{self, Answer},
-    api::{Services, Twin},
+    api::{Registered, Services, Twin},
     http::{Request, Token},
 };
 
@@ -120,14 +120,14 @@ async fn strangers(bench: &mut Bench) {
 async fn tags(bench: &mut Bench, rest: &'static str, [name, held]: [&'static str; 2]) {
     let required = "304 without a body, with the tag and Entente-Poll-Next; 200 for another tag";
     let title: Title = (name, TWIN, required);
-    if bench.device(title).await.is_some() {
-        let result = unchanged(bench, rest).await;
+    if let Some(device) = bench.device(title).await {
+        let result = unchanged(bench, &device, rest).await;
         bench.ends(title, result);
     }
     let required = "held for the 2 seconds of Prefer: wait=2, then 304 with Preference-Applied";
     let title: Title = (held, TWIN, required);
-    if bench.device(title).await.is_some() {
-        match hold(bench, rest).await {
+    if let Some(device) = bench.device(title).await {
+        match hold(bench, &device, rest).await {
             Ok(true) => bench.ends(title, Ok(())),
             Ok(false) => {
                 let why = "the gateway holds no more requests now";
@@ -141,26 +141,24 @@ async fn tags(bench: &mut Bench, rest: &'static str, [name, held]: [&'static str
 /// Reads a document of the device, with a tag and a preference.
 async fn ask(
     bench: &mut Bench,
+    device: &Registered,
     rest: &str,
     tag: Option<&str>,
     prefer: Option<&str>,
 ) -> Result<(Answer, Duration), String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
     let token = Token::Bearer(&device.credential.token);
-    let request = Request::get(&path(&device, rest), token)
+    let request = Request::get(&path(device, rest), token)
         .with("If-None-Match", tag.map(String::from))
         .with("Prefer", prefer.map(String::from));
     bench.timed(request).await
 }
 
-async fn unchanged(bench: &mut Bench, rest: &str) -> Result<(), String> {
-    let (answer, _) = ask(bench, rest, None, None).await?;
+async fn unchanged(bench: &mut Bench, device: &Registered, rest: &str) -> Result<(), String> {
+    let (answer, _) = ask(bench, device, rest, None, None).await?;
     let tag = answer.etag.unwrap_or_default();
     let list = format!("\"other\", W/{tag}");
     for same in [&tag, &list] {
-        let (answer, _) = ask(bench, rest, Some(same), None).await?;
+        let (answer, _) = ask(bench, device, rest, Some(same), None).await?;
         status(&answer, 304)?;
         for_polls(&answer)?;
         if !answer.body.is_empty() {
@@ -168,23 +166,23 @@ async fn unchanged(bench: &mut Bench, rest: &str) -> Result<(), String> {
         }
     }
     for other in ["\"other\"", "not a tag"] {
-        status(&ask(bench, rest, Some(other), None).await?.0, 200)?;
+        status(&ask(bench, device, rest, Some(other), None).await?.0, 200)?;
     }
     Ok(())
 }
 
 /// True if the request was held, false if the gateway reports that it holds none.
-async fn hold(bench: &mut Bench, rest: &str) -> Result<bool, String> {
-    let (answer, _) = ask(bench, rest, None, None).await?;
+async fn hold(bench: &mut Bench, device: &Registered, rest: &str) -> Result<bool, String> {
+    let (answer, _) = ask(bench, device, rest, None, None).await?;
     let tag = answer.etag.unwrap_or_default();
     for prefer in ["wait=2", "wait=soon"] {
-        let (answer, took) = ask(bench, rest, None, Some(prefer)).await?;
+        let (answer, took) = ask(bench, device, rest, None, Some(prefer)).await?;
         status(&answer, 200)?;
         if took > Duration::from_secs(1) {
             return Err(format!("held for {took:?} without If-None-Match"));
         }
     }
-    let (answer, took) = ask(bench, rest, Some(&tag), Some("wait=2")).await?;
+    let (answer, took) = ask(bench, device, rest, Some(&tag), Some("wait=2")).await?;
     status(&answer, 304)?;
     let Some(applied) = header(&answer, "preference-applied") else {
         return Ok(false);

@@ -275,11 +275,10 @@ async fn dead(bench: &mut Bench, first: &Registered, second: &Registered) -> Res
     if first.credential.token == second.credential.token {
         return Err("both answers have one token".into());
     }
-    let twin = path(second, "/twin");
-    let answer = Request::get(&twin, Token::Bearer(&first.credential.token));
-    refused(&bench.send(answer).await?, 401, "CredentialInvalid")?;
-    let answer = Request::get(&twin, Token::Bearer(&second.credential.token));
-    status(&bench.send(answer).await?, 200)
+    let answer = bench.twin(second, &first.credential.token).await?;
+    refused(&answer, 401, "CredentialInvalid")?;
+    let answer = bench.twin(second, &second.credential.token).await?;
+    status(&answer, 200)
 }
 
 /// Registers once more, now that the credential has been used.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     answer::Answer,
+    api::Registered,
     http::{Request, Token},
 };
 
@@ -19,25 +20,27 @@ const PATCH: &str = "application/merge-patch+json";
 pub(super) async fn run(bench: &mut Bench) {
     let required = "204 with the tag; what is absent stays, null removes, lists are replaced";
     let title: Title = ("report-as-a-merge-patch", SECTION, required);
-    if bench.device(title).await.is_some() {
-        let result = merge(bench).await;
+    if let Some(device) = bench.device(title).await {
+        let result = merge(bench, &device).await;
         bench.ends(title, result);
     }
     let required = "412 for another tag and a weak one, 204 for the current one and for *";
     let title: Title = ("report-with-if-match", SECTION, required);
-    if bench.device(title).await.is_some() {
-        let result = preconditions(bench).await;
+    if let Some(device) = bench.device(title).await {
+        let result = preconditions(bench, &device).await;
         bench.ends(title, result);
     }
     faults(bench).await;
     malformed(bench).await;
 }
 
-async fn patch(bench: &mut Bench, body: &Value, tag: Option<&str>) -> Result<Answer, String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
-    let link = path(&device, "/twin/reported");
+async fn patch(
+    bench: &mut Bench,
+    device: &Registered,
+    body: &Value,
+    tag: Option<&str>,
+) -> Result<Answer, String> {
+    let link = path(device, "/twin/reported");
     let request = with_body(Method::PATCH, &link, PATCH, &body.to_string());
     let request = Request {
         token: Token::Bearer(&device.credential.token),
@@ -49,58 +52,52 @@ async fn patch(bench: &mut Bench, body: &Value, tag: Option<&str>) -> Result<Ans
 }
 
 /// Reads the twin: its tag and its body.
-async fn twin(bench: &mut Bench) -> Result<(String, Value), String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
-    let token = Token::Bearer(&device.credential.token);
-    let answer = bench
-        .send(Request::get(&path(&device, "/twin"), token))
-        .await?;
+async fn twin(bench: &mut Bench, device: &Registered) -> Result<(String, Value), String> {
+    let answer = bench.twin(device, &device.credential.token).await?;
     status(&answer, 200)?;
     Ok((answer.etag.clone().unwrap_or_default(), body_of(&answer)?))
 }
 
-async fn merge(bench: &mut Bench) -> Result<(), String> {
+async fn merge(bench: &mut Bench, device: &Registered) -> Result<(), String> {
     let (one, two) = (
         json!({"value": "1", "by": "Default"}),
         json!({"value": "2", "by": "Panel"}),
     );
     let refused = json!([{"key": "check.one", "reason": "Busy", "detail": "a test"}]);
     let first = json!({"settings": {"check.one": one, "check.two": two}, "refused": refused});
-    let answer = patch(bench, &first, None).await?;
+    let answer = patch(bench, device, &first, None).await?;
     status(&answer, 204)?;
     for_polls(&answer)?;
-    let (_, read) = twin(bench).await?;
+    let (_, read) = twin(bench, device).await?;
     member(&read, "/reported/settings/check.one", &one)?;
     member(&read, "/reported/refused", &refused)?;
     let changed = json!({"value": "3", "by": "Technician"});
     let second = json!({"settings": {"check.one": null, "check.two": changed}, "refused": []});
-    status(&patch(bench, &second, None).await?, 204)?;
-    let (_, read) = twin(bench).await?;
+    status(&patch(bench, device, &second, None).await?, 204)?;
+    let (_, read) = twin(bench, device).await?;
     if let Some(found) = read.pointer("/reported/settings/check.one") {
         return Err(format!("null did not remove: {found}"));
     }
     member(&read, "/reported/settings/check.two", &changed)?;
-    status(&patch(bench, &json!({}), None).await?, 204)?;
-    let (_, read) = twin(bench).await?;
+    status(&patch(bench, device, &json!({}), None).await?, 204)?;
+    let (_, read) = twin(bench, device).await?;
     member(&read, "/reported/settings/check.two", &changed)?;
     let last = json!({"settings": {"check.two": null}, "refused": null});
-    status(&patch(bench, &last, None).await?, 204)
+    status(&patch(bench, device, &last, None).await?, 204)
 }
 
-async fn preconditions(bench: &mut Bench) -> Result<(), String> {
-    let (tag, read) = twin(bench).await?;
+async fn preconditions(bench: &mut Bench, device: &Registered) -> Result<(), String> {
+    let (tag, read) = twin(bench, device).await?;
     let version = read["version"].clone();
     for other in [String::from("\"none\""), format!("W/{tag}")] {
-        let answer = patch(bench, &json!({}), Some(&other)).await?;
+        let answer = patch(bench, device, &json!({}), Some(&other)).await?;
         refused(&answer, 412, "PreconditionFailed")?;
         super::rules::has(&answer, "etag", &tag)?;
     }
     let current = json!({"desiredVersion": version});
-    status(&patch(bench, &current, Some(&tag)).await?, 204)?;
-    status(&patch(bench, &json!({}), Some("*")).await?, 204)?;
-    let (_, read) = twin(bench).await?;
+    status(&patch(bench, device, &current, Some(&tag)).await?, 204)?;
+    status(&patch(bench, device, &json!({}), Some("*")).await?, 204)?;
+    let (_, read) = twin(bench, device).await?;
     member(&read, "/reported/version", &version)
 }
 

@@ -27,8 +27,8 @@ pub(super) async fn run(bench: &mut Bench) {
     bench.of_device(title, request, rule).await;
     let required = "204, and again 204; 403 ConsentWithdrawn for everything else";
     let title: Title = ("withdrawal", SECTION, required);
-    if bench.device(title).await.is_some() {
-        let result = withdrawn(bench).await;
+    if let Some(device) = bench.device(title).await {
+        let result = withdrawn(bench, &device).await;
         bench.ends(title, result);
     }
     let required = "201 with the same printerId after a new consent";
@@ -50,12 +50,9 @@ fn delete(link: &str) -> Request<'static> {
     }
 }
 
-async fn withdrawn(bench: &mut Bench) -> Result<(), String> {
-    let Some(Ok(device)) = bench.device.clone() else {
-        return Err("there is no device".into());
-    };
+async fn withdrawn(bench: &mut Bench, device: &Registered) -> Result<(), String> {
     let bearer = Token::Bearer(&device.credential.token);
-    let link = path(&device, "?by=Command");
+    let link = path(device, "?by=Command");
     for _ in 0..2 {
         let request = Request {
             token: bearer,
@@ -65,7 +62,7 @@ async fn withdrawn(bench: &mut Bench) -> Result<(), String> {
     }
     for rest in ["/twin", "/services"] {
         let answer = bench
-            .send(Request::get(&path(&device, rest), bearer))
+            .send(Request::get(&path(device, rest), bearer))
             .await?;
         refused(&answer, 403, "ConsentWithdrawn")?;
     }
