@@ -286,11 +286,7 @@ impl Bench {
 
 /// A request with JSON of a media type.
 fn with_body(method: Method, link: &str, media: &'static str, body: &str) -> Request<'static> {
-    Request {
-        method,
-        body: Some((media, body.to_owned())),
-        ..Request::get(link, Token::None)
-    }
+    Request::new(method, link, Token::None).with_body(media, body.to_owned())
 }
 
 /// Path of the device, with something behind it.

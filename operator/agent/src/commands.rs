@@ -223,13 +223,9 @@ async fn tell(state: &State, withdrawal: &Withdrawal, ca: Option<&Path>) -> Resu
         .map_err(|_| "the gateway is not known".to_owned())?;
     let http = Http::new(ca, SignedDuration::ZERO, SignedDuration::ZERO).map_err(text)?;
     let path = format!("/v1/devices/{}", registration.printer_id);
-    let request = Request {
-        method: Method::DELETE,
-        ..Request::get(
-            &withdraw_link(&path, withdrawal),
-            Token::Bearer(&held.credential.token),
-        )
-    };
+    let link = withdraw_link(&path, withdrawal);
+    let bearer = Token::Bearer(&held.credential.token);
+    let request = Request::new(Method::DELETE, &link, bearer);
     match http.send(&gateway, request).await {
         Ok(_) | Err(Failure::ConsentWithdrawn) => Ok("the gateway has recorded it"),
         Err(Failure::Unauthorized { .. }) => {

@@ -59,8 +59,13 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET.
     pub fn get(link: &str, token: Token<'a>) -> Self {
+        Self::new(Method::GET, link, token)
+    }
+
+    /// A request without a body.
+    pub fn new(method: Method, link: &str, token: Token<'a>) -> Self {
         Self {
-            method: Method::GET,
+            method,
             link: link.to_owned(),
             token,
             headers: Vec::new(),
@@ -69,13 +74,16 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Another method, with JSON.
+    /// A request with JSON.
     pub fn json(method: Method, link: &str, token: Token<'a>, body: &Value) -> Self {
-        Self {
-            method,
-            body: Some(("application/json", body.to_string())),
-            ..Self::get(link, token)
-        }
+        Self::new(method, link, token).with_body("application/json", body.to_string())
+    }
+
+    /// With a body of a media type.
+    #[must_use]
+    pub fn with_body(mut self, media: &'static str, body: String) -> Self {
+        self.body = Some((media, body));
+        self
     }
 
     /// With a header, if there is a value for it.

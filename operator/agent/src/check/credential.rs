@@ -25,13 +25,8 @@ pub(super) async fn run(bench: &mut Bench) {
         SECTION,
         "403 DeviceMismatch",
     );
-    let request = |_: &_| Request {
-        method: Method::POST,
-        ..Request::get(
-            "/v1/devices/00000000-0000-5000-8000-000000000000/credential",
-            Token::None,
-        )
-    };
+    let link = "/v1/devices/00000000-0000-5000-8000-000000000000/credential";
+    let request = |_: &_| Request::new(Method::POST, link, Token::None);
     let rule = |answer: &Answer| refused(answer, 403, "DeviceMismatch");
     bench.of_device(title, request, rule).await;
     let required = "201 with a new token; the former one works until the new one was used, and a \
@@ -67,10 +62,8 @@ async fn renewed(bench: &mut Bench, device: &Registered) -> Result<(), String> {
 }
 
 async fn renew(bench: &mut Bench, device: &Registered, token: &str) -> Result<Credential, String> {
-    let request = Request {
-        method: Method::POST,
-        ..Request::get(&path(device, "/credential"), Token::Bearer(token))
-    };
+    let link = path(device, "/credential");
+    let request = Request::new(Method::POST, &link, Token::Bearer(token));
     let answer = bench.send(request).await?;
     status(&answer, 201)?;
     has(&answer, "cache-control", "no-store")?;

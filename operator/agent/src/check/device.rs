@@ -72,10 +72,7 @@ async fn documents(bench: &mut Bench) {
         } else {
             Method::POST
         };
-        let request = |device: &_| Request {
-            method,
-            ..Request::get(&path(device, rest), Token::None)
-        };
+        let request = |device: &_| Request::new(method, &path(device, rest), Token::None);
         let title: Title = (name, "Rules", "405 with Allow: GET");
         bench
             .of_device(title, request, |answer| not_allowed(answer, "GET"))

@@ -42,10 +42,7 @@ pub(super) async fn run(bench: &mut Bench) {
         bench.one((name, SECTION, required), request, rule).await;
     }
     let title = ("region-by-post", SECTION, "405 with Allow: GET");
-    let request = Request {
-        method: Method::POST,
-        ..Request::get("/v1/region", Token::None)
-    };
+    let request = Request::new(Method::POST, "/v1/region", Token::None);
     bench
         .one(title, request, |answer| not_allowed(answer, "GET"))
         .await;

@@ -77,10 +77,7 @@ async fn unauthorised(bench: &mut Bench) {
     let wrong = "a-token-that-no-enrolment-has-0123456789";
     bench.one(title, request(wrong, &body, &key()), rule).await;
     let title = ("registration-by-put", SECTION, "405 with Allow: POST");
-    let put = Request {
-        method: Method::PUT,
-        ..with_body(Method::PUT, SECTION, JSON, &body)
-    };
+    let put = with_body(Method::PUT, SECTION, JSON, &body);
     bench
         .one(title, put, |answer| not_allowed(answer, "POST"))
         .await;

@@ -22,7 +22,7 @@ pub(super) async fn run(bench: &mut Bench) {
         SECTION,
         "422 with a pointer to /by",
     );
-    let request = |device: &_| delete(&path(device, ""));
+    let request = |device: &_| delete(&path(device, ""), Token::None);
     let rule = |answer: &Answer| pointed(answer, "InvalidRequest", &["/by"]);
     bench.of_device(title, request, rule).await;
     let required = "204, and again 204; 403 ConsentWithdrawn for everything else";
@@ -43,22 +43,15 @@ pub(super) async fn run(bench: &mut Bench) {
     }
 }
 
-fn delete(link: &str) -> Request<'static> {
-    Request {
-        method: Method::DELETE,
-        ..Request::get(link, Token::None)
-    }
+fn delete<'a>(link: &str, token: Token<'a>) -> Request<'a> {
+    Request::new(Method::DELETE, link, token)
 }
 
 async fn withdrawn(bench: &mut Bench, device: &Registered) -> Result<(), String> {
     let bearer = Token::Bearer(&device.credential.token);
     let link = path(device, "?by=Command");
     for _ in 0..2 {
-        let request = Request {
-            token: bearer,
-            ..delete(&link)
-        };
-        status(&bench.send(request).await?, 204)?;
+        status(&bench.send(delete(&link, bearer)).await?, 204)?;
     }
     for rest in ["/twin", "/services"] {
         let answer = bench
@@ -84,9 +77,7 @@ async fn again(bench: &mut Bench, device: &Registered) -> Result<(), String> {
         return Err(format!("{} and not {}", new.printer_id, device.printer_id));
     }
     // Nothing is left behind that could be used.
-    let request = Request {
-        token: Token::Bearer(&new.credential.token),
-        ..delete(&path(&new, "?by=Command"))
-    };
+    let bearer = Token::Bearer(&new.credential.token);
+    let request = delete(&path(&new, "?by=Command"), bearer);
     status(&bench.send(request).await?, 204)
 }

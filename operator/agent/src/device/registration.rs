@@ -178,10 +178,7 @@ impl Device {
     /// Renews the credential.
     pub(super) async fn renew(&mut self) -> Result<(), Early> {
         let link = format!("{}/credential", self.path());
-        let request = Request {
-            method: Method::POST,
-            ..Request::get(&link, Token::None)
-        };
+        let request = Request::new(Method::POST, &link, Token::None);
         let answer = self.ask(request).await?;
         let credential: Credential = answer::body(&answer)?;
         self.state.renewed(credential);
@@ -266,10 +263,7 @@ impl Device {
         if !withdrawal.confirmed && self.state.registration.is_some() {
             let token = self.token();
             let link = withdraw_link(&self.path(), &withdrawal);
-            let request = Request {
-                method: Method::DELETE,
-                ..Request::get(&link, Token::None)
-            };
+            let request = Request::new(Method::DELETE, &link, Token::None);
             match self.send(request, Token::Bearer(&token)).await {
                 // A credential that is dead has nothing left to withdraw.
                 Ok(_) | Err(Failure::Unauthorized { .. } | Failure::ConsentWithdrawn) => {}

@@ -112,12 +112,10 @@ impl Device {
         }
         let link = format!("{}/reported", self.link(|links| &links.twin));
         let tag = self.held.etag.clone();
-        let request = Request {
-            method: Method::PATCH,
-            body: Some(("application/merge-patch+json", patch.to_string())),
-            ..Request::get(&link, Token::None)
-        };
-        match self.ask(request.with("If-Match", tag)).await {
+        let request = Request::new(Method::PATCH, &link, Token::None)
+            .with_body("application/merge-patch+json", patch.to_string())
+            .with("If-Match", tag);
+        match self.ask(request).await {
             Ok(_) => {
                 self.held.acknowledged = report;
                 self.refused_patch = None;
