@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Instant,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,11 +12,13 @@ use url::Url;
 
 use crate::{
     answer::Failure,
+    api::By,
     args::{Arguments, Check, Command, Run, Switch},
     check,
+    clock::Clock,
     device::{
         Description, Device, Ending, Entry, Options, SERVICES, STATE, WITHDRAWAL, Withdrawal,
-        withdraw_link,
+        token_of, withdraw_link,
     },
     http::{Http, Request, Token},
     link, pace,
@@ -37,15 +40,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Status { state } => status::print(&state),
         Command::Enable(switch) => turn(&switch, true),
         Command::Disable(switch) => turn(&switch, false),
-        Command::Withdraw { state, by, ca } => {
-            let now = Timestamp::now();
-            let withdrawal = Withdrawal {
-                by,
-                at: now,
-                confirmed: false,
-            };
-            withdraw(&state, withdrawal, ca.as_deref()).await
-        }
+        Command::Withdraw { state, by, ca } => withdraw(&state, by, ca.as_deref()).await,
         Command::Check(check) => conformance(*check).await,
     };
     result.unwrap_or_else(|what| {
@@ -149,12 +144,16 @@ async fn signal() {
     }
 }
 
+/// Instant by the gateway's clock, as far as it is known.
+fn now(state: &State) -> Timestamp {
+    let clock = Clock::new(SignedDuration::from_secs(state.ahead));
+    clock.now(Timestamp::now(), Instant::now())
+}
+
 fn turn(switch: &Switch, enabled: bool) -> Result {
     let store = Store::open(&switch.state).map_err(text)?;
     let state: State = store.read(STATE).map_err(text)?.unwrap_or_default();
-    let ahead = SignedDuration::from_secs(state.ahead);
-    let now = Timestamp::now();
-    let now = now.checked_add(ahead).unwrap_or(now);
+    let now = now(&state);
     let turned = store.locked(|| {
         let mut kept: Vec<Kept> = store.read(SERVICES)?.unwrap_or_default();
         if !services::switch(&mut kept, &switch.service, enabled, switch.by, now) {
@@ -181,13 +180,13 @@ fn known(kept: &[Kept]) -> String {
     }
 }
 
-async fn withdraw(folder: &Path, withdrawal: Withdrawal, ca: Option<&Path>) -> Result {
+async fn withdraw(folder: &Path, by: By, ca: Option<&Path>) -> Result {
     let store = Store::open(folder).map_err(text)?;
     let state: State = store.read(STATE).map_err(text)?.unwrap_or_default();
-    let ahead = SignedDuration::from_secs(state.ahead);
     let withdrawal = Withdrawal {
-        at: withdrawal.at.checked_add(ahead).unwrap_or(withdrawal.at),
-        ..withdrawal
+        by,
+        at: now(&state),
+        confirmed: false,
     };
     // From here on a device that runs sends nothing but this.
     store.write(WITHDRAWAL, &withdrawal).map_err(text)?;
@@ -237,7 +236,7 @@ async fn tell(state: &State, withdrawal: &Withdrawal, ca: Option<&Path>) -> Resu
 
 async fn conformance(arguments: Check) -> Result {
     let gateway = link::gateway(&arguments.url).map_err(text)?;
-    let token = token(&arguments.plate.token_file)?;
+    let token = token_of(&arguments.plate.token_file)?;
     let ca: Option<PathBuf> = arguments.plate.ca.clone();
     let http = Http::new(ca.as_deref(), SignedDuration::ZERO, SignedDuration::ZERO);
     let http = http.map_err(text)?;
@@ -254,13 +253,4 @@ async fn conformance(arguments: Check) -> Result {
     } else {
         ExitCode::FAILURE
     })
-}
-
-fn token(path: &Path) -> Result<String> {
-    let read = std::fs::read_to_string(path);
-    let text = read.map_err(|error| format!("{}: {error}", path.display()))?;
-    match text.trim() {
-        "" => Err(format!("{}: there is no token in it", path.display())),
-        token => Ok(token.to_owned()),
-    }
 }

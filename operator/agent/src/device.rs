@@ -31,7 +31,7 @@ mod rest;
 mod settings;
 mod updates;
 
-pub use registration::withdraw_link;
+pub use registration::{token_of, withdraw_link};
 
 /// File of the registration.
 pub const STATE: &str = "agent.json";

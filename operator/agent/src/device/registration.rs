@@ -2,7 +2,7 @@
 //!
 //! The meaning of an answer is decided in `state`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reqwest::Method;
 use serde_json::json;
@@ -134,12 +134,11 @@ impl Device {
 
     /// Reads the enrolment token, each time anew: it may have been replaced.
     fn enrolment_token(&self) -> Result<String, Early> {
-        let path = &self.options.token_file;
-        match std::fs::read_to_string(path) {
-            Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-            Ok(_) => Err(unreadable(path, "it is empty")),
-            Err(error) => Err(unreadable(path, &error.to_string())),
-        }
+        let unreadable = |why: String| {
+            let detail = format!("the enrolment token cannot be read: {why}");
+            Failure::Unreachable { detail }
+        };
+        Ok(token_of(&self.options.token_file).map_err(unreadable)?)
     }
 
     /// Reads a registration that waits. Returns the time to wait if it still does.
@@ -294,10 +293,12 @@ pub fn withdraw_link(path: &str, withdrawal: &Withdrawal) -> String {
     format!("{path}?by={by}&at={:.0}", withdrawal.at)
 }
 
-fn unreadable(path: &std::path::Path, why: &str) -> Early {
-    let detail = format!(
-        "the enrolment token cannot be read: {}: {why}",
-        path.display()
-    );
-    Failure::Unreachable { detail }.into()
+/// Reads the token in a file. A fault names the file.
+pub fn token_of(path: &Path) -> Result<String, String> {
+    let fault = |why: &str| format!("{}: {why}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| fault(&error.to_string()))?;
+    match text.trim() {
+        "" => Err(fault("there is no token in it")),
+        token => Ok(token.to_owned()),
+    }
 }
