@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{Connection, DeviceEnrollment, DeviceTwin};
+use entente_crds::v1alpha1::{Connection, DeviceEnrollment, DeviceTwin, SecretKeyReference};
 use entente_domain::enrollment::{
     ObservedEnrollment, SHORTEST_TOKEN, TOKEN_KEY, is_forgotten, next_instant, report_enrollment,
 };
@@ -115,12 +115,12 @@ impl Enrollments {
     ) -> Option<(Reason, String)> {
         let name = &enrollment.spec.token_secret_ref.name;
         let namespace = enrollment.namespace().unwrap_or_default();
-        let secret = match self.secrets.secret(&namespace, name, now).await {
-            Ok(secret) => secret,
-            Err(fault) => return Some(fault),
+        let reference = SecretKeyReference {
+            name: name.clone(),
+            key: TOKEN_KEY.to_owned(),
         };
-        match secret.text(name, TOKEN_KEY) {
-            Err(fault) => Some(fault),
+        match self.secrets.tenant_text(&namespace, &reference, now).await {
+            Err(unread) => Some(unread.into()),
             Ok(token) if token.chars().count() < SHORTEST_TOKEN => {
                 let message = format!(
                     "the key {TOKEN_KEY} of the Secret {name} has fewer than {SHORTEST_TOKEN} \
@@ -138,8 +138,7 @@ impl Enrollments {
         if !waiting.iter().any(|twin| twin.spec.device_ref.is_none()) {
             return Ok(());
         }
-        let mut all = self.objects.twins.all();
-        all.retain(|twin| twin.namespace().as_deref() == Some(&*key.namespace));
+        let all = self.objects.twins.in_namespace(&key.namespace);
         let others: Vec<&DeviceTwin> = all.iter().map(|twin| &**twin).collect();
         let api: Api<DeviceTwin> = Api::namespaced(self.context.client.clone(), &key.namespace);
         let cache = &self.objects.twins;

@@ -7,8 +7,8 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Connection, DeviceEnrollment, DeviceEnrollmentStatus, DeviceTwin, PendingDevice, Protocol,
-        TwinRegistration,
+        Connection, DeviceEnrollment, DeviceEnrollmentSpec, DeviceEnrollmentStatus, DeviceTwin,
+        PendingDevice, Protocol, TwinRegistration,
     },
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -114,7 +114,7 @@ fn may_register(enrollment: &DeviceEnrollment, registered: usize, now: Timestamp
         let message = "Suspended; nobody may register until suspend is false.";
         return Summary::done(Reason::Suspended, message);
     }
-    if end(enrollment).is_some_and(|end| end <= now) {
+    if is_over(spec, now) {
         let message = "Its last day is over; nobody may register by it any more.";
         return Summary::done(Reason::Ended, message);
     }
@@ -159,9 +159,18 @@ fn gateway_fault(connection: &Connection) -> Option<String> {
     })
 }
 
+/// True if the last day of an enrolment is over: it is by UTC, and belongs to it. The API server refuses
+/// what is no date; one that it had stored before admits nobody.
+pub(crate) fn is_over(spec: &DeviceEnrollmentSpec, now: Timestamp) -> bool {
+    let Some(last) = spec.expires.as_deref() else {
+        return false;
+    };
+    parse_date(last).is_none() || end(spec).is_some_and(|end| end <= now)
+}
+
 /// Returns the instant from which nobody may register any more.
-fn end(enrollment: &DeviceEnrollment) -> Option<Timestamp> {
-    let last = parse_date(enrollment.spec.expires.as_deref()?)?;
+fn end(spec: &DeviceEnrollmentSpec) -> Option<Timestamp> {
+    let last = parse_date(spec.expires.as_deref()?)?;
     Some(start_of_date(last.tomorrow().ok()?, &TimeZone::UTC))
 }
 
@@ -173,7 +182,7 @@ pub fn next_instant(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let forgotten = twins.iter().filter_map(|twin| forgotten_at(twin));
-    let instants = forgotten.chain(end(enrollment));
+    let instants = forgotten.chain(end(&enrollment.spec));
     instants.filter(|instant| *instant > now).min()
 }
 
@@ -216,6 +225,7 @@ pub fn is_forgotten(twin: &DeviceTwin, others: &[&DeviceTwin], now: Timestamp) -
         let registration = status.and_then(|status| status.registration.as_ref());
         registration.is_some_and(|it| {
             it.printer_id.is_some()
+                && it.at >= waits.at
                 && it.serial_number == waits.serial_number
                 && it.product_name == waits.product_name
         })

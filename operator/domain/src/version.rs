@@ -44,6 +44,14 @@ impl Version {
     }
 }
 
+/// True if a version is another one or newer; of what is no version nothing is known.
+pub fn is_at_least(one: &str, other: &str) -> bool {
+    match (Version::parse(one), Version::parse(other)) {
+        (Ok(one), Ok(other)) => one >= other,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cmp::Ordering;

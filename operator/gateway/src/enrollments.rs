@@ -11,20 +11,14 @@ use entente_controllers::{cache::Key, secrets::Unread};
 use entente_crds::v1alpha1::{DeviceEnrollment, SecretKeyReference};
 use entente_domain::{
     delivery::allows,
-    gateway::{
-        admission::enrollment_of,
-        credential::{FEWEST_OF_ENROLLMENT, digest},
-        headers::token,
-        problem::Problem,
-    },
+    enrollment::{SHORTEST_TOKEN, TOKEN_KEY},
+    gateway::{admission::enrollment_of, credential::digest, headers::token, problem::Problem},
 };
 use futures::{StreamExt as _, stream};
 use kube::ResourceExt as _;
 
 use crate::{Gateway, availability::RETRY_AFTER, bodies::text, calls::BEARER};
 
-/// Key of the token in a Secret.
-const TOKEN: &str = "token";
 /// Secrets that are read at once.
 const AT_ONCE: usize = 16;
 
@@ -86,12 +80,12 @@ impl Gateway {
         let namespace = enrollment.namespace().unwrap_or_default();
         let reference = SecretKeyReference {
             name: enrollment.spec.token_secret_ref.name.clone(),
-            key: TOKEN.to_owned(),
+            key: TOKEN_KEY.to_owned(),
         };
         let read = self.secrets.tenant_text(&namespace, &reference, self.now());
         match read.await {
             Ok(token) => {
-                let is_long = token.chars().count() >= FEWEST_OF_ENROLLMENT;
+                let is_long = token.chars().count() >= SHORTEST_TOKEN;
                 Ok(is_long.then(|| digest(&token)))
             }
             Err(Unread::Unusable(_, problem)) => {

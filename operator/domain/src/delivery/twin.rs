@@ -6,18 +6,21 @@
 
 use std::collections::BTreeSet;
 
+use entente_crds::digest::Digest;
 use entente_crds::v1alpha1::{
     AgentEndpoint, Device, DeviceModelSpec, DeviceSetting, DeviceTwin, DeviceTwinSpec,
     DeviceTwinStatus, RefusedBecause, RefusedSetting, ReportedSetting, SecretKeyReference,
     TwinDevice, TwinNext, TwinRegistration, TwinSetting, ValueType,
 };
 use entente_crds::{LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
 use crate::{
+    bounded::Token,
     delivery::{Action, InstallationOrder, ServedItem},
+    gateway::poll::Rhythm,
     protocol::Place,
     remote::{
         AskedState, AskedValue, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
@@ -26,9 +29,6 @@ use crate::{
 };
 
 mod deployment;
-
-/// Poll period of an [`AgentEndpoint`] whose text is no duration, which its status reports.
-const DEFAULT_POLL: SignedDuration = SignedDuration::from_hours(24);
 
 /// A change of what a device that calls should hold.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +109,8 @@ pub fn reading(
             key: key.to_owned(),
         };
         if let Some(reported) = reported(status, key) {
-            let values = scalars(setting.r#type, reported);
-            let text = reported.value.as_deref();
+            let text = text_of(twin, reported);
+            let values = scalars(setting.r#type, reported.digest, text);
             if text.is_some_and(|text| redactions.reveal(text)) {
                 reading.private.insert(place.clone());
             }
@@ -129,6 +129,13 @@ pub fn is_of(twin: &DeviceTwin, device: &Device) -> bool {
     meant.is_some() && meant == device.metadata.uid.as_deref()
 }
 
+/// True if the machine that registered is the one that a Device names, in the spelling of a status: a
+/// serial number with unseen characters is a digest there.
+pub(crate) fn is_machine_of(registration: &TwinRegistration, device: &Device) -> bool {
+    let named: Token<64> = device.spec.serial_number.as_str().into();
+    registration.serial_number == named
+}
+
 fn not_registered(message: &str) -> Failure {
     Failure::new(FailureKind::NotRegistered, message)
 }
@@ -136,7 +143,7 @@ fn not_registered(message: &str) -> Failure {
 /// Refuses a registration that is not that of the machine which the Device means, or that counts no
 /// longer.
 fn check(device: &Device, registration: &TwinRegistration) -> Result<(), Failure> {
-    if *registration.serial_number != *device.spec.serial_number {
+    if !is_machine_of(registration, device) {
         return Err(not_registered(
             "a machine with another serial number than spec.serialNumber has registered",
         ));
@@ -156,7 +163,7 @@ fn silent_from(
     registration: &TwinRegistration,
     agent: &AgentEndpoint,
 ) -> Option<Timestamp> {
-    let poll = agent.poll.length().unwrap_or(DEFAULT_POLL);
+    let poll = Rhythm::of(agent).period;
     let missed = poll.checked_mul(agent.missed_polls)?;
     let heard = status.last_heard.unwrap_or(registration.at);
     heard.checked_add(missed.checked_add(poll / 2)?).ok()
@@ -173,12 +180,26 @@ fn reported<'a>(status: &'a DeviceTwinStatus, key: &str) -> Option<&'a ReportedS
     settings.into_iter().find(|it| *it.name == *key)
 }
 
-/// Returns a reported text as values of the type of its setting.
-fn scalars(r#type: ValueType, reported: &ReportedSetting) -> Vec<Scalar> {
-    if let Some(digest) = reported.digest {
+/// Returns the text that a device reports. A status has a digest in place of a text with unseen
+/// characters; the one of a text that the device was asked for is that text.
+fn text_of<'a>(twin: &'a DeviceTwin, reported: &'a ReportedSetting) -> Option<&'a str> {
+    let found = reported.value.as_ref()?;
+    let settings = twin.spec.settings.iter();
+    let asked = settings.filter(|it| it.name == *reported.name);
+    let mut asked = asked.filter_map(|it| it.value.as_deref());
+    let same = asked.find(|asked| {
+        let spelt = Token::from(*asked);
+        spelt == *found
+    });
+    Some(same.unwrap_or(found))
+}
+
+/// Returns a reported text, or the digest of a secret, as values of the type of its setting.
+fn scalars(r#type: ValueType, digest: Option<Digest>, text: Option<&str>) -> Vec<Scalar> {
+    if let Some(digest) = digest {
         return vec![Scalar::Digest(digest)];
     }
-    let Some(text) = reported.value.as_deref() else {
+    let Some(text) = text else {
         return vec![Scalar::Other("another secret".to_owned())];
     };
     let malformed = |wanted: &str| Scalar::Malformed(format!("\"{text}\" is no {wanted}"));
@@ -357,3 +378,6 @@ fn reference_of<'a>(secrets: &'a Secrets, value: &Value) -> Option<&'a SecretKey
         is_it.then_some(reference)
     })
 }
+
+#[cfg(test)]
+mod tests;

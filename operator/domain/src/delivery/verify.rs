@@ -192,10 +192,9 @@ impl Round<'_> {
         let mut items: Vec<VerifiedItem> = Vec::new();
         for (step, item) in self.subscription.items() {
             let verified = match &item.wanted {
-                Wanted::DeviceSetting { connection, .. } => {
+                Wanted::DeviceSetting { connection, .. } | Wanted::Software { connection, .. } => {
                     self.device_item(step, item, connection)
                 }
-                Wanted::Software { .. } => self.software_item(step, item),
                 Wanted::ServerInstance
                 | Wanted::ServerSetting { .. }
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),

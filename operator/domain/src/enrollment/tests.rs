@@ -165,6 +165,16 @@ fn who_waits_is_named_by_time_and_no_more_than_32_are() {
 
 // shows C2
 #[test]
+fn who_registered_before_it_began_to_wait_goes_on_waiting() {
+    let (waiting, mut bound) = (pending_twin("A3", 1), bound_twin("A3"));
+    let status = bound.status.as_mut().expect("a status");
+    let registration = status.registration.as_mut().expect("a registration");
+    registration.at = now() - SignedDuration::from_hours(2);
+    assert!(!is_forgotten(&waiting, &[&waiting, &bound], now()));
+}
+
+// shows C2
+#[test]
 fn who_waits_is_forgotten_after_a_week_or_once_it_is_bound() {
     let week = 7 * 24;
     let (young, old) = (pending_twin("A1", week - 1), pending_twin("A2", week));

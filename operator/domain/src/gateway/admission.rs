@@ -4,10 +4,8 @@
 //! counts only while its Device is the one that registered: another serial number, another uid or
 //! another Connection is another machine. Called at each request with a token.
 
-use entente_crds::v1alpha1::{
-    Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus, TwinConsent, TwinRegistration,
-};
-use jiff::{Timestamp, tz::TimeZone};
+use entente_crds::v1alpha1::{Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus, TwinConsent};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
@@ -20,7 +18,10 @@ use super::{
     request::WAYS,
     texts::{INSTANT, instant},
 };
-use crate::{bounded::Token, delivery::twin::is_of, time};
+use crate::{
+    delivery::twin::{is_machine_of, is_of},
+    enrollment::is_over,
+};
 
 /// Returns the enrolment whose token has this digest; of several the oldest, so that nobody takes the
 /// devices of another by using the same token later. Each comes with the digest of its own token.
@@ -42,25 +43,16 @@ pub fn enrollment_of<'a>(
 /// Judges whether an enrolment takes registrations now.
 ///
 /// # Errors
-/// Returns the answer of one that is suspended, or has expired: its last day is by UTC, and belongs
-/// to it.
+/// Returns the answer of one that is suspended, or has expired.
 pub fn admits(enrollment: &DeviceEnrollment, now: Timestamp) -> Result<(), Problem> {
     let spec = &enrollment.spec;
     if spec.suspend || enrollment.metadata.deletion_timestamp.is_some() {
         return Err(Problem::EnrollmentSuspended);
     }
-    let Some(last) = &spec.expires else {
-        return Ok(());
-    };
-    // The API server refuses what is no date; what it had stored before admits nobody.
-    let is_over = time::parse_date(last).is_none_or(|last| {
-        let end = last.tomorrow();
-        end.is_ok_and(|end| now >= time::start_of_date(end, &TimeZone::UTC))
-    });
-    if is_over {
-        return Err(Problem::EnrollmentExpired(last.clone()));
+    match &spec.expires {
+        Some(last) if is_over(spec, now) => Err(Problem::EnrollmentExpired(last.clone())),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Returns the one of its tokens that a device shows.
@@ -85,12 +77,6 @@ pub fn authenticate(
         return Err(Problem::CredentialInvalid);
     }
     credential::standing(credential, sha256, now).ok_or(Problem::CredentialInvalid)
-}
-
-/// True if the machine that registered is the one that a Device names.
-pub(super) fn is_machine_of(registration: &TwinRegistration, device: &Device) -> bool {
-    let named: Token<64> = device.spec.serial_number.as_str().into();
-    registration.serial_number == named
 }
 
 /// True if a Device is reached through a Connection.

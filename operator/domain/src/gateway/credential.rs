@@ -10,8 +10,6 @@ use sha2::{Digest as _, Sha256};
 
 /// Bytes of a token of a device.
 pub const TOKEN_BYTES: usize = 32;
-/// The fewest characters of a token of an enrolment.
-pub const FEWEST_OF_ENROLLMENT: usize = 20;
 /// Time after which a device renews its token.
 const RENEWED_AFTER: SignedDuration = SignedDuration::from_hours(180 * 24);
 /// The longest time for which the token before a renewal counts.

@@ -25,7 +25,10 @@ use kube::ResourceExt as _;
 pub use self::naming::{pending_name, printer_id, registration_id};
 pub use self::serial_numbers::pattern_fault;
 use super::{admission, credential, problem::Problem, request::Request};
-use crate::{delivery::twin::is_of, identity::is_product};
+use crate::{
+    delivery::twin::{is_machine_of, is_of},
+    identity::is_product,
+};
 
 /// Seconds after which a device asks for a registration that waits for a person.
 pub const ASK_AGAIN: u32 = 30;
@@ -138,7 +141,7 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
     let Some(twin) = twin else {
         return Verdict::Await { device: name };
     };
-    let before = registered(&twin).filter(|it| admission::is_machine_of(it, device));
+    let before = registered(&twin).filter(|it| is_machine_of(it, device));
     let asked = device.annotations().get(ANNOTATION_REREGISTER);
     if before.is_some_and(|before| is_at_work(&twin) && !is_permitted(before, asked)) {
         return Verdict::Refuse(Problem::AlreadyRegistered);
@@ -201,7 +204,7 @@ fn without_device(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>) -> Ve
         let twin = twin.filter(|twin| is_of(twin, device));
         twin.is_some_and(|twin| {
             let registration = registered(&twin);
-            registration.is_some_and(|it| admission::is_machine_of(it, device)) && is_at_work(&twin)
+            registration.is_some_and(|it| is_machine_of(it, device)) && is_at_work(&twin)
         })
     });
     if is_another_at_work {
@@ -381,7 +384,7 @@ pub fn waiting(
     match twin.filter(|twin| is_of(twin, &device)) {
         None => Some(Waiting::Pending { interval: ASK_SOON }),
         Some(twin) => {
-            let before = registered(&twin).filter(|it| admission::is_machine_of(it, &device));
+            let before = registered(&twin).filter(|it| is_machine_of(it, &device));
             let asked = device.annotations().get(ANNOTATION_REREGISTER);
             let is_free =
                 before.is_none_or(|before| !is_at_work(&twin) || is_permitted(before, asked));

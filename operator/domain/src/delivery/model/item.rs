@@ -14,7 +14,7 @@ use crate::delivery::{Blocked, CarriedItem, ServerValue};
 use crate::names::ConnectionName;
 use crate::{
     protocol::{Manner, Place},
-    remote::Value,
+    remote::{DeviceWrite, Value},
 };
 
 /// One thing that has to be in effect.
@@ -114,6 +114,26 @@ pub enum Wanted {
         /// Time after all else is in effect in which another value is no failure.
         within: SignedDuration,
     },
+}
+
+impl Wanted {
+    /// Returns the request that sets it on a device; `None` if it is no setting of a device.
+    pub(in crate::delivery) fn device_write(&self) -> Option<DeviceWrite> {
+        let Self::DeviceSetting {
+            place,
+            manner,
+            value,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        Some(DeviceWrite {
+            place: place.clone(),
+            manner: *manner,
+            value: value.clone(),
+        })
+    }
 }
 
 /// A version of software that a device can install.

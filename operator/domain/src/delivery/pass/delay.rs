@@ -51,13 +51,7 @@ impl Pass {
             retry_after: failure.retry_after,
             fraction: moment.fraction,
         };
-        let is_of_side = !matches!(
-            key,
-            BackoffKey::Item { .. } | BackoffKey::Installation { .. }
-        );
-        if is_of_side {
-            self.ask(key.clone(), &why, failure.retry_after, moment.now);
-        }
+        self.ask(key.clone(), &why, failure.retry_after, moment.now);
         self.backoffs.fail(key, why, delay, moment.now);
     }
 

@@ -5,15 +5,12 @@
 use entente_crds::v1alpha1::ItemState;
 
 use crate::delivery::plan::{Action, Plan, round::Round};
+use crate::delivery::{
+    Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, ServedItem, Verified, Wanted,
+    model::backoffs::BackoffKey,
+};
 use crate::names::ConnectionName;
 use crate::reasons::Side;
-use crate::{
-    delivery::{
-        Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, ServedItem, Verified, Wanted,
-        model::backoffs::BackoffKey,
-    },
-    remote::DeviceWrite,
-};
 
 impl Round<'_> {
     pub(super) fn device_step(
@@ -90,14 +87,7 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
-        let Wanted::DeviceSetting {
-            connection,
-            place,
-            manner,
-            value,
-            ..
-        } = &item.wanted
-        else {
+        let Wanted::DeviceSetting { connection, .. } = &item.wanted else {
             return;
         };
         let name = &subscription.name;
@@ -106,10 +96,8 @@ impl Round<'_> {
         if sent.is_some() || self.is_settled(subscription, item, verified) {
             return;
         }
-        let write = DeviceWrite {
-            place: place.clone(),
-            manner: *manner,
-            value: value.clone(),
+        let Some(write) = item.wanted.device_write() else {
+            return;
         };
         let entry = ServedItem {
             subscription: subscription.name.clone(),

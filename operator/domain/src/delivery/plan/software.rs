@@ -15,14 +15,14 @@ use crate::delivery::{
     ResolvedSubscription, ServedItem, Verified, Wanted,
     model::{action::Installations, backoffs::BackoffKey},
     schedule::window::{Opening, opening},
-    verify::software::{SoftwareFound, found, serving},
+    verify::software::{SoftwareFound, found, is_enough, serving},
 };
 use crate::names::ConnectionName;
 use crate::reasons::Side;
 use crate::remote::{AskedInstallation, DeviceReading, InstallationState};
 use crate::time::{format_duration, in_words, zone};
 use crate::unreadable::Referent;
-use crate::version::Version;
+use crate::version::is_at_least;
 
 impl Round<'_> {
     pub(super) fn software_step(
@@ -279,15 +279,13 @@ impl Round<'_> {
                 part,
                 name,
                 minimum,
-                target,
                 ..
             } = &item.wanted
             else {
                 return false;
             };
             let of_it = (*part, name.as_str()) == (asked.part, asked.name.as_str());
-            let found = found(reading, (*part, name, minimum), target.as_ref());
-            of_it && found != SoftwareFound::Enough && is_at_least(&asked.version, minimum)
+            of_it && !is_enough(reading, &item.wanted) && is_at_least(&asked.version, minimum)
         };
         let readings = self.observations.looks();
         let readings = readings.filter_map(|(_, reading)| reading.result.as_ref().ok());
@@ -307,13 +305,6 @@ impl Round<'_> {
 fn may_replace(target: &Offer, version: Option<&str>) -> bool {
     // The version that is there is lower than the minimum, and the target is not, unless it is brought back.
     version.is_none_or(|version| target.downgrade || is_at_least(&target.version, version))
-}
-
-fn is_at_least(one: &str, other: &str) -> bool {
-    match (Version::parse(one), Version::parse(other)) {
-        (Ok(one), Ok(other)) => one >= other,
-        _ => false,
-    }
 }
 
 /// Adds an installation that may be asked for, once for all that it serves.

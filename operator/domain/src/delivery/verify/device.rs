@@ -88,7 +88,11 @@ impl Round<'_> {
                 at,
                 result: Ok(reading),
             }) if trusted && self.subscription.was_asked(step, *at, self.now) => {
-                self.device_reading(step.r#type, item, *at, reading)
+                if let Wanted::Software { .. } = item.wanted {
+                    self.software_reading(step, item, *at, reading)
+                } else {
+                    self.device_reading(step.r#type, item, *at, reading)
+                }
             }
             Some(Reading {
                 result: Err(failure),

@@ -3,8 +3,6 @@
 //! A version is in effect only when the device reports it, or a newer one, wherever it came from; that
 //! the device says it has installed one proves nothing. Called by verify for each item of software.
 
-use std::cmp::Ordering;
-
 use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
@@ -13,11 +11,11 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use crate::delivery::{
-    Offer, Reading, ResolvedItem, ResolvedStep, Wanted, digest,
+    Offer, ResolvedItem, ResolvedStep, Wanted, digest,
     verify::{Round, VerifiedItem},
 };
 use crate::remote::{AskedInstallation, DeviceReading, InstallationState};
-use crate::version::Version;
+use crate::version::{Version, is_at_least};
 
 /// Result of a look at the version of a piece of software.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -112,7 +110,7 @@ pub(in crate::delivery) fn serving<'a>(
     let is_target = target
         .as_ref()
         .is_some_and(|it| it.version == asked.version && it.artifact.sha256 == asked.sha256);
-    let suffices = compare(&asked.version, minimum).is_some_and(Ordering::is_ge);
+    let suffices = is_at_least(&asked.version, minimum);
     let is_closed = asked.until.is_some_and(|until| until <= now);
     let serves = match asked.state {
         InstallationState::Waiting => is_target && !is_closed,
@@ -122,11 +120,6 @@ pub(in crate::delivery) fn serving<'a>(
         | InstallationState::Cancelled(_) => is_target,
     };
     serves.then_some(asked)
-}
-
-fn compare(one: &str, other: &str) -> Option<Ordering> {
-    let (one, other) = (Version::parse(one).ok()?, Version::parse(other).ok()?);
-    Some(one.cmp(&other))
 }
 
 /// Returns the words of a failed installation; `None` of one that did not fail.
@@ -193,31 +186,8 @@ pub(in crate::delivery) fn waits_for(reading: &DeviceReading, item: &ResolvedIte
 }
 
 impl Round<'_> {
-    /// Returns the proof of an item of software.
-    pub(super) fn software_item(&self, step: &ResolvedStep, item: &ResolvedItem) -> VerifiedItem {
-        let Wanted::Software { connection, .. } = &item.wanted else {
-            return self.of_status(step.r#type, item);
-        };
-        if let Some(verified) = self.of_another_machine(step.r#type, item, connection) {
-            return verified;
-        }
-        let trusted = !self.device_faults.contains_key(connection);
-        match self.observations.through(connection).reading.as_ref() {
-            Some(Reading {
-                at,
-                result: Ok(reading),
-            }) if trusted && self.subscription.was_asked(step, *at, self.now) => {
-                self.software_reading(step, item, *at, reading)
-            }
-            Some(Reading {
-                result: Err(failure),
-                ..
-            }) => self.unread(step.r#type, item, Some(failure)),
-            _ => self.unread(step.r#type, item, None),
-        }
-    }
-
-    fn software_reading(
+    /// Returns the proof of an item of software by a reading.
+    pub(super) fn software_reading(
         &self,
         step: &ResolvedStep,
         item: &ResolvedItem,

@@ -1,5 +1,6 @@
 use entente_crds::v1alpha1::{
     DeviceConnection, DeviceEnrollmentSpec, DeviceSpec, DeviceTwinSpec, TwinDevice,
+    TwinRegistration,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

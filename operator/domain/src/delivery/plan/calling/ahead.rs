@@ -100,7 +100,7 @@ fn settings_of<'a>(
 }
 
 /// Returns the values that are wanted at the time of a resolve, by key.
-pub(super) fn wanted<'a>(
+fn wanted<'a>(
     resolved: &'a ResolvedDevice,
     connection: &'a ConnectionName,
 ) -> BTreeMap<&'a str, &'a Value> {
@@ -160,21 +160,7 @@ fn keeps(
 }
 
 fn asked(round: &Round<'_>, item: &ResolvedItem) -> Option<TwinSetting> {
-    let Wanted::DeviceSetting {
-        place,
-        manner,
-        value,
-        ..
-    } = &item.wanted
-    else {
-        return None;
-    };
-    let write = DeviceWrite {
-        place: place.clone(),
-        manner: *manner,
-        value: value.clone(),
-    };
-    setting_of(&write, &round.snapshot.secrets)
+    setting_of(&item.wanted.device_write()?, &round.snapshot.secrets)
 }
 
 /// Returns the writes that put what is wanted now in place of what the twin still has: a device that
@@ -202,18 +188,7 @@ pub(super) fn begun(
         let is_asked = answer.asked_for(place, value).is_some();
         item.conflict.is_none() && !is_asked && (held(key) || has_entry(key))
     });
-    let writes = settings.filter_map(|(item, ..)| match &item.wanted {
-        Wanted::DeviceSetting {
-            place,
-            manner,
-            value,
-            ..
-        } => Some(DeviceWrite {
-            place: place.clone(),
-            manner: *manner,
-            value: value.clone(),
-        }),
-        _ => None,
-    });
-    writes.collect()
+    settings
+        .filter_map(|(item, ..)| item.wanted.device_write())
+        .collect()
 }
