@@ -40,7 +40,7 @@ use self::{
 /// Downloads at once; the others wait.
 const DOWNLOADS: usize = 4;
 /// Devices that read a file at once: each takes some 300 KiB; the others wait.
-const READERS: usize = 256;
+pub(crate) const READERS: usize = 256;
 /// Number of faults that are remembered.
 const MOST_FAULTS: usize = 1024;
 /// Seconds after which a device comes again for a file that is on its way.

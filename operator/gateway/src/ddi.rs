@@ -22,6 +22,7 @@ use entente_domain::gateway::{
     problem::Problem,
 };
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use crate::{
     Gateway,
@@ -36,7 +37,7 @@ const PATIENCE_OF_BASE: Duration = Duration::from_secs(2);
 /// Time for which a device that reads an action, or a file, waits for the file. Clients of DDI take a
 /// refusal of a file for the failure of the installation, and give a silent connection up after a minute
 /// (rauc-hawkbit-updater) or five (swupdate).
-const PATIENCE: Duration = Duration::from_secs(50);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 
 /// The variable segments of a path, in their order; empty if one is no text, which is none of a device.
 pub(crate) struct Segments(Vec<String>);
@@ -224,9 +225,12 @@ async fn file(gateway: &Arc<Gateway>, parts: &Parts, path: &Segments) -> Answer 
     let named = (path.get(2), path.get(3));
     let installation = ddi::of_file(&caller.known.twin, caller.controller, named)?;
     let unavailable = |missing: Missing| Problem::ArtifactUnavailable(missing.seconds());
+    // The file and a place among those who read wait for no longer together.
+    let begun = Instant::now();
     let file = gateway.file(&caller.known, installation, PATIENCE).await;
     let file = file.map_err(unavailable)?;
-    let served = gateway.serve_file(file, parts, PATIENCE).await;
+    let left = PATIENCE.saturating_sub(begun.elapsed());
+    let served = gateway.serve_file(file, parts, left).await;
     served.map_err(unavailable)?
 }
 

@@ -1,7 +1,12 @@
 //! Files over real HTTP: ranges, a vendor that fails, and a Connection that is gone.
 
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
 use super::*;
-use crate::tests::vendor::{Then, text};
+use crate::tests::vendor::{Then, text, whole};
 
 const FILE: &str = "/softwaremodules/12/artifacts/mfp-500-4.2.0.swu";
 
@@ -116,5 +121,41 @@ async fn a_vendor_that_redirects_leads_nowhere() {
         !request.contains(&scene.device.token.to_lowercase()),
         "{request}"
     );
+    scene.stand.stop().await;
+}
+
+// shows B6 K5
+#[tokio::test]
+async fn a_device_is_answered_in_time_also_if_the_file_is_slow_and_every_place_is_taken() {
+    let (file, slow) = (content(1000), Duration::from_secs(2));
+    let sent = file.clone();
+    let vendor = Vendor::start(move |_, request| {
+        std::thread::sleep(slow);
+        whole(&sent, request)
+    })
+    .await;
+    let scene = Scene::with(vendor, file).await;
+    scene.want(12).await;
+    let artifacts = &scene.stand.gateway.artifacts;
+    let places = (0..crate::artifacts::READERS).map(|_| artifacts.place(slow));
+    let places = join_all(places).await;
+    assert!(places.iter().all(Result::is_ok));
+    let begun = Instant::now();
+    let pass = async {
+        let is_there = "artifact_fetches_total{outcome=\"Fetched\"} 1";
+        let metrics = &scene.stand.metrics;
+        scene
+            .stand
+            .until(|| metrics.encode().contains(is_there))
+            .await;
+        tokio::time::pause();
+        tokio::time::advance(crate::ddi::PATIENCE.saturating_sub(slow)).await;
+        tokio::time::resume();
+    };
+    let (answer, ()) = tokio::join!(scene.get(FILE), pass);
+    assert_eq!(problem(answer).await.0, 503);
+    let passed = begun.elapsed();
+    assert!(passed < crate::ddi::PATIENCE + slow, "{passed:?}");
+    drop(places);
     scene.stand.stop().await;
 }
