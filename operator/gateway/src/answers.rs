@@ -7,8 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use entente_domain::gateway::{poll::iso, problem::Problem};
-use jiff::SignedDuration;
+use entente_domain::gateway::problem::Problem;
 use serde_json::Value;
 
 /// Header of the time after which a device calls again.
@@ -72,8 +71,8 @@ pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
 }
 
 /// Sets the time after which a device calls again.
-pub(crate) fn set_next(response: &mut Response, next: SignedDuration) {
-    set(response, POLL_NEXT, &iso(next));
+pub(crate) fn set_next(response: &mut Response, next: &str) {
+    set(response, POLL_NEXT, next);
 }
 
 /// Sets the wait that was kept.

@@ -14,6 +14,7 @@ use entente_controllers::metrics::Metrics;
 use entente_domain::gateway::{
     admission,
     headers::{names, wait},
+    poll::iso,
 };
 use jiff::Timestamp;
 use tokio::{
@@ -28,12 +29,23 @@ use crate::{
 };
 
 /// A document that a device may wait for.
-pub(crate) trait Document {
-    /// Returns its tag as it is now, and the instant at which it changes by itself.
-    fn look(gateway: &Gateway, known: &Known) -> (String, Option<Timestamp>);
+pub(crate) trait Document: Sized + Send {
+    /// Returns the document as it is now.
+    fn look(gateway: &Gateway, known: &Known) -> Self;
 
-    /// Returns the whole answer.
-    fn whole(gateway: &Gateway, known: &Known) -> impl Future<Output = Answer> + Send;
+    /// Returns its tag.
+    fn etag(&self, known: &Known) -> String;
+
+    /// Returns the instant at which it changes by itself.
+    fn changes(&self) -> Option<Timestamp>;
+
+    /// Returns the whole answer. `next` is the time after which to call again.
+    fn whole(
+        self,
+        gateway: &Gateway,
+        known: &Known,
+        next: &str,
+    ) -> impl Future<Output = Answer> + Send;
 }
 
 /// A place among those that are held.
@@ -72,11 +84,12 @@ pub(crate) async fn get<D: Document>(
     let prefer = parts.headers.get_all("prefer").iter();
     let wait = wait(prefer.filter_map(|value| value.to_str().ok()));
     drop(parts);
-    let (etag, _) = D::look(gateway, &known);
+    let document = D::look(gateway, &known);
+    let etag = document.etag(&known);
     let Some(tags) = tags.filter(|tags| names(Some(tags), &etag)) else {
-        let whole = D::whole(gateway, &known).await?;
-        return Ok(tagged(whole, gateway, &known, &etag));
+        return whole(gateway, &known, document, &etag).await;
     };
+    drop(document);
     let place = wait.and_then(|wait| Some((wait, Place::take(gateway)?)));
     let Some((wait, _place)) = place else {
         return Ok(unchanged(gateway, &known, &etag));
@@ -104,16 +117,17 @@ async fn hold<D: Document>(gateway: &Gateway, known: Known, tags: &str, wait: u3
         gateway.require_available()?;
         let known = gateway.authenticate(&sha256)?;
         admission::consents(&known.twin)?;
-        let (etag, changes) = D::look(gateway, &known);
+        let document = D::look(gateway, &known);
+        let etag = document.etag(&known);
         if !names(Some(tags), &etag) {
-            let whole = D::whole(gateway, &known).await?;
-            return Ok(tagged(whole, gateway, &known, &etag));
+            return whole(gateway, &known, document, &etag).await;
         }
         if Instant::now() >= end || gateway.shutdown.is_requested() {
             return Ok(unchanged(gateway, &known, &etag));
         }
+        let changes = document.changes();
         let until = changes.map_or(end, |changes| end.min(gateway.instant_of(changes)));
-        drop(known);
+        drop((document, known));
         tokio::select! {
             () = woken => {}
             () = sleep_until(until) => {}
@@ -132,12 +146,20 @@ impl Gateway {
     }
 }
 
-fn tagged(mut answer: Response, gateway: &Gateway, known: &Known, etag: &str) -> Response {
-    set(&mut answer, header::ETAG, etag);
-    set_next(&mut answer, gateway.next_call(known));
-    answer
+/// Returns the whole of a document, with one time of the next call in its body and its headers.
+async fn whole<D: Document>(gateway: &Gateway, known: &Known, document: D, etag: &str) -> Answer {
+    let next = iso(gateway.next_call(known));
+    let answer = document.whole(gateway, known, &next).await?;
+    Ok(tagged(answer, etag, &next))
 }
 
 fn unchanged(gateway: &Gateway, known: &Known, etag: &str) -> Response {
-    tagged(empty(StatusCode::NOT_MODIFIED), gateway, known, etag)
+    let next = iso(gateway.next_call(known));
+    tagged(empty(StatusCode::NOT_MODIFIED), etag, &next)
+}
+
+fn tagged(mut answer: Response, etag: &str, next: &str) -> Response {
+    set(&mut answer, header::ETAG, etag);
+    set_next(&mut answer, next);
+    answer
 }

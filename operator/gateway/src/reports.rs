@@ -14,6 +14,7 @@ use entente_domain::gateway::{
     admission,
     body::MERGE_PATCH,
     headers::lets,
+    poll::iso,
     problem::Problem,
     reported::{Report, is_wanted_secret},
     twin::etag,
@@ -66,7 +67,7 @@ async fn reported(gateway: &Gateway, parts: &Parts, body: Body, printer_id: &str
     let known = Known { twin, ..known };
     let mut answer = empty(StatusCode::NO_CONTENT);
     set(&mut answer, header::ETAG, &etag(&known.twin));
-    set_next(&mut answer, gateway.next_call(&known));
+    set_next(&mut answer, &iso(gateway.next_call(&known)));
     Ok(answer)
 }
 

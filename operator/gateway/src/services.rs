@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use entente_controllers::cache::Key;
-use entente_domain::gateway::{poll::iso, services::Services};
+use entente_domain::gateway::services::Services;
 use jiff::Timestamp;
 
 use crate::{
@@ -19,24 +19,22 @@ use crate::{
     router::PrinterId,
 };
 
-struct ServiceList;
-
-impl ServiceList {
-    fn of(gateway: &Gateway, known: &Known) -> Services {
+impl Document for Services {
+    fn look(gateway: &Gateway, known: &Known) -> Self {
         let service = |name: &str| gateway.objects.services.get(&Key::new("", name));
-        Services::of(&gateway.subscriptions(&known.key), service, gateway.now())
-    }
-}
-
-impl Document for ServiceList {
-    fn look(gateway: &Gateway, known: &Known) -> (String, Option<Timestamp>) {
-        let services = Self::of(gateway, known);
-        (services.etag(), services.changes)
+        Self::of(&gateway.subscriptions(&known.key), service, gateway.now())
     }
 
-    async fn whole(gateway: &Gateway, known: &Known) -> Answer {
-        let body = Self::of(gateway, known).body(&iso(gateway.next_call(known)));
-        let mut answer = json(StatusCode::OK, &body);
+    fn etag(&self, _: &Known) -> String {
+        self.etag()
+    }
+
+    fn changes(&self) -> Option<Timestamp> {
+        self.changes
+    }
+
+    async fn whole(self, _: &Gateway, _: &Known, next: &str) -> Answer {
+        let mut answer = json(StatusCode::OK, &self.body(next));
         set(&mut answer, header::CACHE_CONTROL, "no-cache");
         Ok(answer)
     }
@@ -49,6 +47,6 @@ pub(crate) async fn get(
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    let answer = held::get::<ServiceList>(&gateway, parts, printer_id).await;
+    let answer = held::get::<Services>(&gateway, parts, printer_id).await;
     answer.unwrap_or_else(|problem| refusal(&problem, BEARER))
 }

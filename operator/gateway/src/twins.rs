@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use entente_controllers::secrets::Unread;
-use entente_domain::gateway::{poll::iso, problem::Problem, twin};
+use entente_domain::gateway::{problem::Problem, twin};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -24,15 +24,22 @@ use crate::{
 struct Twin;
 
 impl Document for Twin {
-    fn look(_: &Gateway, known: &Known) -> (String, Option<Timestamp>) {
-        (twin::etag(&known.twin), None)
+    fn look(_: &Gateway, _: &Known) -> Self {
+        Self
     }
 
-    async fn whole(gateway: &Gateway, known: &Known) -> Answer {
+    fn etag(&self, known: &Known) -> String {
+        twin::etag(&known.twin)
+    }
+
+    fn changes(&self) -> Option<Timestamp> {
+        None
+    }
+
+    async fn whole(self, gateway: &Gateway, known: &Known, next: &str) -> Answer {
         let secrets = gateway.secrets_of(known).await?;
-        let next = iso(gateway.next_call(known));
         let secret = |reference: &_| secrets.get(reference).map(|it| it.as_str());
-        let body = twin::body(&known.twin, secret, &next);
+        let body = twin::body(&known.twin, secret, next);
         let mut answer = json(StatusCode::OK, &body);
         set_no_store(&mut answer);
         Ok(answer)

@@ -91,10 +91,11 @@ pub fn body<'s>(
             .collect();
         desired["next"] = json!({"effective": next.effective, "settings": settings});
     }
+    let nothing = TwinReported::default();
     json!({
         "version": version(twin),
         "desired": desired,
-        "reported": reported_body(&reported(twin).cloned().unwrap_or_default()),
+        "reported": reported_body(reported(twin).unwrap_or(&nothing)),
         "delta": {"settings": delta},
         "poll": {"next": next},
     })
