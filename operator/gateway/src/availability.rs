@@ -64,7 +64,9 @@ impl Availability {
 impl Gateway {
     /// True if it knows enough to answer anything but a region.
     pub(crate) fn is_available(&self) -> bool {
-        self.availability.is_current() && self.objects.are_ready() && self.agent().is_some()
+        self.availability.is_current()
+            && self.objects.are_ready()
+            && self.with_agent(|_| ()).is_some()
     }
 
     fn is_blind(&self) -> bool {

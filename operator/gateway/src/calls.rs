@@ -13,7 +13,7 @@ use axum::{
     http::{header, request::Parts},
 };
 use entente_controllers::cache::Key;
-use entente_crds::v1alpha1::{DeviceTwin, ServiceSubscription};
+use entente_crds::v1alpha1::{AgentEndpoint, DeviceTwin, ServiceSubscription};
 use entente_domain::gateway::{
     admission::{self, after_call},
     credential::{self, Standing},
@@ -183,7 +183,8 @@ impl Gateway {
 
     /// Returns the times by which devices call.
     pub(crate) fn rhythm(&self) -> Rhythm {
-        Rhythm::of(&self.agent().unwrap_or_default())
+        let rhythm = self.with_agent(Rhythm::of);
+        rhythm.unwrap_or_else(|| Rhythm::of(&AgentEndpoint::default()))
     }
 
     /// Returns the subscriptions of a device.

@@ -103,8 +103,8 @@ impl Gateway {
         if let Some(host) = host {
             return format!("http://{host}");
         }
-        let agent = self.agent().unwrap_or_default();
-        agent.url.trim_end_matches('/').to_owned()
+        let url = self.with_agent(|agent| agent.url.trim_end_matches('/').to_owned());
+        url.unwrap_or_default()
     }
 
     /// Changes the status of the twin of a caller, as long as it may call.

@@ -159,9 +159,9 @@ impl Gateway {
         self.objects.connections.get(&key)
     }
 
-    /// Returns the part of that Connection that is about devices that call.
-    fn agent(&self) -> Option<AgentEndpoint> {
-        self.connection()?.spec.agent.clone()
+    /// Looks at the part of that Connection that is about devices that call, if there is one.
+    fn with_agent<T>(&self, look: impl FnOnce(&AgentEndpoint) -> T) -> Option<T> {
+        self.connection()?.spec.agent.as_ref().map(look)
     }
 
     /// Returns the time since it began, in milliseconds of the monotonic clock.

@@ -24,10 +24,12 @@ pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, request: Request) -
     let (parts, _) = request.into_parts();
     let found = || -> Answer {
         gateway.admit(&parts)?;
-        let agent = gateway.agent().ok_or(Problem::Unavailable(RETRY_AFTER))?;
-        let place = Place::read(&query(&parts))?;
-        let region = look_up(&agent, &place)?;
-        Ok(json(StatusCode::OK, &region.body(gateway.now())))
+        let answer = gateway.with_agent(|agent| {
+            let place = Place::read(&query(&parts))?;
+            let region = look_up(agent, &place)?;
+            Ok(json(StatusCode::OK, &region.body(gateway.now())))
+        });
+        answer.ok_or(Problem::Unavailable(RETRY_AFTER))?
     };
     found().unwrap_or_else(|problem| refusal(&problem, BEARER))
 }

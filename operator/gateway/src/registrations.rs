@@ -85,12 +85,14 @@ async fn registered(gateway: &Gateway, parts: &Parts, body: Body) -> Answer {
     let models = gateway.objects.models.all();
     let models = models.iter().map(Arc::as_ref);
     let request = Request::read(&body, enrollment.spec.consent, models)?;
-    let agent = gateway.agent().ok_or(Problem::Unavailable(RETRY_AFTER))?;
+    let connection = gateway.connection();
+    let agent = connection.as_ref().and_then(|it| it.spec.agent.as_ref());
+    let agent = agent.ok_or(Problem::Unavailable(RETRY_AFTER))?;
     let token = NewToken::make()?;
     let attempt = Attempt {
         enrollment: &enrollment,
         request: &request,
-        agent: &agent,
+        agent,
         token: &token,
         end: Instant::now() + PATIENCE,
     };

@@ -55,7 +55,14 @@ async fn scene() -> (Scene, Arc<Mutex<Vec<u8>>>) {
         connection.spec.agent.as_mut().unwrap().poll = "1s".into();
     };
     scene.stand.cluster.edit("", "gateway", edit);
-    let is_seen = || scene.stand.gateway.agent().unwrap().poll.to_string() == "1s";
+    let is_seen = || {
+        scene
+            .stand
+            .gateway
+            .with_agent(|it| it.poll.to_string())
+            .unwrap()
+            == "1s"
+    };
     scene.stand.until(is_seen).await;
     (scene, sent)
 }
