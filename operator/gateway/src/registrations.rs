@@ -4,7 +4,7 @@
 //! else wrote in between: two machines that register with one serial number at once never both get a
 //! token that counts. Decides nothing that the domain could decide.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -116,8 +116,7 @@ impl Gateway {
     /// Judges a registration once and does what follows; none if it has to be judged again.
     async fn attempt(&self, attempt: &Attempt<'_>) -> Result<Option<Response>, Problem> {
         let namespace = attempt.enrollment.namespace().unwrap_or_default();
-        let (verdict, twin) = self.judge(attempt);
-        match verdict {
+        match self.judge(attempt) {
             Verdict::Refuse(problem) => Err(problem),
             Verdict::Make(device) => {
                 self.make(&device).await?;
@@ -128,19 +127,17 @@ impl Gateway {
                 let is_there = self.await_twin(&key, attempt.end).await;
                 Ok((!is_there).then(|| accepted(attempt, ASK_SOON)))
             }
-            Verdict::Pend { name, status } => {
+            Verdict::Pend { name, twin, status } => {
                 let key = Key::new(&*namespace, &*name);
                 let is_kept = self.keep(&key, twin, &status).await?;
                 Ok(is_kept.then(|| accepted(attempt, ASK_AGAIN)))
             }
             Verdict::Register {
                 device,
+                twin,
                 printer_id,
                 status,
             } => {
-                // The twin of the Device was the last one that was looked at.
-                let twin = twin.filter(|twin| twin.name_any() == device);
-                let twin = twin.ok_or(Problem::Unavailable(RETRY_AFTER))?;
                 let Written::Done(_) = self.write_twin(&twin, &status).await? else {
                     return Ok(None);
                 };
@@ -151,15 +148,18 @@ impl Gateway {
         }
     }
 
-    /// Judges on the objects as they are now. Returns the twin that was judged, too, if one was.
-    fn judge(&self, attempt: &Attempt<'_>) -> (Verdict, Option<Arc<DeviceTwin>>) {
+    /// Judges on the objects as they are now.
+    fn judge(&self, attempt: &Attempt<'_>) -> Verdict {
         let issue = Issue {
             sha256: &attempt.token.sha256,
             region: &attempt.agent.region,
             now: self.now(),
         };
-        let serial_number = &attempt.request.serial_number;
-        self.with_scene(attempt.enrollment, serial_number, |scene| {
+        let namespace = attempt.enrollment.namespace().unwrap_or_default();
+        let serial_number = path(&namespace, &attempt.request.serial_number);
+        let devices = &self.objects.devices;
+        let devices = devices.by_index(BY_SERIAL_NUMBER, &serial_number);
+        self.with_scene(attempt.enrollment, devices, |scene| {
             judge(scene, attempt.request, &issue)
         })
     }
@@ -167,31 +167,21 @@ impl Gateway {
     fn with_scene<T>(
         &self,
         enrollment: &DeviceEnrollment,
-        serial_number: &str,
+        devices: Vec<Arc<Device>>,
         look: impl FnOnce(&Scene<'_>) -> T,
-    ) -> (T, Option<Arc<DeviceTwin>>) {
+    ) -> T {
         let namespace = enrollment.namespace().unwrap_or_default();
         let of = path(&namespace, &enrollment.name_any());
         let objects = &self.objects;
-        let seen = RefCell::new(None);
-        let scene = Scene {
+        look(&Scene {
             enrollment,
-            devices: objects
-                .devices
-                .by_index(BY_SERIAL_NUMBER, &path(&namespace, serial_number)),
+            devices,
             models: objects.models.all(),
             registered: objects.twins.by_index(BY_ENROLLMENT, &of).len(),
             pending: objects.twins.by_index(BY_WAITING, &of).len(),
             device_named: &|name| objects.devices.get(&Key::new(&*namespace, name)),
-            twin_named: &|name| {
-                let twin = objects.twins.get(&Key::new(&*namespace, name));
-                seen.replace(twin.clone());
-                twin
-            },
-        };
-        let looked = look(&scene);
-        drop(scene);
-        (looked, seen.into_inner())
+            twin_named: &|name| objects.twins.get(&Key::new(&*namespace, name)),
+        })
     }
 
     /// Makes a Device, or finds that there is one of this name.
@@ -239,7 +229,6 @@ impl Gateway {
         twin: Option<Arc<DeviceTwin>>,
         status: &DeviceTwinStatus,
     ) -> Result<bool, Problem> {
-        let twin = twin.filter(|twin| Key::of(&**twin) == *key);
         let Some(twin) = twin else {
             let mut twin =
                 DeviceTwin::new(&key.name, entente_crds::v1alpha1::DeviceTwinSpec::default());
@@ -320,7 +309,9 @@ async fn state(gateway: &Gateway, parts: &Parts, id: &str) -> Answer {
     let enrollment = admitted(gateway, parts).await?;
     let namespace = enrollment.namespace().unwrap_or_default();
     let devices = gateway.objects.devices.in_namespace(&namespace);
-    let (found, _) = gateway.with_scene(&enrollment, "", |scene| waiting(id, scene, devices));
+    // Only the Devices that are given are looked at.
+    let look = |scene: &Scene<'_>| waiting(id, scene, devices);
+    let found = gateway.with_scene(&enrollment, Vec::new(), look);
     let (state, interval) = match found.ok_or(Problem::RegistrationNotFound)? {
         Waiting::Ready => ("Ready", 1),
         Waiting::Pending { interval } => ("Pending", interval),

@@ -77,6 +77,8 @@ pub enum Verdict {
     Pend {
         /// Name of the twin.
         name: String,
+        /// The twin that it was judged on; none if there is none yet.
+        twin: Option<Arc<DeviceTwin>>,
         /// Status of the twin.
         status: Box<DeviceTwinStatus>,
     },
@@ -92,6 +94,8 @@ pub enum Verdict {
     Register {
         /// Name of the Device.
         device: String,
+        /// The twin that it was judged on.
+        twin: Arc<DeviceTwin>,
         /// The id under which it calls.
         printer_id: String,
         /// Status of the twin.
@@ -171,6 +175,7 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
     };
     Verdict::Register {
         device: name,
+        twin,
         printer_id,
         status: Box::new(status),
     }
@@ -274,13 +279,14 @@ fn pend(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>) -> Verdict {
         return Verdict::Refuse(Problem::EnrollmentFull(MOST_PENDING));
     }
     let mut registration = registration(scene, request, issue);
-    let status = before.and_then(|twin| twin.status.clone());
+    let status = before.as_ref().and_then(|twin| twin.status.clone());
     if let Some(first) = status.as_ref().and_then(|it| it.registration.as_ref()) {
         // It has waited since it first called, and says the same: nothing to write.
         registration.at = first.at;
     }
     Verdict::Pend {
         name,
+        twin: before,
         status: Box::new(DeviceTwinStatus {
             registration: Some(registration),
             ..status.unwrap_or_default()

@@ -153,7 +153,7 @@ impl Namespace {
             Verdict::Register { device, status, .. } => {
                 self.twins.get_mut(device).unwrap().status = Some((**status).clone());
             }
-            Verdict::Pend { name, status } => {
+            Verdict::Pend { name, status, .. } => {
                 let twin = DeviceTwin::new(name, DeviceTwinSpec::default());
                 let twin = self.twins.entry(name.clone()).or_insert(twin);
                 twin.status = Some((**status).clone());
@@ -287,7 +287,7 @@ fn after_a_withdrawal_a_device_registers_anew_with_the_same_id() {
 fn without_a_device_it_waits_until_a_person_makes_one_and_the_operator_its_twin() {
     let mut acme = Namespace::new();
     assert_eq!(acme.waiting("A1"), None);
-    let Verdict::Pend { name, status } = acme.register(&request("A1"), "t") else {
+    let Verdict::Pend { name, status, .. } = acme.register(&request("A1"), "t") else {
         panic!("it waits");
     };
     assert_eq!(name, pending_name("A1"));
