@@ -92,26 +92,9 @@ pub fn instants<'a>(
     all.filter(|instant| *instant > now).collect()
 }
 
-/// Returns a length of time as ISO 8601 writes it, in hours, minutes and seconds.
+/// Returns a length of time as ISO 8601 writes it, in hours, minutes and whole seconds.
 pub fn iso(length: SignedDuration) -> String {
-    let seconds = length.as_secs().clamp(0, 999_999 * 3600);
-    let parts = [
-        (seconds / 3600, 'H'),
-        (seconds / 60 % 60, 'M'),
-        (seconds % 60, 'S'),
-    ];
-    let mut text = String::from("PT");
-    for (number, unit) in parts {
-        if number > 0 {
-            text.push_str(&number.to_string());
-            text.push(unit);
-        }
-    }
-    if text == "PT" {
-        "PT0S".to_owned()
-    } else {
-        text
-    }
+    SignedDuration::from_secs(length.as_secs()).to_string()
 }
 
 /// True if a call is to be written down: it is the first, or half a period after the last that was.
