@@ -27,9 +27,7 @@ use entente_domain::{
         body::JSON,
         poll::{AFTER_REGISTRATION, Rhythm, iso},
         problem::Problem,
-        registration::{
-            ASK_AGAIN, ASK_SOON, Issue, Scene, Verdict, Waiting, judge, registration_id, waiting,
-        },
+        registration::{ASK_SOON, Issue, Scene, Verdict, Waiting, judge, registration_id, waiting},
         request::Request,
     },
 };
@@ -127,10 +125,15 @@ impl Gateway {
                 let is_there = self.await_twin(&key, attempt.end).await;
                 Ok((!is_there).then(|| accepted(attempt, ASK_SOON)))
             }
-            Verdict::Pend { name, twin, status } => {
+            Verdict::Pend {
+                name,
+                twin,
+                status,
+                interval,
+            } => {
                 let key = Key::new(&*namespace, &*name);
                 let is_kept = self.keep(&key, twin, &status).await?;
-                Ok(is_kept.then(|| accepted(attempt, ASK_AGAIN)))
+                Ok(is_kept.then(|| accepted(attempt, interval)))
             }
             Verdict::Register {
                 device,
@@ -310,7 +313,7 @@ async fn state(gateway: &Gateway, parts: &Parts, id: &str) -> Answer {
     let namespace = enrollment.namespace().unwrap_or_default();
     let devices = gateway.objects.devices.in_namespace(&namespace);
     // Only the Devices that are given are looked at.
-    let look = |scene: &Scene<'_>| waiting(id, scene, devices);
+    let look = |scene: &Scene<'_>| waiting(id, scene, devices, gateway.now());
     let found = gateway.with_scene(&enrollment, Vec::new(), look);
     let (state, interval) = match found.ok_or(Problem::RegistrationNotFound)? {
         Waiting::Ready => ("Ready", 1),

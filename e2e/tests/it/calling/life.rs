@@ -17,6 +17,20 @@ use crate::delivery_fixture::contract_is;
 /// Time within which everything is delivered; it needs a second.
 const SOON: Duration = Duration::from_mins(1);
 
+/// Waits until the enrolment names a device that waits for a person.
+async fn waits(fixture: &CallingFixture<'_>, serial_number: &str) {
+    let named = async || {
+        let enrollment: DeviceEnrollment = fixture.namespace.get(ENROLLMENT).await?;
+        let pending = enrollment.status?.pending;
+        let mut named = pending.iter();
+        named
+            .any(|it| &*it.serial_number == serial_number)
+            .then_some(())
+    };
+    let what = "the enrolment names the device that waits";
+    fixture.namespace.soon(what, named).await.unwrap();
+}
+
 // shows B3 B6 B9 C1 C2 C9 D1
 #[tokio::test]
 async fn a_device_that_knows_one_url_and_one_token_registers_and_is_set_up_before_the_server() {
@@ -54,9 +68,12 @@ async fn a_device_that_knows_one_url_and_one_token_registers_and_is_set_up_befor
 
 // shows C2
 #[tokio::test]
-async fn a_device_that_nobody_entered_gets_a_device_from_the_template_of_its_enrolment() {
+async fn a_device_that_nobody_entered_gets_a_device_once_its_enrolment_has_a_template() {
     let fixture = CallingFixture::new("created", "24h").await;
     let namespace = &fixture.namespace;
+    // It has waited before the enrolment was edited.
+    let _agent = fixture.agent("NW5-0002");
+    waits(&fixture, "NW5-0002").await;
     let mut enrollment = namespace.enrollment(ENROLLMENT);
     enrollment.spec.mode = EnrollmentMode::Create;
     enrollment.spec.serial_numbers = Some(SerialNumbers {
@@ -70,7 +87,6 @@ async fn a_device_that_nobody_entered_gets_a_device_from_the_template_of_its_enr
     });
     let applied = namespace.apply::<DeviceEnrollment>(&enrollment);
     applied.await.unwrap();
-    let _agent = fixture.agent("NW5-0002");
     let made = async || {
         let device = namespace.read_device("branch-nw5-0002").await?;
         device.is("Online").then_some(device)
@@ -104,14 +120,7 @@ async fn a_device_waits_until_somebody_enters_it_and_a_second_machine_with_its_n
     let fixture = CallingFixture::new("pending", "24h").await;
     let namespace = &fixture.namespace;
     let _agent = fixture.agent("NW5-0003");
-    let waits = async || {
-        let enrollment: DeviceEnrollment = namespace.get(ENROLLMENT).await?;
-        let pending = enrollment.status?.pending;
-        let named = pending.iter().any(|it| &*it.serial_number == "NW5-0003");
-        named.then_some(())
-    };
-    let what = "the enrolment names the device that waits";
-    namespace.soon(what, waits).await.unwrap();
+    waits(&fixture, "NW5-0003").await;
     let device = namespace.calling_device("entered", "NW5-0003");
     namespace.apply::<Device>(&device).await.unwrap();
     let online = async || {

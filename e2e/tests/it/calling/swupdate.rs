@@ -28,15 +28,20 @@ async fn register(fixture: &CallingFixture<'_>) -> String {
         "software": [{"part": "firmware", "name": "main", "version": "4.1.0"}],
         "consent": {"by": "Technician", "at": now().to_string(), "textVersion": "2027-01"},
     });
-    let request = fixture
-        .gateway
-        .client()
-        .post(url)
-        .bearer_auth(TOKEN)
-        .json(&body);
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 201, "{}", fixture.gateway.view().log());
-    let answer: serde_json::Value = answer.json().await.unwrap();
+    // It asks again while the gateway has not seen its Device yet.
+    let registered = async || {
+        let request = fixture.gateway.client().post(&url).bearer_auth(TOKEN);
+        let answer = request.json(&body).send().await.unwrap();
+        match answer.status().as_u16() {
+            201 => Some(answer.json().await.unwrap()),
+            status => {
+                assert_eq!(status, 202, "{}", fixture.gateway.view().log());
+                None
+            }
+        }
+    };
+    let found = fixture.namespace.soon("it is registered", registered);
+    let answer: serde_json::Value = found.await.unwrap();
     answer["credential"]["token"].as_str().unwrap().to_owned()
 }
 

@@ -19,7 +19,7 @@ use entente_crds::{
         TwinReported,
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 pub use self::naming::{pending_name, printer_id, registration_id};
@@ -32,6 +32,8 @@ use crate::{
 
 /// Seconds after which a device asks for a registration that waits for a person.
 pub const ASK_AGAIN: u32 = 30;
+/// The same in the first minute: who enters a device often stands before it, and a cache may be behind.
+pub const ASK_AT_FIRST: u32 = 5;
 /// Seconds after which a device asks for a registration that waits for the operator.
 pub const ASK_SOON: u32 = 2;
 /// The most registrations of an enrolment that wait: a token alone makes no more objects.
@@ -81,6 +83,8 @@ pub enum Verdict {
         twin: Option<Arc<DeviceTwin>>,
         /// Status of the twin.
         status: Box<DeviceTwinStatus>,
+        /// Seconds after which the device asks for it.
+        interval: u32,
     },
     /// A Device is made for it; then it is judged again.
     Make(Box<Device>),
@@ -287,6 +291,7 @@ fn pend(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>) -> Verdict {
     Verdict::Pend {
         name,
         twin: before,
+        interval: interval(&registration, issue.now),
         status: Box::new(DeviceTwinStatus {
             registration: Some(registration),
             ..status.unwrap_or_default()
@@ -364,38 +369,56 @@ pub fn waiting(
     id: &str,
     scene: &Scene<'_>,
     devices: impl IntoIterator<Item = Arc<Device>>,
+    now: Timestamp,
 ) -> Option<Waiting> {
+    let spec = &scene.enrollment.spec;
     let enrollment = scene.enrollment.name_any();
-    let connection = &scene.enrollment.spec.connection_ref.name;
     let pending = (scene.twin_named)(&format!("{}{id}", naming::PENDING));
     let pending = pending.and_then(|twin| twin.status.clone()?.registration);
     let pending = pending.filter(|it| it.enrollment == enrollment);
-    let is_it = |device: &Arc<Device>| {
+    let has_number = |device: &Arc<Device>| {
         let serial_number = &device.spec.serial_number;
         registration_id(serial_number) == id
-            && serial_numbers::admit(scene.enrollment.spec.serial_numbers.as_ref(), serial_number)
-            && device.metadata.deletion_timestamp.is_none()
-            && admission::calls(device, connection)
+            && serial_numbers::admit(spec.serial_numbers.as_ref(), serial_number)
+    };
+    let is_it = |device: &&Arc<Device>| {
+        device.metadata.deletion_timestamp.is_none()
+            && admission::calls(device, &spec.connection_ref.name)
             && pending
                 .as_ref()
                 .is_none_or(|it| has_product(device, scene, &it.product_name))
     };
-    let mut found = devices.into_iter().filter(is_it);
+    let devices: Vec<Arc<Device>> = devices.into_iter().filter(has_number).collect();
+    let mut found = devices.iter().filter(is_it);
     let (Some(device), None) = (found.next(), found.next()) else {
-        return pending.map(|_| Waiting::Pending {
-            interval: ASK_AGAIN,
+        // A Device is made for it by the same registration, now that its enrolment says so.
+        let is_made = devices.is_empty() && spec.mode == EnrollmentMode::Create;
+        return pending.map(|it| match is_made {
+            true => Waiting::Ready,
+            false => Waiting::Pending {
+                interval: interval(&it, now),
+            },
         });
     };
     let twin = (scene.twin_named)(&device.name_any());
-    match twin.filter(|twin| is_of(twin, &device)) {
+    match twin.filter(|twin| is_of(twin, device)) {
         None => Some(Waiting::Pending { interval: ASK_SOON }),
         Some(twin) => {
-            let before = registered(&twin).filter(|it| is_machine_of(it, &device));
+            let before = registered(&twin).filter(|it| is_machine_of(it, device));
             let asked = device.annotations().get(ANNOTATION_REREGISTER);
             let is_free =
                 before.is_none_or(|before| !is_at_work(&twin) || is_permitted(before, asked));
             is_free.then_some(Waiting::Ready)
         }
+    }
+}
+
+/// Returns the seconds after which a device asks for a registration that waits for a person.
+fn interval(waits: &TwinRegistration, now: Timestamp) -> u32 {
+    if now.duration_since(waits.at) < SignedDuration::from_mins(1) {
+        ASK_AT_FIRST
+    } else {
+        ASK_AGAIN
     }
 }
 

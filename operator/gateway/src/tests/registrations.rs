@@ -121,7 +121,7 @@ async fn a_registration_waits_for_a_device_and_is_ready_when_the_operator_has_ma
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
     let path = answer.headers()["location"].to_str().unwrap().to_owned();
     let body = json_of(answer).await;
-    assert_eq!(body["interval"], 30);
+    assert_eq!(body["interval"], 5);
     let id = body["registrationId"].as_str().unwrap().to_owned();
     assert_eq!(path, format!("/v1/registrations/{id}"));
     let pending = stand.status(&format!("pending-{id}"));

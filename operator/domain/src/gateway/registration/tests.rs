@@ -178,7 +178,8 @@ impl Namespace {
     fn waiting(&self, serial_number: &str) -> Option<Waiting> {
         let id = registration_id(serial_number);
         let all = self.devices.values().cloned().map(Arc::new);
-        self.with_scene(|scene, _| waiting(&id, scene, all), serial_number)
+        let now = at(self.clock);
+        self.with_scene(|scene, _| waiting(&id, scene, all, now), serial_number)
     }
 }
 
@@ -292,12 +293,10 @@ fn without_a_device_it_waits_until_a_person_makes_one_and_the_operator_its_twin(
     };
     assert_eq!(name, pending_name("A1"));
     assert_eq!(status.credential, None);
-    assert_eq!(
-        acme.waiting("A1"),
-        Some(Waiting::Pending {
-            interval: ASK_AGAIN
-        })
-    );
+    let asks = |interval| Some(Waiting::Pending { interval });
+    assert_eq!(acme.waiting("A1"), asks(ASK_AT_FIRST));
+    acme.clock += 60;
+    assert_eq!(acme.waiting("A1"), asks(ASK_AGAIN));
     let before = acme.twins.clone();
     acme.register(&request("A1"), "t");
     assert_eq!(acme.twins, before, "the same again writes nothing");
@@ -305,10 +304,7 @@ fn without_a_device_it_waits_until_a_person_makes_one_and_the_operator_its_twin(
     acme.add("lobby-mfp", "A1");
     let twin = acme.twins.remove("lobby-mfp").unwrap();
     assert_eq!(reason(&acme.register(&request("A1"), "t")), "Await");
-    assert_eq!(
-        acme.waiting("A1"),
-        Some(Waiting::Pending { interval: ASK_SOON })
-    );
+    assert_eq!(acme.waiting("A1"), asks(ASK_SOON));
     acme.twins.insert("lobby-mfp".to_owned(), twin);
     assert_eq!(acme.waiting("A1"), Some(Waiting::Ready));
     assert_eq!(reason(&acme.register(&request("A1"), "t")), "Register");
@@ -437,7 +433,9 @@ enum Step {
     Register(u8),
     Use(u8),
     AddDevice(u8),
+    AddOther(u8),
     MakeTwins,
+    Create(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -445,7 +443,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u8..3).prop_map(Step::Register),
         1 => (0u8..3).prop_map(Step::Use),
         1 => (0u8..3).prop_map(Step::AddDevice),
+        1 => (0u8..3).prop_map(Step::AddOther),
         2 => Just(Step::MakeTwins),
+        1 => any::<bool>().prop_map(Step::Create),
     ]
 }
 
@@ -456,7 +456,11 @@ proptest! {
         is_creating in any::<bool>(),
         steps in proptest::collection::vec(step(), 1..40),
     ) {
-        let mut acme = if is_creating { Namespace::creating() } else { Namespace::new() };
+        let enrollment = |is_creating| {
+            let of = if is_creating { Namespace::creating() } else { Namespace::new() };
+            of.enrollment
+        };
+        let mut acme = Namespace { enrollment: enrollment(is_creating), ..Namespace::new() };
         let mut ids: BTreeMap<u8, String> = BTreeMap::new();
         let serial_number = |number: u8| format!("A{number}");
         for step in steps {
@@ -490,6 +494,15 @@ proptest! {
                         acme.add(&format!("device-{number}"), &serial_number);
                     }
                 }
+                Step::AddOther(number) => {
+                    // A Device of another Connection has the serial number.
+                    let name = format!("other-{number}");
+                    if !acme.devices.contains_key(&name) {
+                        let other = acme.add(&name, &serial_number(number));
+                        other.spec.connections[0].name = "ipp".to_owned();
+                    }
+                }
+                Step::Create(is_creating) => acme.enrollment = enrollment(is_creating),
                 Step::MakeTwins => {
                     let names: Vec<String> = acme.devices.keys().cloned().collect();
                     for name in names {
@@ -497,6 +510,20 @@ proptest! {
                             acme.make_twin(&name);
                         }
                     }
+                }
+            }
+            for number in 0..3 {
+                let serial_number = serial_number(number);
+                if let Some(state) = acme.waiting(&serial_number)
+                    && acme.twins.contains_key(&pending_name(&serial_number))
+                {
+                    let verdict = acme.judge(&request(&serial_number), "t");
+                    let is_told = match verdict {
+                        Verdict::Pend { .. } | Verdict::Await { .. } => state != Waiting::Ready,
+                        Verdict::Make(_) | Verdict::Register { .. } => state == Waiting::Ready,
+                        Verdict::Refuse(_) => true,
+                    };
+                    prop_assert!(is_told, "{state:?} {verdict:?}");
                 }
             }
             let mut seen = std::collections::BTreeSet::new();
