@@ -42,7 +42,7 @@ condition_types! {
     /// Work is under way; present only while true.
     Reconciling of [Connection, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Stalled of [Connection, DeviceModel, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
     Accepted of [SmartService, Device, Contract, ContractAmendment, ContractNotice],
     /// Every object that it refers to was found and may be used.

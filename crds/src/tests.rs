@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{admission_cases::CaseKind, condition, example, generate, manifest, yaml};
+use crate::{admission_cases::CaseKind, example, generate, manifest, yaml};
 
 /// Every CRD with its plural name.
 fn crds() -> Vec<(String, Value)> {
@@ -194,7 +194,7 @@ fn every_status_has_a_default_that_is_not_finished() {
         assert_eq!(default["conditions"][0]["type"], "Ready", "{plural}");
         assert_eq!(default["conditions"][0]["status"], "Unknown", "{plural}");
         let reason = default["conditions"][0]["reason"].as_str().unwrap();
-        let known = condition::ConditionType::Ready.reasons();
+        let known = crate::condition::ConditionType::Ready.reasons();
         assert!(
             known.iter().any(|listed| listed.as_str() == reason),
             "{plural}: {reason}"
@@ -480,30 +480,6 @@ fn the_generated_files_in_the_repository_are_up_to_date() {
     }
 }
 
-#[test]
-fn every_reason_belongs_to_a_condition() {
-    use condition::{ConditionType, Reason};
-    for reason in Reason::ALL {
-        let used = ConditionType::ALL
-            .iter()
-            .any(|condition| condition.reasons().contains(reason));
-        assert!(used, "no condition has the reason {reason}");
-    }
-}
-
+mod conditions;
 mod defaults;
 mod rules;
-
-// shows K7
-#[test]
-fn a_reason_that_a_list_lacks_becomes_one_that_it_has() {
-    for list in [
-        condition::Reason::OF_AN_ATTEMPT,
-        condition::Reason::OF_A_LOOK,
-    ] {
-        for reason in condition::Reason::ALL {
-            assert!(list.contains(&reason.within(list)), "{reason:?}");
-        }
-        assert!(list.iter().all(|reason| reason.within(list) == *reason));
-    }
-}

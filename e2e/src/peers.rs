@@ -34,7 +34,7 @@ pub use kwok::Kwok;
 pub use launch::Footprint;
 pub use lprint::LprintServer;
 pub use prometheus::{PrometheusServer, promtool};
-pub use swupdate::{Swupdate, SwupdateOptions};
+pub use swupdate::{APPLICATION, FIRMWARE, Swupdate, SwupdateOptions};
 
 use std::io;
 use std::path::PathBuf;

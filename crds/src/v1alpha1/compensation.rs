@@ -247,7 +247,7 @@ pub struct CompensationStatus {
     /// The generation that the conditions speak of, once Ready or Stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Calculated, Delivered.
+    /// Ready, Reconciling, Stalled, Delivered, Calculated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

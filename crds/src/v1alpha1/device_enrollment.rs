@@ -160,7 +160,7 @@ pub struct DeviceEnrollmentStatus {
     /// The generation that the conditions speak of, once Ready or Stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Stalled, ResolvedRefs.
+    /// Ready, Reconciling, Stalled, ResolvedRefs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -508,7 +508,7 @@ pub struct SmartServiceStatus {
     /// The generation that the conditions speak of, once Ready or Stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Accepted, ResolvedRefs.
+    /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -7,19 +7,24 @@
 
 mod archive;
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::PeerError;
-use super::launch::{
-    Footprint, Launch, Process, Sandbox, directory, give_to_peer, program, text, write,
-};
+use super::launch::{Launch, Process, Sandbox, directory, give_to_peer, program, text, write};
 use archive::archive;
 
 const PEER: &str = "swupdate";
 const SANDBOX: Sandbox = Sandbox::Unprivileged;
+/// Its firmware, as it names that to the server.
+pub const FIRMWARE: &str = "firmware.main";
+/// Its application, as it names that to the server.
+pub const APPLICATION: &str = "application.panel-agent";
+const PARTS: [&str; 2] = [FIRMWARE, APPLICATION];
 /// Words of its log once it calls the server.
 const READY: &str = "entering suricatta main loop";
 
@@ -38,8 +43,8 @@ pub struct SwupdateOptions {
     pub token: String,
     /// Board and revision of the hardware, such as `mfp:1.0`.
     pub hardware: String,
-    /// The version that runs, and that it reports.
-    pub version: String,
+    /// The versions that run, and that it reports: each by its part, such as `firmware.main`.
+    pub running: BTreeMap<&'static str, String>,
 }
 
 /// A running swupdate, with a key that signs images for it.
@@ -78,26 +83,31 @@ impl Swupdate {
         })
     }
 
-    /// Restarts the device: what runs then is the version of the image that was installed last, or the
-    /// same as before where there is none. It confirms to the server that it runs.
+    /// Restarts the device: what runs then is the version of each image that was installed last, and the
+    /// same as before of a part without one. It confirms to the server that it runs.
     ///
     /// # Errors
     /// Any [`PeerError`] of starting a process.
     pub async fn restart(&mut self) -> Result<(), PeerError> {
-        if let Some(installed) = self.installed() {
-            let version = installed.split(|byte| *byte == b'\n').next();
-            self.options.version = String::from_utf8_lossy(version.unwrap_or_default()).into();
+        for part in PARTS {
+            if let Some(content) = self.installed(part) {
+                let version = content.split(|byte| *byte == b'\n').next();
+                let version = String::from_utf8_lossy(version.unwrap_or_default()).into();
+                self.options.running.insert(part, version);
+            }
         }
         self.restart_as(Boot::Confirmed).await
     }
 
-    /// Restarts the device with the version that it ran before, as a boot loader does with an image that
+    /// Restarts the device with the versions that it ran before, as a boot loader does with an image that
     /// does not start. It tells the server that the installation has failed.
     ///
     /// # Errors
     /// Any [`PeerError`] of starting a process.
     pub async fn roll_back(&mut self) -> Result<(), PeerError> {
-        let _ = fs::remove_file(self.path_of_image());
+        for part in PARTS {
+            let _ = fs::remove_file(self.path_of(part));
+        }
         self.restart_as(Boot::RolledBack).await
     }
 
@@ -108,13 +118,14 @@ impl Swupdate {
         until_calling(&mut self.process).await
     }
 
-    /// Builds an image of a version for hardware of a revision, signed for this device. What is installed
-    /// of it has the version as its first line, and then this content.
+    /// Builds an image of a version of a part, such as [`FIRMWARE`], for hardware of a revision, signed for
+    /// this device. What is installed of it has the version as its first line, and then this content.
     ///
     /// # Errors
     /// Any [`PeerError`] of running openssl.
     pub async fn image(
         &self,
+        part: &str,
         version: &str,
         revision: &str,
         content: &[u8],
@@ -135,7 +146,7 @@ impl Swupdate {
             .await?;
         let digest = fs::read_to_string(path("digest")).map_err(failed)?;
         let digest = digest.split(' ').next().unwrap_or_default();
-        let target = text(self.path_of_image());
+        let target = text(self.path_of(part));
         let description = format!(
             "software = {{ version = \"{version}\"; hardware-compatibility: [ \"{revision}\" ];\n\
              files: ( {{ filename = \"firmware.bin\"; path = \"{target}\"; sha256 = \"{digest}\"; }} ); }}\n"
@@ -159,31 +170,18 @@ impl Swupdate {
         ]))
     }
 
-    fn path_of_image(&self) -> PathBuf {
-        self.directory.path().join("installed.bin")
+    fn path_of(&self, part: &str) -> PathBuf {
+        self.directory.path().join(format!("{part}.bin"))
     }
 
-    /// Returns the file that it has installed: the version, a line feed and the content.
-    pub fn installed(&self) -> Option<Vec<u8>> {
-        fs::read(self.path_of_image()).ok()
+    /// Returns the file that it has installed of a part: the version, a line feed and the content.
+    pub fn installed(&self, part: &str) -> Option<Vec<u8>> {
+        fs::read(self.path_of(part)).ok()
     }
 
     /// Returns its output since its last start.
     pub fn log(&self) -> String {
         self.process.log()
-    }
-
-    /// Start-up time and memory of its first process.
-    pub fn footprint(&self) -> Footprint {
-        self.process.footprint()
-    }
-
-    /// Ends it at once; its subprocesses end with it.
-    ///
-    /// # Errors
-    /// The system did not end it.
-    pub async fn kill(&mut self) -> Result<(), PeerError> {
-        self.process.kill().await
     }
 }
 
@@ -214,15 +212,23 @@ fn launch(directory: &TempDir, options: &SwupdateOptions, boot: Boot) -> Result<
         device,
         token,
         hardware,
-        version,
+        running,
     } = options;
     let trust = match authority {
         Some(path) => format!("cafile = \"{}\";", text(own_copy(path, directory)?)),
         None => String::new(),
     };
+    let mut identity = String::new();
+    for (part, version) in running {
+        let comma = if identity.is_empty() { "" } else { ", " };
+        let _ = write!(
+            identity,
+            "{comma}{{ name = \"{part}\"; value = \"{version}\"; }}"
+        );
+    }
     let configuration = format!(
         "globals : {{ verbose = true; loglevel = 6; public-key-file = \"{certificate}\"; }};\n\
-         identify : ( {{ name = \"firmware.main\"; value = \"{version}\"; }} );\n\
+         identify : ( {identity} );\n\
          suricatta : {{ tenant = \"{tenant}\"; id = \"{device}\"; url = \"{server}\";\n\
          targettoken = \"{token}\"; polldelay = 3600; retry = 2; retrywait = 1; {trust} }};\n"
     );

@@ -461,6 +461,11 @@ async fn a_catalogue_at_fault_is_in_progress_where_it_may_heal_and_failed_where_
                 "InProgress",
             ),
             (
+                "connection/gateway",
+                "Ready=False/UnsupportedValue Stalled=True/UnsupportedValue",
+                "Failed",
+            ),
+            (
                 "service/homeless",
                 "Ready=False/ConnectionNotFound Reconciling=True/ProgressingWithRetry \
                  ResolvedRefs=False/ConnectionNotFound",

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    AgentSoftware, Application, Connection, Device, DeviceModel, DeviceTwin, Firmware,
-    ServiceApplication, SmartService, SoftwareVia,
+    AgentSoftware, Application, Connection, Device, DeviceModel, Firmware, ServiceApplication,
+    SmartService, SoftwareVia,
 };
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::read::Conditioned as _;
@@ -28,12 +28,17 @@ fn by_a_call() -> SoftwareVia {
 }
 
 /// Returns the example model, of which a vendor has firmware and an application.
-fn model(namespace: &TestNamespace<'_>, vendor: &Vendor) -> DeviceModel {
+fn model(
+    namespace: &TestNamespace<'_>,
+    vendor: &Vendor,
+    firmware: &[u8],
+    application: &[u8],
+) -> DeviceModel {
     let mut model = namespace.model();
     model.spec.firmware = vec![Firmware {
         name: "main".to_owned(),
         version: "4.2.0".to_owned(),
-        artifact: vendor.publish("mfp-500-4.2.0.swu", &[4; 100_000]),
+        artifact: vendor.publish("mfp-500-4.2.0.swu", firmware),
         via: by_a_call(),
         downgrade: false,
         takes: None,
@@ -41,7 +46,7 @@ fn model(namespace: &TestNamespace<'_>, vendor: &Vendor) -> DeviceModel {
     model.spec.applications = vec![Application {
         name: "panel-agent".to_owned(),
         version: "2.1.0".to_owned(),
-        artifact: vendor.publish("panel-agent-2.1.0.swu", &[2; 50_000]),
+        artifact: vendor.publish("panel-agent-2.1.0.swu", application),
         via: by_a_call(),
     }];
     model
@@ -60,16 +65,26 @@ fn service(namespace: &TestNamespace<'_>) -> SmartService {
     service
 }
 
-/// Applies catalogue and Device, and starts the device with the firmware before.
-async fn prepare(fixture: &CallingFixture<'_>) -> Agent {
+/// Applies a service that needs firmware and an application of the vendor, whose files these are.
+pub(super) async fn apply_catalogue(
+    fixture: &CallingFixture<'_>,
+    firmware: &[u8],
+    application: &[u8],
+) {
     let namespace = &fixture.namespace;
     let vendor = Vendor::start().await;
     let files = namespace.file_connection(&vendor.url());
     namespace.apply::<Connection>(&files).await.unwrap();
-    let model = model(namespace, &vendor);
+    let model = model(namespace, &vendor, firmware, application);
     namespace.apply::<DeviceModel>(&model).await.unwrap();
     let service = service(namespace);
     namespace.apply::<SmartService>(&service).await.unwrap();
+}
+
+/// Applies catalogue and Device, and starts the device with the firmware before.
+async fn prepare(fixture: &CallingFixture<'_>) -> Agent {
+    let namespace = &fixture.namespace;
+    apply_catalogue(fixture, &[4; 100_000], &[2; 50_000]).await;
     let device = namespace.calling_device("behind", "NW5-0008");
     namespace.apply::<Device>(&device).await.unwrap();
     // Software that was installed runs when the program is started again.
@@ -89,15 +104,19 @@ async fn said(fixture: &CallingFixture<'_>, agent: &Agent, words: &str) {
 }
 
 /// Waits until the gateway has the report of a version.
-async fn reported(fixture: &CallingFixture<'_>, agent: &Agent, version: &str) {
+pub(super) async fn reported(
+    fixture: &CallingFixture<'_>,
+    device: &str,
+    version: &str,
+    log: impl Fn() -> String,
+) {
     let found = async || {
-        let twin: DeviceTwin = fixture.namespace.get("behind").await?;
-        let software = twin.status?.reported?.software;
+        let software = fixture.twin(device).await?.status?.reported?.software;
         let mut software = software.iter();
         software.any(|it| &*it.version == version).then_some(())
     };
     let waited = fixture.namespace.within(SOON, version, found).await;
-    waited.unwrap_or_else(|error| panic!("{error}\n{}", agent.log()));
+    waited.unwrap_or_else(|error| panic!("{error}\n{}", log()));
 }
 
 /// True if neither a setting nor the service server was touched.
@@ -105,6 +124,16 @@ fn nothing_but_software(fixture: &CallingFixture<'_>, agent: &Agent) -> bool {
     let settings = agent.file("settings.json");
     let has_none = settings.is_none_or(|it| it == json!({}));
     has_none && fixture.broker.instances().is_empty()
+}
+
+/// Waits until the contract is delivered: one instance at the service server, and nothing sent twice.
+pub(super) async fn delivered_once(fixture: &CallingFixture<'_>) {
+    contract_is(&fixture.namespace, "now", "Delivered").await;
+    let instances = fixture.broker.instances();
+    assert_eq!(instances.len(), 1, "{instances:?}");
+    assert_eq!(instances[0].parameters["enabled"], json!(true));
+    let twice = fixture.namespace.ledger().duplicates();
+    assert!(twice.is_empty(), "{twice:?}");
 }
 
 // shows B6 D1 K5
@@ -128,7 +157,7 @@ async fn a_device_that_calls_gets_everything_in_order_with_the_operator_killed_b
     assert!(nothing_but_software(&fixture, &agent), "{}", agent.log());
     assert!(!agent.log().contains("panel-agent"), "{}", agent.log());
     agent.restart().await.unwrap();
-    reported(&fixture, &agent, "4.2.0").await;
+    reported(&fixture, "behind", "4.2.0", || agent.log()).await;
     environment.operator.restart().await.unwrap();
 
     let installed = "application panel-agent 2.1.0 is installed";
@@ -136,7 +165,7 @@ async fn a_device_that_calls_gets_everything_in_order_with_the_operator_killed_b
     environment.operator.kill_hard().await.unwrap();
     assert!(nothing_but_software(&fixture, &agent), "{}", agent.log());
     agent.restart().await.unwrap();
-    reported(&fixture, &agent, "2.1.0").await;
+    reported(&fixture, "behind", "2.1.0", || agent.log()).await;
 
     // Nobody fetches the settings now: the service server waits for them.
     fixture.gateway.kill_hard().await.unwrap();
@@ -152,10 +181,5 @@ async fn a_device_that_calls_gets_everything_in_order_with_the_operator_killed_b
     fixture.gateway.restart().await.unwrap();
     environment.operator.restart().await.unwrap();
 
-    contract_is(&namespace, "now", "Delivered").await;
-    let instances = fixture.broker.instances();
-    assert_eq!(instances.len(), 1, "{instances:?}");
-    assert_eq!(instances[0].parameters["enabled"], json!(true));
-    let twice = namespace.ledger().duplicates();
-    assert!(twice.is_empty(), "{twice:?}");
+    delivered_once(&fixture).await;
 }

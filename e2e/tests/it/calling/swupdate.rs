@@ -6,12 +6,15 @@ use entente_crds::v1alpha1::{
     AgentSoftware, Artifact, Connection, Device, DeviceModel, DeviceTwin, Firmware, ServiceModel,
     SmartService, SoftwareVia,
 };
+use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{TestNamespace, now};
-use entente_e2e::peers::{Swupdate, SwupdateOptions};
-use serde_json::json;
+use entente_e2e::operator::OperatorOptions;
+use entente_e2e::peers::{APPLICATION, FIRMWARE, Swupdate, SwupdateOptions};
+use serde_json::{Value, json};
 
 use super::fixture::{CallingFixture, TOKEN};
+use super::order::{apply_catalogue, delivered_once, reported};
 use super::vendor::Vendor;
 use crate::delivery_fixture::contract_is;
 
@@ -19,8 +22,14 @@ const SOON: Duration = Duration::from_mins(1);
 const DEVICE: &str = "lobby";
 const SERIAL_NUMBER: &str = "NW5-0042";
 
-/// Registers the device as its installer does, and returns its token.
-async fn register(fixture: &CallingFixture<'_>) -> String {
+/// The credential of the device, for swupdate and for the program of the device that applies settings.
+struct Credential {
+    id: String,
+    token: String,
+}
+
+/// Registers the device as its installer does.
+async fn register(fixture: &CallingFixture<'_>) -> Credential {
     let url = format!("{}/v1/registrations", fixture.gateway.url());
     let body = json!({
         "serialNumber": SERIAL_NUMBER, "productName": "Northwind MFP 500", "shipDestination": "DE",
@@ -41,8 +50,11 @@ async fn register(fixture: &CallingFixture<'_>) -> String {
         }
     };
     let found = fixture.namespace.soon("it is registered", registered);
-    let answer: serde_json::Value = found.await.unwrap();
-    answer["credential"]["token"].as_str().unwrap().to_owned()
+    let answer: Value = found.await.unwrap();
+    Credential {
+        id: answer["printerId"].as_str().unwrap().to_owned(),
+        token: answer["credential"]["token"].as_str().unwrap().to_owned(),
+    }
 }
 
 fn version(twin: &DeviceTwin) -> String {
@@ -91,23 +103,73 @@ fn identity(fixture: &CallingFixture<'_>, token: &str) -> SwupdateOptions {
         device: DEVICE.to_owned(),
         token: token.to_owned(),
         hardware: "mfp:1.0".to_owned(),
-        version: "4.1.0".to_owned(),
+        running: [(FIRMWARE, "4.1.0".to_owned())].into(),
     }
+}
+
+/// Waits until swupdate has installed what it was offered since its start.
+async fn installs(fixture: &CallingFixture<'_>, swupdate: &Swupdate) {
+    let installed = async || swupdate.log().contains("SWUPDATE successful").then_some(());
+    let found = fixture
+        .namespace
+        .within(SOON, "swupdate installs", installed);
+    let found = found.await;
+    found.unwrap_or_else(|error| panic!("{error}\n{}", swupdate.log()));
+}
+
+/// Waits until the device is asked for settings, and returns its twin as the gateway serves it.
+async fn settings_are_asked(fixture: &CallingFixture<'_>, credential: &Credential) -> Value {
+    let url = format!(
+        "{}/v1/devices/{}/twin",
+        fixture.gateway.url(),
+        credential.id
+    );
+    let asked = async || {
+        let request = fixture.gateway.client().get(&url);
+        let answer = request.bearer_auth(&credential.token).send().await.ok()?;
+        let twin: Value = answer.json().await.ok()?;
+        let settings = twin["desired"]["settings"].as_object()?;
+        (!settings.is_empty()).then_some(twin)
+    };
+    let what = "the device is asked for settings";
+    fixture.namespace.soon(what, asked).await.unwrap()
+}
+
+/// Reports the settings of a twin as in effect, as a program of the device does that applied them.
+async fn report_settings(fixture: &CallingFixture<'_>, credential: &Credential, twin: &Value) {
+    let mut settings = twin["desired"]["settings"].clone();
+    for setting in settings.as_object_mut().unwrap().values_mut() {
+        setting["by"] = json!("Server");
+    }
+    let report = json!({"desiredVersion": twin["version"], "settings": settings});
+    let path = format!("/v1/devices/{}/twin/reported", credential.id);
+    let url = format!("{}{path}", fixture.gateway.url());
+    let request = fixture.gateway.client().patch(url);
+    let request = request.header("content-type", "application/merge-patch+json");
+    let request = request.bearer_auth(&credential.token);
+    let answer = request.body(report.to_string()).send().await.unwrap();
+    assert!(answer.status().is_success(), "{:?}", answer.text().await);
+}
+
+/// True if the device was asked for no setting yet, and the service server for nothing.
+async fn is_nothing_but_software(fixture: &CallingFixture<'_>) -> bool {
+    let twin = fixture.twin(DEVICE).await.unwrap();
+    twin.spec.settings.is_empty() && fixture.broker.instances().is_empty()
 }
 
 // shows B6 D1
 #[tokio::test]
 async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_reports_it() {
-    let fixture = CallingFixture::new("swupdate", "1s").await;
+    let fixture = CallingFixture::new("swupdate", "2s").await;
     let namespace = &fixture.namespace;
     let device = namespace.calling_device(DEVICE, SERIAL_NUMBER);
     namespace.apply::<Device>(&device).await.unwrap();
-    let token = register(&fixture).await;
+    let token = register(&fixture).await.token;
     let mut swupdate = Swupdate::start(identity(&fixture, &token)).await.unwrap();
 
     let vendor = Vendor::start().await;
     let image = swupdate
-        .image("4.2.0", "1.0", &vec![7; 300_000])
+        .image(FIRMWARE, "4.2.0", "1.0", &vec![7; 300_000])
         .await
         .unwrap();
     let artifact = vendor.publish("mfp-500-4.2.0.swu", &image);
@@ -121,9 +183,7 @@ async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_repo
     let contract = namespace.contract("now", now(), vec![entry]);
     namespace.apply(&contract).await.unwrap();
 
-    let installed = async || swupdate.log().contains("SWUPDATE successful").then_some(());
-    let found = namespace.within(SOON, "swupdate installs", installed).await;
-    found.unwrap_or_else(|error| panic!("{error}\n{}", swupdate.log()));
+    installs(&fixture, &swupdate).await;
     let twin = fixture.twin(DEVICE).await.unwrap();
     assert_eq!(
         version(&twin),
@@ -151,4 +211,59 @@ async fn swupdate_registers_by_token_and_firmware_is_effective_only_when_it_repo
         !log.contains(&token) && !log.contains(TOKEN),
         "a token is in the log"
     );
+}
+
+// shows B6 D1 K5
+#[tokio::test]
+async fn swupdate_gets_firmware_and_application_before_settings_with_the_operator_killed_between() {
+    let options = OperatorOptions {
+        gateway: true,
+        ..OperatorOptions::default()
+    };
+    let mut environment = TestEnvironment::start(options).await.unwrap();
+    let view = environment.operator.view();
+    let fixture = CallingFixture::on_plane(&environment.plane, view, "swupdate-order", "2s").await;
+    let namespace = &fixture.namespace;
+    let device = namespace.calling_device(DEVICE, SERIAL_NUMBER);
+    namespace.apply::<Device>(&device).await.unwrap();
+    let credential = register(&fixture).await;
+    let identity = identity(&fixture, &credential.token);
+    let mut swupdate = Swupdate::start(identity).await.unwrap();
+    let firmware = swupdate
+        .image(FIRMWARE, "4.2.0", "1.0", &[7; 300_000])
+        .await;
+    let application = swupdate
+        .image(APPLICATION, "2.1.0", "1.0", &[8; 100_000])
+        .await;
+    apply_catalogue(&fixture, &firmware.unwrap(), &application.unwrap()).await;
+    let contract = fixture.contract("now", DEVICE, now());
+    namespace.apply(&contract).await.unwrap();
+
+    installs(&fixture, &swupdate).await;
+    environment.operator.kill_hard().await.unwrap();
+    assert_eq!(
+        swupdate.installed(APPLICATION),
+        None,
+        "firmware comes first"
+    );
+    assert!(is_nothing_but_software(&fixture).await);
+    swupdate.restart().await.unwrap();
+    reported(&fixture, DEVICE, "4.2.0", || swupdate.log()).await;
+    environment.operator.restart().await.unwrap();
+
+    installs(&fixture, &swupdate).await;
+    environment.operator.kill_hard().await.unwrap();
+    assert!(swupdate.installed(APPLICATION).is_some());
+    assert!(is_nothing_but_software(&fixture).await);
+    swupdate.restart().await.unwrap();
+    reported(&fixture, DEVICE, "2.1.0", || swupdate.log()).await;
+    environment.operator.restart().await.unwrap();
+
+    let twin = settings_are_asked(&fixture, &credential).await;
+    environment.operator.kill_hard().await.unwrap();
+    let instances = fixture.broker.instances();
+    assert!(instances.is_empty(), "the server waits for the settings");
+    report_settings(&fixture, &credential, &twin).await;
+    environment.operator.restart().await.unwrap();
+    delivered_once(&fixture).await;
 }

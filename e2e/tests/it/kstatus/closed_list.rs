@@ -269,6 +269,11 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
         (&worlds[5], "contract/paused", "Ready=True/Suspended"),
         (&worlds[6], "contract/leaving", "Ready=False/Withdrawing"),
         (&worlds[7], "service/wrong", "Stalled=True/UnsupportedValue"),
+        (
+            &worlds[7],
+            "connection/gateway",
+            "Stalled=True/UnsupportedValue",
+        ),
         (&worlds[8], "device/mfp", "Stalled=True/IdentityMismatch"),
         (
             &worlds[9],

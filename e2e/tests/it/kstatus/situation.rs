@@ -387,6 +387,8 @@ pub(super) async fn faulty_catalogue(environment: &TestEnvironment) -> Situation
         ..Credentials::default()
     });
     namespace.apply(&connection).await.unwrap();
+    let gateway = namespace.gateway_connection("https://gateway.example", "1s");
+    namespace.apply(&gateway).await.unwrap();
     let mut service = namespace.backup();
     service.metadata.name = Some(namespace.named("homeless"));
     service

@@ -5,7 +5,7 @@ mod removals;
 mod service;
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance,
+    Condition, ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance,
     ServerOperation, ServerOperationState, ServerOperationType, ServiceSubscription,
     ServiceSubscriptionSpec, ServiceSubscriptionStatus, ValueType, Via,
 };
@@ -86,6 +86,29 @@ fn new_words_of_the_same_failure_are_reported_when_they_are_due_and_another_fail
     assert_eq!(said(FailureKind::Busy, "later", true), "Later.");
 }
 
+/// True if a kind has all of these conditions.
+fn is_of_kind(kind: &str, conditions: &[Condition]) -> bool {
+    let types = ConditionType::ALL.iter();
+    let of_kind: Vec<&str> = types
+        .filter(|it| it.kinds().contains(&kind))
+        .map(|it| it.as_str())
+        .collect();
+    conditions.iter().all(|it| of_kind.contains(&&*it.type_))
+}
+
+// shows C9 K2
+#[test]
+fn a_gateway_that_would_be_called_too_late_is_at_fault_until_a_person_corrects_it() {
+    let mut connection = entente_crds::example::gateway();
+    let agent = connection.spec.agent.as_mut().expect("it is called");
+    agent.before = agent.poll.clone();
+    let observed = ObservedConnection::default();
+    let conditions = report_connection(&connection, &observed, NOW).conditions;
+    assert!(is_of_kind("Connection", &conditions), "{conditions:?}");
+    let stalled = find(&conditions, ConditionType::Stalled).expect("it is stated");
+    assert_eq!(stalled.reason, "UnsupportedValue");
+}
+
 // shows K2 K4
 #[test]
 fn a_connection_whose_spec_cannot_be_used_says_so_and_nothing_of_what_it_refers_to() {
@@ -151,6 +174,7 @@ fn a_stored_model_whose_syntax_cannot_carry_its_type_names_both_and_what_is_allo
     };
     let conditions =
         report_model(&DeviceModel::new("mfp", spec), &Users::default(), NOW).conditions;
+    assert!(is_of_kind("DeviceModel", &conditions), "{conditions:?}");
     let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
     assert_eq!(
         format!("{}({}) {}", ready.status, ready.reason, ready.message),

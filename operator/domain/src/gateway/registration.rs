@@ -393,11 +393,13 @@ pub fn waiting(
     let (Some(device), None) = (found.next(), found.next()) else {
         // A Device is made for it by the same registration, now that its enrolment says so.
         let is_made = devices.is_empty() && spec.mode == EnrollmentMode::Create;
-        return pending.map(|it| match is_made {
-            true => Waiting::Ready,
-            false => Waiting::Pending {
-                interval: interval(&it, now),
-            },
+        return pending.map(|it| {
+            if is_made {
+                Waiting::Ready
+            } else {
+                let interval = interval(&it, now);
+                Waiting::Pending { interval }
+            }
         });
     };
     let twin = (scene.twin_named)(&device.name_any());

@@ -1,6 +1,6 @@
 //! swupdate: it reports, installs, restarts, fails and rolls back.
 
-use entente_e2e::peers::SwupdateOptions;
+use entente_e2e::peers::{FIRMWARE, SwupdateOptions};
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn start() -> Peer<Swupdate> {
         device: "lobby-mfp".to_owned(),
         token: scene.device.token.clone(),
         hardware: "mfp:1.0".to_owned(),
-        version: "4.1.0".to_owned(),
+        running: [(FIRMWARE, "4.1.0".to_owned())].into(),
     };
     let device = Swupdate::start(options).await.unwrap();
     Peer {
@@ -27,14 +27,14 @@ impl Peer<Swupdate> {
     /// Asks for version 4.2.0 by an image for hardware of this revision.
     async fn want(&mut self, action: i64, revision: &str) {
         let content = content(200_000);
-        let image = self.device.image("4.2.0", revision, &content).await;
-        self.want_file(action, image.unwrap()).await;
+        let image = self.device.image(FIRMWARE, "4.2.0", revision, &content);
+        self.want_file(action, image.await.unwrap()).await;
     }
 
     async fn until_installed(&self) {
         let is_it = |_: &DeviceTwinStatus| {
             let is_done = self.device.log().contains("SWUPDATE successful");
-            is_done && self.device.installed().is_some()
+            is_done && self.device.installed(FIRMWARE).is_some()
         };
         self.until("an image is installed", is_it).await;
     }
@@ -57,7 +57,7 @@ async fn swupdate_installs_restarts_and_only_what_it_reports_then_ends_the_offer
     peer.device.restart().await.unwrap();
     peer.until_state(12, DeploymentState::Installed).await;
     peer.until_reported("4.2.0").await;
-    let installed = peer.device.installed().unwrap();
+    let installed = peer.device.installed(FIRMWARE).unwrap();
     assert_eq!(installed, [b"4.2.0\n", &*content(200_000)].concat());
     assert_eq!(
         peer.scene.vendor.requests().len(),
@@ -80,7 +80,7 @@ async fn swupdate_refuses_an_image_for_other_hardware_in_its_own_words() {
     assert!(words.contains("No suitable .swu image found"), "{words}");
     let log = peer.device.log();
     assert!(log.contains("SW not compatible with hardware"), "{log}");
-    assert_eq!(peer.device.installed(), None);
+    assert_eq!(peer.device.installed(FIRMWARE), None);
     assert_eq!(
         peer.scene.tasks().await,
         ["configData"],
