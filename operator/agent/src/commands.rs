@@ -190,6 +190,11 @@ async fn withdraw(folder: &Path, by: By, ca: Option<&Path>) -> Result {
     };
     // From here on a device that runs sends nothing but this.
     store.write(WITHDRAWAL, &withdrawal).map_err(text)?;
+    if state.registration.is_none() && store.run_lock().is_err() {
+        // It may be registering: only the device that runs knows whether there is something to withdraw.
+        println!("consent is withdrawn here; the device that runs tells the gateway");
+        return Ok(ExitCode::SUCCESS);
+    }
     let told = match tell(&state, &withdrawal, ca).await {
         Ok(told) => told,
         Err(why) => {

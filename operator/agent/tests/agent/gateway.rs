@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -38,6 +39,8 @@ pub(crate) enum Fault {
     Lost,
     /// The answer does not come.
     Hangs,
+    /// The request has its effect, and the answer comes once there is this file.
+    Until(PathBuf),
     /// The body is cut after so many bytes.
     Cut(usize),
     /// The first byte of the body is another one.
@@ -289,6 +292,11 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
         // A request is held here as by the real gateway; this is the time between two looks.
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
+    if let Some(Fault::Until(file)) = &fault {
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     dated(&shared, spoiled(response, fault).await)
 }
 

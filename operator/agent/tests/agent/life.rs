@@ -345,6 +345,25 @@ async fn a_new_registration_has_a_twin_of_its_own_whatever_its_version() {
     assert!(reports(&gateway, "a", &set), "{}", device.dump());
 }
 
+// shows C1
+#[tokio::test]
+async fn a_withdrawal_while_the_device_registers_reaches_the_gateway() {
+    let gateway = Gateway::start();
+    let mut device = Device::new(&gateway);
+    let answered = Fault::Until(device.path("withdrawal.json"));
+    gateway.fault(Method::POST, "/registrations", answered);
+    device.start();
+    device
+        .until("it registers", |_, gateway| {
+            !gateway.requests(&Method::POST, "/registrations").is_empty()
+        })
+        .await;
+    let done = device.run("withdraw", &["--by", "Panel"]).await;
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(device.ended().await, Some(0), "{}", device.dump());
+    assert!(gateway.inner().withdrawn, "{}", device.dump());
+}
+
 #[tokio::test]
 async fn a_withdrawal_that_the_gateway_did_not_hear_is_repeated_and_nothing_else_is_sent() {
     let gateway = Gateway::start();
