@@ -20,8 +20,8 @@ pub async fn dump(
     operator: &OperatorView,
     ledger: &Ledger,
 ) -> String {
-    let own =
-        "contracts,contractamendments,contractnotices,devices,servicesubscriptions,compensations";
+    let own = "contracts,contractamendments,contractnotices,devices,deviceenrollments,devicetwins,\
+         servicesubscriptions,compensations";
     let catalogue = "connections,devicemodels,smartservices";
     let label = format!("{LABEL}={namespace}");
     let parts = [

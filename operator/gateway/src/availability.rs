@@ -108,7 +108,8 @@ async fn ask(gateway: Arc<Gateway>) {
             tracing::info!(is_available, "what devices ask can be answered, or not");
             was_available = Some(is_available);
         }
-        let again = if is_answered {
+        // What is read at the start is there in a moment.
+        let again = if is_answered && gateway.objects.are_ready() {
             AGAIN
         } else {
             Duration::from_secs(1)

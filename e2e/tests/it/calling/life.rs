@@ -72,7 +72,7 @@ async fn a_device_that_nobody_entered_gets_a_device_once_its_enrolment_has_a_tem
     let fixture = CallingFixture::new("created", "24h").await;
     let namespace = &fixture.namespace;
     // It has waited before the enrolment was edited.
-    let _agent = fixture.agent("NW5-0002");
+    let agent = fixture.agent("NW5-0002");
     waits(&fixture, "NW5-0002").await;
     let mut enrollment = namespace.enrollment(ENROLLMENT);
     enrollment.spec.mode = EnrollmentMode::Create;
@@ -91,8 +91,9 @@ async fn a_device_that_nobody_entered_gets_a_device_once_its_enrolment_has_a_tem
         let device = namespace.read_device("branch-nw5-0002").await?;
         device.is("Online").then_some(device)
     };
-    let device = namespace.soon("a Device is made and online", made).await;
-    let device = device.unwrap();
+    let found = namespace.soon("a Device is made and online", made).await;
+    let log = || format!("{}\n{}", agent.log(), fixture.gateway.view().log());
+    let device = found.unwrap_or_else(|error| panic!("{error}\n{}", log()));
     assert_eq!(
         device.labels().get("site").map(String::as_str),
         Some("north")
