@@ -108,7 +108,8 @@ impl Store {
             }
         };
         text.push(b'\n');
-        let beside = self.path(&format!(".{name}.new"));
+        // Another process may be writing the same file.
+        let beside = self.path(&format!(".{name}.{}.new", std::process::id()));
         let written = (|| {
             let mut file = OpenOptions::new()
                 .write(true)

@@ -164,8 +164,13 @@ async fn a_consent_that_is_withdrawn_stops_everything_and_says_so() {
     let what = "the subscription says that consent was withdrawn";
     let subscription = namespace.soon(what, said).await.unwrap();
     assert!(subscription.is("Stalled"), "{subscription:#?}");
-    let twin = fixture.twin("behind").await.expect("the twin");
-    assert!(twin.spec.settings.is_empty(), "nothing is asked of it");
+    // What was asked before the operator saw the withdrawal is taken back.
+    let asked_for_nothing = async || {
+        let twin = fixture.twin("behind").await?;
+        twin.spec.settings.is_empty().then_some(twin)
+    };
+    let what = "nothing is asked of it";
+    let twin = namespace.soon(what, asked_for_nothing).await.unwrap();
     let consent = twin.status.and_then(|it| it.registration?.consent);
     assert!(consent.expect("consent").withdrawn.is_some());
     assert!(fixture.broker.instances().is_empty());

@@ -364,6 +364,25 @@ async fn a_withdrawal_while_the_device_registers_reaches_the_gateway() {
     assert!(gateway.inner().withdrawn, "{}", device.dump());
 }
 
+// shows C1
+#[tokio::test]
+async fn withdrawals_at_the_same_moment_do_not_disturb_each_other() {
+    let gateway = Gateway::start();
+    let mut device = Device::new(&gateway);
+    device.start();
+    device
+        .until("it polls", |_, gateway| {
+            !gateway.requests(&Method::GET, "/twin").is_empty()
+        })
+        .await;
+    let withdrawals = (0..8).map(|_| device.run("withdraw", &["--by", "Panel"]));
+    for done in futures::future::join_all(withdrawals).await {
+        assert!(done.status.success(), "{done:?}");
+    }
+    assert_eq!(device.ended().await, Some(0), "{}", device.dump());
+    assert!(gateway.inner().withdrawn);
+}
+
 #[tokio::test]
 async fn a_withdrawal_that_the_gateway_did_not_hear_is_repeated_and_nothing_else_is_sent() {
     let gateway = Gateway::start();
