@@ -4,7 +4,7 @@
 //! It never borrows the rights of the operator or of the administrator. Called by tests of devices that
 //! call, and by the demo.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use super::{
@@ -111,11 +111,6 @@ impl Gateway {
     /// Returns the file with its certificate, in PEM.
     pub fn certificate(&self) -> PathBuf {
         self.endpoint.certificate()
-    }
-
-    /// Returns the directory with its certificate and key.
-    pub fn tls_directory(&self) -> &Path {
-        self.endpoint.directory()
     }
 
     /// Returns a client that trusts its certificate and no other.

@@ -5,7 +5,7 @@
 //! the demo.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::Value;
@@ -98,11 +98,6 @@ impl Agent {
         serde_json::from_str(&text).ok()
     }
 
-    /// Returns the folder of its state.
-    pub fn state(&self) -> &Path {
-        &self.state
-    }
-
     /// Returns its log so far.
     pub fn log(&self) -> String {
         self.process.log()
@@ -116,9 +111,7 @@ impl Agent {
         self.process.kill().await?;
         self.process.start_again()
     }
-}
 
-impl Agent {
     /// Withdraws the consent of its owner, as a person at the device does.
     ///
     /// # Errors

@@ -27,5 +27,6 @@ mod monitoring;
 mod peers;
 mod plugin;
 mod security;
+mod sha256;
 mod tenant_secrets;
 mod zoo;

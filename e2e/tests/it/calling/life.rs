@@ -229,10 +229,10 @@ async fn a_device_that_calls_once_a_day_is_ready_at_a_start_between_two_calls() 
     contract_is(namespace, "soon", "Delivered").await;
     let subscription = namespace.subscription("soon", "backup", "behind").await;
     let status = subscription.and_then(|it| it.status).expect("a status");
-    let set = status
-        .items
-        .iter()
-        .filter(|it| it.key.as_str().starts_with("DeviceSetting"));
+    let set = status.items.iter();
+    let set = set.filter(|it| it.key.as_str().starts_with("DeviceSetting"));
+    let set: Vec<_> = set.collect();
+    assert_eq!(set.len(), 3, "{:?}", status.items);
     for item in set {
         let at = item.last_verified.expect("a proof");
         let late = at.duration_since(start);

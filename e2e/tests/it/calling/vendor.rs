@@ -1,7 +1,6 @@
 //! The server of a vendor, with the files that devices install.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +8,8 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::{Router, routing::get};
 use entente_crds::v1alpha1::Artifact;
-use sha2::{Digest as _, Sha256};
+
+use crate::sha256::sha256;
 
 /// A server of files.
 pub(super) struct Vendor {
@@ -42,14 +42,9 @@ impl Vendor {
     pub(super) fn publish(&self, name: &str, content: &[u8]) -> Artifact {
         let mut files = self.files.lock().unwrap();
         files.insert(name.to_owned(), content.to_vec());
-        let digest = Sha256::digest(content);
-        let sha256 = digest.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
         Artifact {
             url: format!("{}/{name}", self.url()),
-            sha256,
+            sha256: sha256(content),
             size: i64::try_from(content.len()).unwrap(),
             ..Artifact::default()
         }

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
-use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
+
+use crate::sha256::sha256;
 
 /// Files by their path, as in a repository.
 pub(super) type Files = BTreeMap<String, String>;
@@ -59,9 +60,7 @@ impl ArchiveServer {
     /// Packs the files and serves them.
     pub(super) async fn publish(&self, files: &Files) -> Archive {
         let packed = packed(files).await;
-        let digest = Sha256::digest(&packed);
-        let digest: Vec<String> = digest.iter().map(|it| format!("{it:02x}")).collect();
-        let digest = digest.concat();
+        let digest = sha256(&packed);
         let name = format!("{digest}.tar.gz");
         let archive = Archive {
             url: format!("{}/{name}", self.base),
