@@ -1,8 +1,9 @@
 //! HTTP/1.1 for strangers: over TLS or plain, with bounds on connections, heads and silence.
 //!
-//! Closes a connection too many as it comes, and one that is silent for too long; at the shutdown it
-//! lets requests under way end. It decides nothing of a request, and tells it the address of its sender.
-//! Used by the events endpoint, by the board, and by the gateway.
+//! Closes a connection too many as it comes, and one that is silent for too long. It ends in two steps:
+//! while it leaves it takes connections and requests as before, and each answer closes its connection;
+//! at the shutdown it lets requests under way end. It decides nothing of a request, and tells it the
+//! address of its sender. Used by the events endpoint, by the board, and by the gateway.
 
 use std::{
     future::{Ready, ready},
@@ -13,7 +14,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo, http::Request};
+use axum::{
+    Router,
+    extract::{ConnectInfo, State},
+    http::{HeaderValue, Request, header},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
 use axum_server::{
     Handle, Server,
     accept::Accept,
@@ -33,6 +40,26 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Most bytes of the head of a request: a token may have 16 KiB.
 const HEAD: usize = 32 * 1024;
 
+/// The two signals of the end of a server.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// From this one on each answer closes its connection, so that no client sends its next request on
+    /// one that is about to be closed. New connections are accepted.
+    pub(crate) leaving: Shutdown,
+    /// From this one on no connection is accepted, and requests under way end.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl From<Shutdown> for End {
+    /// Returns an end in one step.
+    fn from(shutdown: Shutdown) -> Self {
+        Self {
+            leaving: shutdown.clone(),
+            shutdown,
+        }
+    }
+}
+
 /// Serves a router until the shutdown is requested and requests under way have ended. `connections`
 /// are open at most at once.
 pub(crate) async fn serve(
@@ -40,8 +67,10 @@ pub(crate) async fn serve(
     tls: Option<RustlsConfig>,
     router: Router,
     connections: usize,
-    shutdown: Shutdown,
+    end: impl Into<End>,
 ) -> io::Result<()> {
+    let End { leaving, shutdown } = end.into();
+    let router = router.layer(from_fn_with_state(leaving, close_when_leaving));
     let connections = Connections {
         slots: Arc::new(Semaphore::new(connections)),
     };
@@ -77,6 +106,20 @@ fn bounded<A>(server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
         .header_read_timeout(SILENCE)
         .max_buf_size(HEAD);
     server
+}
+
+/// Has an answer close its connection once the server leaves.
+async fn close_when_leaving(
+    State(leaving): State<Shutdown>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if leaving.is_requested() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// The connections that are open. Each holds a place until it is closed.

@@ -7,6 +7,7 @@ mod args;
 mod board;
 mod bounded_http;
 mod certificate;
+mod descriptors;
 mod election;
 mod events_endpoint;
 mod gateway;

@@ -13,7 +13,10 @@ use std::{
 use entente_controllers::liveness::keep_running;
 use entente_crds::v1alpha1::Connection;
 use kube::Api;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{Gateway, objects::each};
 
@@ -28,7 +31,7 @@ pub(crate) const RETRY_AFTER: u32 = 30;
 /// The last sign of the API server, and of each watch.
 pub(crate) struct Availability {
     /// Last instant at which it answered.
-    answered: Mutex<Option<Instant>>,
+    answered: watch::Sender<Option<Instant>>,
     /// Instant since which a watch has failed all the time.
     blind: Mutex<Option<Instant>>,
 }
@@ -36,23 +39,29 @@ pub(crate) struct Availability {
 impl Availability {
     pub(crate) fn new() -> Self {
         Self {
-            answered: Mutex::new(None),
+            answered: watch::Sender::new(None),
             blind: Mutex::new(None),
         }
     }
 
     /// True if what was read last may be answered by.
     fn is_current(&self) -> bool {
-        let read =
-            |since: &Mutex<Option<Instant>>| *since.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_heard = read(&self.answered).is_some_and(|at| at.elapsed() <= LONGEST_AWAY);
-        let is_blind = read(&self.blind).is_some_and(|since| since.elapsed() > LONGEST_AWAY);
+        let answered = *self.answered.borrow();
+        let is_heard = answered.is_some_and(|at| at.elapsed() <= LONGEST_AWAY);
+        let blind = *self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_blind = blind.is_some_and(|since| since.elapsed() > LONGEST_AWAY);
         is_heard && !is_blind
     }
 
+    /// Waits until the API server has answered once.
+    pub(crate) async fn heard(&self) {
+        // The sender is ours, so that there is no error.
+        let mut answered = self.answered.subscribe();
+        let _ = answered.wait_for(Option::is_some).await;
+    }
+
     fn answered(&self) {
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        *answered = Some(Instant::now());
+        self.answered.send_replace(Some(Instant::now()));
     }
 
     fn see(&self, is_blind: bool) {

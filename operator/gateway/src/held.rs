@@ -1,8 +1,8 @@
 //! GET with `If-None-Match` and `Prefer: wait`: a request that is held until something changes (C9).
 //!
 //! A request that is held takes no thread and little memory, looks again at each change of its device,
-//! and ends at its time, at the shutdown, or when the gateway holds as many as it may. Decides nothing of
-//! what is answered. Called by the routes of services and of the twin.
+//! and ends at its time, while the gateway is leaving, or when it holds as many as it may. Decides nothing
+//! of what is answered. Called by the routes of services and of the twin.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use entente_controllers::metrics::Metrics;
 use entente_domain::gateway::{
     admission,
     headers::{names, wait},
-    poll::iso,
+    poll::{answered_after, iso},
 };
 use jiff::Timestamp;
 use tokio::{
@@ -107,7 +107,9 @@ fn joined(parts: &Parts, name: header::HeaderName) -> Option<String> {
 }
 
 async fn hold<D: Document>(gateway: &Gateway, known: Known, tags: &str, wait: u32) -> Answer {
-    let end = Instant::now() + Duration::from_secs(wait.into());
+    let mut end = Instant::now() + Duration::from_secs(wait.into());
+    let mut is_leaving = false;
+    let left = answered_after(gateway.parts.options.drain, known.printer_id());
     let sha256 = known.sha256;
     let waiting = gateway.wakes.wait(known.key);
     loop {
@@ -131,6 +133,10 @@ async fn hold<D: Document>(gateway: &Gateway, known: Known, tags: &str, wait: u3
         tokio::select! {
             () = woken => {}
             () = sleep_until(until) => {}
+            () = gateway.leaving.requested(), if !is_leaving => {
+                is_leaving = true;
+                end = end.min(Instant::now() + left);
+            }
             () = gateway.shutdown.requested() => {}
         }
     }

@@ -70,6 +70,8 @@ pub struct Options {
     pub artifacts: PathBuf,
     /// Most bytes that it may have.
     pub artifact_bytes: u64,
+    /// Time between the signal that it leaves and its shutdown.
+    pub drain: Duration,
 }
 
 /// Parts of the process that the gateway shares.
@@ -104,12 +106,14 @@ pub struct Gateway {
     of_devices: Mutex<Buckets<Key>>,
     held: Arc<Semaphore>,
     began: Instant,
+    leaving: Shutdown,
     shutdown: Shutdown,
 }
 
 impl Gateway {
-    /// Returns a gateway that knows nothing yet: it has to [run](Self::run).
-    pub fn new(parts: Parts, shutdown: Shutdown) -> Arc<Self> {
+    /// Returns a gateway that knows nothing yet: it has to [run](Self::run). While it is leaving it works
+    /// as before, but for requests that are held, which it answers.
+    pub fn new(parts: Parts, leaving: Shutdown, shutdown: Shutdown) -> Arc<Self> {
         let options = &parts.options;
         let secrets = Secrets::new(parts.client.clone(), options.namespace.clone());
         let secrets = Arc::new(secrets);
@@ -130,6 +134,7 @@ impl Gateway {
             of_devices: Mutex::new(Buckets::new(Limit::of_device(options.of_device))),
             held: Arc::new(Semaphore::new(options.held)),
             began: Instant::now(),
+            leaving,
             shutdown,
             parts,
         })
@@ -141,10 +146,16 @@ impl Gateway {
         wakes::start(self);
         availability::start(self);
         tokio::select! {
-            () = self.objects.ready() => self.parts.readiness.set_ready(COMPONENT),
+            () = self.ready() => self.parts.readiness.set_ready(COMPONENT),
             () = self.shutdown.requested() => {}
         }
         self.shutdown.requested().await;
+    }
+
+    /// Waits until it knows enough to answer by. From then on it is sent requests.
+    async fn ready(&self) {
+        self.objects.ready().await;
+        self.availability.heard().await;
     }
 
     /// Returns the routes. A request has to have the address of its sender as an extension

@@ -65,6 +65,13 @@ pub(crate) struct GatewayFlags {
     )]
     pub(crate) device_requests: u32,
 
+    /// Time for which connections are accepted after the signal to stop, until no load balancer sends any
+    /// more. Requests that are held are answered in its second half; after it those under way have 15
+    /// seconds
+    #[arg(long, env = "ENTENTE_GATEWAY_DRAIN", default_value = "5s", value_name = "DURATION",
+          value_parser = duration)]
+    pub(crate) drain: Duration,
+
     /// Directory of the artifacts that devices install; they are fetched again when it is lost
     #[arg(
         long,

@@ -84,19 +84,20 @@ struct Stand {
     address: SocketAddr,
     http: Client,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     trigger: ShutdownTrigger,
     served: JoinHandle<()>,
 }
 
-/// Begins to serve, over TLS, `connections` at once.
-async fn stand(connections: usize) -> Stand {
+/// Begins to serve, over TLS, `connections` at once. It drains for so long.
+async fn stand(connections: usize, time: Duration) -> Stand {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = tempfile::tempdir().unwrap();
     let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(directory.path().join("tls.crt"), made.cert.pem()).unwrap();
     let key = made.signing_key.serialize_pem();
     fs::write(directory.path().join("tls.key"), key).unwrap();
-    let (trigger, shutdown) = Shutdown::channel();
+    let (trigger, leaving) = Shutdown::channel();
     let metrics = Arc::new(Metrics::new("0"));
     let parts = Parts {
         client: cluster().client(),
@@ -115,17 +116,19 @@ async fn stand(connections: usize) -> Stand {
             plain: false,
             artifacts: directory.path().join("artifacts"),
             artifact_bytes: 1 << 20,
+            drain: time,
         },
     };
     let readiness = Arc::clone(&parts.readiness);
-    let gateway = Gateway::new(parts, shutdown.clone());
+    let end = drain(leaving.clone(), Arc::clone(&readiness), time);
+    let shutdown = end.shutdown.clone();
+    let gateway = Gateway::new(parts, leaving, shutdown.clone());
     let running = Arc::clone(&gateway);
     tokio::spawn(async move { running.run().await });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let faults = Faults::new(Arc::clone(&metrics), ENDPOINT);
     let served = tokio::spawn(async move {
-        let end = shutdown.clone();
         let serve =
             |tls| bounded_http::serve(listener, Some(tls), gateway.router(), connections, end);
         let path = directory.path();
@@ -139,10 +142,11 @@ async fn stand(connections: usize) -> Stand {
         address,
         http: http.resolve("localhost", address).build().unwrap(),
         metrics,
+        readiness,
         trigger,
         served,
     };
-    stand.until(|| readiness.is_ready()).await;
+    stand.until(|| stand.readiness.is_ready()).await;
     stand
 }
 
@@ -198,7 +202,7 @@ impl Stand {
 // shows C9 C13
 #[tokio::test]
 async fn requests_that_are_held_over_tls_are_answered_at_the_shutdown_and_nothing_is_reset() {
-    let stand = stand(100).await;
+    let stand = stand(100, Duration::from_millis(1)).await;
     let device = stand.register().await;
     let waits: Vec<_> = (0..20)
         .map(|_| tokio::spawn(stand.wait(&device).send()))
@@ -209,6 +213,7 @@ async fn requests_that_are_held_over_tls_are_answered_at_the_shutdown_and_nothin
     for wait in waits {
         let answer = wait.await.unwrap().expect("an answer, and no reset");
         assert_eq!(answer.status(), 304);
+        assert_eq!(answer.headers()["connection"], "close");
     }
     assert!(
         began.elapsed() < Duration::from_secs(10),
@@ -220,10 +225,35 @@ async fn requests_that_are_held_over_tls_are_answered_at_the_shutdown_and_nothin
         .unwrap();
 }
 
+// shows C9 C13
+#[tokio::test]
+async fn a_gateway_that_leaves_says_so_and_takes_new_connections_until_it_has_drained() {
+    let stand = stand(100, Duration::from_secs(2)).await;
+    let device = stand.register().await;
+    let held = tokio::spawn(stand.wait(&device).send());
+    stand.until(|| stand.is_held(1)).await;
+    stand.trigger.trigger();
+    stand.until(|| !stand.readiness.is_ready()).await;
+    let missing = stand.readiness.missing().concat();
+    assert!(missing.starts_with("drain: "), "{missing}");
+    let get = |(twin, token): &(String, String)| stand.http.get(twin).bearer_auth(token).send();
+    for _ in 0..2 {
+        let answer = get(&device).await.expect("a connection of its own");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["connection"], "close");
+    }
+    let answer = held.await.unwrap().expect("an answer, and no reset");
+    assert_eq!(answer.status(), 304);
+    assert_eq!(answer.headers()["connection"], "close");
+    let ended = tokio::time::timeout(Duration::from_secs(10), stand.served).await;
+    ended.expect("it ends by itself").unwrap();
+    assert!(TcpStream::connect(stand.address).await.is_err());
+}
+
 // shows K5
 #[tokio::test]
 async fn a_connection_too_many_is_closed_and_none_is_taken_by_one_that_says_nothing() {
-    let stand = stand(2).await;
+    let stand = stand(2, Duration::from_millis(1)).await;
     let ends = async |mut stream: TcpStream| {
         let mut rest = Vec::new();
         let read = stream.read_to_end(&mut rest);

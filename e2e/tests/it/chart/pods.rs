@@ -56,6 +56,26 @@ async fn of_several_operators_one_may_be_drained_at_a_time_and_of_one_there_is_n
 }
 
 #[tokio::test]
+async fn a_gateway_has_the_time_to_drain_and_to_end_requests_under_way() {
+    let enabled = ["gateway.enabled=true", "gateway.tls.secretName=tls"];
+    for (settings, drain, time) in [
+        (&[][..], "--drain=5s", 30),
+        (&["terminationGracePeriodSeconds=10"], "--drain=5s", 30),
+        (&["terminationGracePeriodSeconds=90"], "--drain=5s", 90),
+        (&["gateway.drainSeconds=60"], "--drain=60s", 85),
+        // As after an upgrade with the values of a release that had no such value.
+        (&["gateway.drainSeconds=null"], "--drain=5s", 30),
+    ] {
+        let objects = rendered(&[&enabled, settings].concat()).await;
+        let gateway = named(&objects, "Deployment", "entente-gateway").unwrap();
+        let pod = &gateway["spec"]["template"]["spec"];
+        let flags = pod["containers"][0]["args"].as_array().unwrap();
+        assert!(flags.contains(&json!(drain)), "{settings:?}: {flags:?}");
+        assert_eq!(pod["terminationGracePeriodSeconds"], time, "{settings:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_pods_are_spread_over_nodes_and_zones_where_there_are_any() {
     let objects = rendered(&[]).await;
     let own = deployment(&objects)["selector"].clone();

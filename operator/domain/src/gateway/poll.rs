@@ -4,6 +4,8 @@
 //! with all others at once. Decides the time from the instants that lie ahead, and a spread that
 //! follows from the id of the device; also whether a call is worth a write. Called for each answer.
 
+use std::time::Duration;
+
 use entente_crds::v1alpha1::{AgentEndpoint, DeviceTwin, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -76,6 +78,16 @@ fn spread(printer_id: &str) -> i64 {
     i64::from_be_bytes(start) & i64::MAX
 }
 
+/// Returns the time after the beginning of a drain after which a request of a device that is held is
+/// answered: in its second half, when other gateways are called already, and spread, so that they are not
+/// called by all devices at once.
+pub fn answered_after(drain: Duration, printer_id: &str) -> Duration {
+    let half = drain / 2;
+    let span = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
+    let late = spread(printer_id).unsigned_abs() % span;
+    drain.saturating_sub(half) + Duration::from_millis(late)
+}
+
 /// Returns the instants that lie ahead for a device: those of its subscriptions, that of the next
 /// document, and that at which the operator wants it to call.
 pub fn instants<'a>(
@@ -141,6 +153,23 @@ mod tests {
         let tenth = at(0) + SignedDuration::from_millis(100);
         assert_eq!(next(&[10], tenth), 10, "never before it");
         assert_eq!(next(&[day], at(day)), day);
+    }
+
+    // shows C9
+    #[test]
+    fn requests_that_are_held_are_answered_in_the_second_half_of_a_drain_and_not_all_at_once() {
+        let drain = Duration::from_secs(5);
+        let after = |id: usize| answered_after(drain, &format!("id-{id}"));
+        let half = Duration::from_millis(2500);
+        assert!((0..1000).all(|id| after(id) >= half && after(id) < drain));
+        for tenth in 0..10 {
+            let begin = half + half / 10 * tenth;
+            let of_it = begin..begin + half / 10;
+            let count = (0..1000).filter(|id| of_it.contains(&after(*id))).count();
+            assert!((60..140).contains(&count), "{count} in tenth {tenth}");
+        }
+        let shortest = Duration::from_nanos(1);
+        assert_eq!(answered_after(shortest, "id"), shortest);
     }
 
     // shows C9

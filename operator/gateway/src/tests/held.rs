@@ -150,6 +150,29 @@ async fn at_the_shutdown_every_request_that_is_held_is_answered() {
     stand.stop().await;
 }
 
+// shows C9 C13
+#[tokio::test]
+async fn a_gateway_that_leaves_answers_what_it_holds_and_everything_else_as_before() {
+    let stand = Stand::new().await;
+    let device = stand.register("A1").await;
+    let tag = tag_of(&stand, &device, "twin").await;
+    let leave = async {
+        stand.until(|| held(&stand) == 1).await;
+        stand.leave();
+    };
+    let (answer, ()) = tokio::join!(wait(&stand, &device, "twin", &tag, 60), leave);
+    assert_eq!(answer.status(), 304);
+    let began = Instant::now();
+    let answer = wait(&stand, &device, "twin", &tag, 60).await;
+    assert_eq!(answer.status(), 304, "it is held for a part of the drain");
+    assert!(began.elapsed() >= stand.gateway.parts.options.drain / 2);
+    stand.want(vec![value("a", "1")]);
+    stand.until_seen("lobby-mfp").await;
+    let answer = wait(&stand, &device, "twin", &tag, 60).await;
+    assert_eq!(answer.status(), 200);
+    stand.stop().await;
+}
+
 // shows C9 K5
 #[tokio::test]
 async fn a_gateway_that_holds_as_many_as_it_may_answers_at_once() {

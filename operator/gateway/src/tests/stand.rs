@@ -41,6 +41,7 @@ pub(super) struct Stand {
     pub(super) http: Client,
     pub(super) metrics: Arc<Metrics>,
     pub(super) directory: tempfile::TempDir,
+    leave: ShutdownTrigger,
     trigger: ShutdownTrigger,
     server: JoinHandle<()>,
 }
@@ -136,6 +137,7 @@ impl Stand {
         let clock = Arc::new(FakeClock::starting_at(start));
         let cluster = FakeCluster::new(Arc::clone(&clock));
         prepare(&cluster);
+        let (leave, leaving) = Shutdown::channel();
         let (trigger, shutdown) = Shutdown::channel();
         let metrics = Arc::new(Metrics::new("0"));
         let clock_of_gateway: Arc<FakeClock> = Arc::clone(&clock);
@@ -148,7 +150,7 @@ impl Stand {
             liveness: Arc::new(Liveness::default()),
             options,
         };
-        let gateway = Gateway::new(parts, shutdown.clone());
+        let gateway = Gateway::new(parts, leaving, shutdown.clone());
         let running = Arc::clone(&gateway);
         tokio::spawn(async move { running.run().await });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -169,6 +171,7 @@ impl Stand {
             http: Client::new(),
             metrics,
             directory,
+            leave,
             trigger,
             server,
         }
@@ -285,6 +288,11 @@ impl Stand {
             .unwrap();
     }
 
+    /// Lets it leave, as at the beginning of the end of the process.
+    pub(super) fn leave(&self) {
+        self.leave.trigger();
+    }
+
     pub(super) fn trigger(&self) {
         self.trigger.trigger();
     }
@@ -302,6 +310,7 @@ pub(super) fn options() -> Options {
         plain: true,
         artifacts: std::path::PathBuf::new(),
         artifact_bytes: 64 << 20,
+        drain: Duration::from_secs(1),
     }
 }
 
