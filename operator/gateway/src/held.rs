@@ -36,6 +36,9 @@ pub(crate) trait Document: Sized + Send {
     /// Returns its tag.
     fn etag(&self, known: &Known) -> String;
 
+    /// Returns the newest version of the twin that a device knows of by these tags of the document.
+    fn newest(tags: &str) -> Option<i64>;
+
     /// Returns the instant at which it changes by itself.
     fn changes(&self) -> Option<Timestamp>;
 
@@ -84,6 +87,8 @@ pub(crate) async fn get<D: Document>(
     let prefer = parts.headers.get_all("prefer").iter();
     let wait = wait(prefer.filter_map(|value| value.to_str().ok()));
     drop(parts);
+    let newest = tags.as_deref().and_then(D::newest);
+    let known = gateway.caught_up(known, newest).await?;
     let document = D::look(gateway, &known);
     let etag = document.etag(&known);
     let Some(tags) = tags.filter(|tags| names(Some(tags), &etag)) else {

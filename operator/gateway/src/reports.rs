@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{DeviceTwin, ValueType};
 use entente_domain::gateway::{
     admission,
     body::MERGE_PATCH,
-    headers::lets,
+    headers::{lets, newest},
     poll::iso,
     problem::Problem,
     reported::{Report, is_wanted_secret},
@@ -46,6 +46,7 @@ async fn reported(gateway: &Gateway, parts: &Parts, body: Body, printer_id: &str
     let if_match = parts.headers.get(header::IF_MATCH);
     // One that is no text matches nothing.
     let if_match = if_match.map(|value| value.to_str().unwrap_or("\"\""));
+    let known = gateway.caught_up(known, if_match.and_then(newest)).await?;
     let is_based_on = |twin: &DeviceTwin| {
         let etag = etag(twin);
         if lets(if_match, &etag) {
@@ -55,6 +56,7 @@ async fn reported(gateway: &Gateway, parts: &Parts, body: Body, printer_id: &str
     };
     is_based_on(&known.twin)?;
     let report = Report::read(&body)?;
+    let known = gateway.caught_up(known, report.desired_version()).await?;
     let decide = |twin: &DeviceTwin| {
         gateway.standing(&known.key, twin, &known.sha256)?;
         admission::consents(twin)?;

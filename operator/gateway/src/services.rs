@@ -29,6 +29,10 @@ impl Document for Services {
         self.etag()
     }
 
+    fn newest(_: &str) -> Option<i64> {
+        None
+    }
+
     fn changes(&self) -> Option<Timestamp> {
         self.changes
     }

@@ -7,8 +7,8 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use entente_controllers::secrets::Unread;
-use entente_domain::gateway::{problem::Problem, twin};
+use entente_controllers::{secrets::Unread, status::read};
+use entente_domain::gateway::{headers, problem::Problem, twin};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,7 @@ use crate::{
     calls::{BEARER, Known},
     held::{self, Document},
     router::PrinterId,
+    statuses::unwritten,
 };
 
 struct Twin;
@@ -30,6 +31,10 @@ impl Document for Twin {
 
     fn etag(&self, known: &Known) -> String {
         twin::etag(&known.twin)
+    }
+
+    fn newest(tags: &str) -> Option<i64> {
+        headers::newest(tags)
     }
 
     fn changes(&self) -> Option<Timestamp> {
@@ -49,6 +54,25 @@ impl Document for Twin {
 type Values<'a> = BTreeMap<&'a entente_crds::v1alpha1::SecretKeyReference, Zeroizing<String>>;
 
 impl Gateway {
+    /// Returns a device with its twin of this version at least, if there is one. Another replica may have
+    /// told it of a version that the watch here brings a moment later; it must not be told of an older one
+    /// after that.
+    pub(crate) async fn caught_up(
+        &self,
+        known: Known,
+        newest: Option<i64>,
+    ) -> Result<Known, Problem> {
+        if newest.is_none_or(|newest| newest <= twin::version(&known.twin)) {
+            return Ok(known);
+        }
+        let read = read(&self.twins(&known.key.namespace), &known.key).await;
+        if let Some(fresh) = read.map_err(|error| unwritten(&error))? {
+            self.objects.twins.put_written(fresh);
+        }
+        // A version that there never was, or not in this cluster, is as if none were known.
+        self.authenticate(&known.sha256)
+    }
+
     /// Returns the values of the secrets that a device has to be told. One that cannot be read for good is
     /// left out; its Device says so in its status.
     async fn secrets_of<'a>(&self, known: &'a Known) -> Result<Values<'a>, Problem> {

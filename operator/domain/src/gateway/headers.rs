@@ -63,6 +63,12 @@ pub fn lets(if_match: Option<&str>, etag: &str) -> bool {
         .any(|(is_weak, tag)| !is_weak && *tag == opaque(etag))
 }
 
+/// Returns the greatest number among the tags of a list: the newest version that its sender knows of.
+pub fn newest(list: &str) -> Option<i64> {
+    let tags = tags(list).unwrap_or_default();
+    tags.iter().filter_map(|(_, tag)| tag.parse().ok()).max()
+}
+
 /// Returns the seconds for which a request may be held; `None` if it asks for no wait.
 pub fn wait<'a>(prefer: impl IntoIterator<Item = &'a str>) -> Option<u32> {
     let preferences = prefer.into_iter().flat_map(|header| header.split(','));
@@ -123,6 +129,20 @@ mod tests {
             assert_eq!(lets(Some(list), "\"12\""), strongly, "{list}");
         }
         assert!(!names(None, "\"12\"") && lets(None, "\"12\""));
+    }
+
+    #[test]
+    fn the_newest_version_of_a_list_is_its_greatest_number() {
+        for (list, expected) in [
+            ("\"12\"", Some(12)),
+            ("\"9\", W/\"12\", \"a\"", Some(12)),
+            ("\"99999999999999999999\"", None),
+            ("\"a\"", None),
+            ("12", None),
+            ("*", None),
+        ] {
+            assert_eq!(newest(list), expected, "{list}");
+        }
     }
 
     // shows C9

@@ -76,6 +76,11 @@ impl Report {
         report.ok_or_else(|| Problem::BadRequest("it is no report".to_owned()))
     }
 
+    /// Returns the version of the desired document that the device had read, if it names one.
+    pub fn desired_version(&self) -> Option<i64> {
+        self.desired_version
+    }
+
     /// Returns the status of a twin after this report. `is_secret` is true for a setting whose value
     /// nobody may see.
     ///

@@ -97,6 +97,44 @@ async fn a_report_that_loses_a_race_is_decided_anew_on_what_the_other_wrote() {
     assert_eq!(names, ["of.another", "ours"]);
 }
 
+// shows C7 K5
+#[tokio::test]
+async fn a_device_that_another_replica_told_of_a_version_is_never_told_of_an_older_one() {
+    let stand = Stand::new().await;
+    let device = stand.register("A1").await;
+    let before = twin(&stand, &device).await["version"].as_i64().unwrap();
+    // Another replica has seen this already.
+    stand.cluster.lag();
+    stand.want(vec![value("a", "1")]);
+    let newest = before + 1;
+    let path = format!("/v1/devices/{}/twin", device.id);
+    let get = async |version: i64| {
+        let request = stand.request(Method::GET, &path, &device.token);
+        let request = request.header("if-none-match", format!("\"{version}\""));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.headers()["etag"].clone())
+    };
+    let tag = |version: i64| format!("\"{version}\"");
+    assert_eq!(get(before).await.1, *tag(before), "the watch lags");
+    assert_eq!(get(newest).await, (304, tag(newest).parse().unwrap()));
+
+    stand.want(vec![value("a", "2")]);
+    let newest = newest + 1;
+    let report = json!({"desiredVersion": newest});
+    assert_eq!(stand.report(&device, &report).await.status(), 204);
+
+    stand.want(vec![value("a", "3")]);
+    let newest = newest + 1;
+    let request = stand.request(Method::PATCH, &format!("{path}/reported"), &device.token);
+    let request = request.header("content-type", "application/merge-patch+json");
+    let request = request.header("if-match", tag(newest)).body("{}");
+    assert_eq!(request.send().await.unwrap().status(), 204);
+    // One that there is not yet is told as before.
+    assert_eq!(get(newest + 1).await, (200, tag(newest).parse().unwrap()));
+    let report = json!({"desiredVersion": newest + 1});
+    assert_eq!(stand.report(&device, &report).await.status(), 422);
+}
+
 // shows C7 K4
 #[tokio::test]
 async fn a_secret_is_sent_until_it_is_reported_and_one_that_is_not_there_is_left_out() {
