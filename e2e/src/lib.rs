@@ -3,7 +3,9 @@
 //!
 //! It never decides what the operator should do, and shares nothing with it but the API types.
 
+pub mod balancer;
 pub mod control_plane;
+pub mod descriptors;
 pub mod dump;
 pub mod environment;
 pub mod namespace;

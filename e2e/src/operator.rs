@@ -30,7 +30,7 @@ const BINARY_VARIABLE: &str = "ENTENTE_OPERATOR_BINARY";
 const LOG_VARIABLE: &str = "ENTENTE_OPERATOR_LOG";
 /// From the start of the process to /readyz. It needs tenths of a second.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// From SIGTERM to the end of the process: its own grace is 20 s.
+/// From SIGTERM to the end of the process: a gateway drains for 5 s, and its grace is 20 s.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Options of an operator.

@@ -47,6 +47,14 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Returns another free address with the same certificate, as replicas share a Secret.
+    pub(super) fn beside(&self) -> Result<Self, OperatorError> {
+        Ok(Self {
+            address: free_address()?,
+            ..self.clone()
+        })
+    }
+
     /// Returns the flags of the operator.
     pub(super) fn flags(&self) -> [String; 2] {
         [

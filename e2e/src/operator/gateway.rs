@@ -4,6 +4,7 @@
 //! It never borrows the rights of the operator or of the administrator. Called by tests of devices that
 //! call, and by the demo.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -29,24 +30,21 @@ pub struct Gateway {
     process: Process,
     endpoint: Endpoint,
     road: Road,
+    /// Namespace, Connection and flags, which its replicas share.
+    started_as: (String, String, Vec<String>),
 }
 
 /// A place at which a gateway listens, before there is one: a Connection names it.
 #[derive(Debug)]
 pub struct GatewayPlace {
     endpoint: Endpoint,
-    directory: PathBuf,
 }
 
 impl GatewayPlace {
     /// Takes a free address and makes a certificate for it.
     pub fn take(plane: &ControlPlane) -> Result<Self, OperatorError> {
-        let directory = plane.directory().to_owned();
-        let endpoint = Endpoint::prepare("gateway", &directory)?;
-        Ok(Self {
-            endpoint,
-            directory,
-        })
+        let endpoint = Endpoint::prepare("gateway", plane.directory())?;
+        Ok(Self { endpoint })
     }
 
     /// Returns the URL, as devices dial it.
@@ -71,8 +69,9 @@ impl GatewayPlace {
             .await
             .map_err(|source| OperatorError::Access { source })?;
         let admin = free_address()?;
-        let log = self.directory.join(format!("gateway-{}.log", admin.port()));
-        let artifacts = self.directory.join(format!("artifacts-{}", admin.port()));
+        let directory = plane.directory();
+        let log = directory.join(format!("gateway-{}.log", admin.port()));
+        let artifacts = directory.join(format!("artifacts-{}", admin.port()));
         let level = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
         let mut arguments = vec![
             "gateway".to_owned(),
@@ -93,11 +92,27 @@ impl GatewayPlace {
             process,
             endpoint: self.endpoint,
             road,
+            started_as: (namespace.to_owned(), connection.to_owned(), flags.to_vec()),
         })
     }
 }
 
 impl Gateway {
+    /// Starts another replica, with the same certificate, Connection and flags at an address of its own;
+    /// it is ready when this returns.
+    pub async fn replica(&self, plane: &ControlPlane) -> Result<Self, OperatorError> {
+        let endpoint = self.endpoint.beside()?;
+        let (namespace, connection, flags) = &self.started_as;
+        GatewayPlace { endpoint }
+            .start(plane, namespace, connection, flags)
+            .await
+    }
+
+    /// Returns the address on which it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.endpoint.address()
+    }
+
     /// Returns its URL, as devices dial it.
     pub fn url(&self) -> String {
         self.endpoint.url()

@@ -4,7 +4,11 @@
 mod away;
 mod conformance;
 mod fixture;
+mod fleet;
+mod history;
 mod life;
 mod order;
+mod rolled;
 mod swupdate;
 mod vendor;
+mod wire;

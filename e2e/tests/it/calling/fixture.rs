@@ -19,6 +19,23 @@ pub(super) const TOKEN: &str = "a-token-of-an-enrolment-that-nobody-guesses";
 /// Name of the enrolment and of its Secret.
 pub(super) const ENROLLMENT: &str = "fleet";
 
+/// Applies what a device needs to register: the Connection of a gateway at a URL that asks devices to call
+/// each `poll`, their model, and their enrolment with its token.
+pub(super) async fn let_in(
+    namespace: &TestNamespace<'_>,
+    (url, poll): (&str, &str),
+    enrollment: &DeviceEnrollment,
+) {
+    let connection = namespace.gateway_connection(url, poll);
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    let model = namespace.model();
+    namespace.apply::<DeviceModel>(&model).await.unwrap();
+    grant(namespace).await;
+    apply_secret(namespace, ENROLLMENT, &[("token", TOKEN)]).await;
+    let applied = namespace.apply::<DeviceEnrollment>(enrollment);
+    applied.await.unwrap();
+}
+
 /// A namespace with a gateway.
 pub(super) struct CallingFixture<'a> {
     pub(super) namespace: TestNamespace<'a>,
@@ -49,24 +66,13 @@ impl<'a> CallingFixture<'a> {
     async fn on(namespace: TestNamespace<'a>, poll: &str) -> Self {
         let plane = namespace.plane();
         let taken = GatewayPlace::take(plane).unwrap();
-        let connection = namespace.gateway_connection(&taken.url(), poll);
-        namespace.apply::<Connection>(&connection).await.unwrap();
+        let enrollment = namespace.enrollment(ENROLLMENT);
+        let_in(&namespace, (&taken.url(), poll), &enrollment).await;
         let broker = namespace.broker().await.unwrap();
         let to_broker = namespace.broker_connection(&broker.url());
         namespace.apply::<Connection>(&to_broker).await.unwrap();
-        namespace
-            .apply::<DeviceModel>(&namespace.model())
-            .await
-            .unwrap();
         let service = namespace.backup();
         namespace.apply::<SmartService>(&service).await.unwrap();
-        grant(&namespace).await;
-        apply_secret(&namespace, ENROLLMENT, &[("token", TOKEN)]).await;
-        let enrollment = namespace.enrollment(ENROLLMENT);
-        namespace
-            .apply::<DeviceEnrollment>(&enrollment)
-            .await
-            .unwrap();
         let gateway = taken
             .start(
                 plane,
