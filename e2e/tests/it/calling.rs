@@ -7,6 +7,7 @@ mod fixture;
 mod fleet;
 mod history;
 mod life;
+mod openapi;
 mod order;
 mod rolled;
 mod swupdate;

@@ -24,6 +24,7 @@ mod helm;
 mod kstatus;
 mod lifecycle;
 mod monitoring;
+mod openapi;
 mod peers;
 mod plugin;
 mod security;

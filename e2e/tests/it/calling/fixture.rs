@@ -9,6 +9,7 @@ use entente_e2e::operator::{Gateway, GatewayPlace, OperatorOptions, OperatorView
 use entente_e2e::peers::{Agent, AgentOptions};
 use entente_simulators::Broker;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::delivery_fixture::test_namespace;
 use crate::tenant_secrets::{apply_secret, grant};
@@ -46,7 +47,12 @@ pub(super) struct CallingFixture<'a> {
 impl CallingFixture<'static> {
     /// Sets it up in the environment that all tests share; devices are asked to call each `poll`.
     pub(super) async fn new(title: &str, poll: &str) -> Self {
-        CallingFixture::on(test_namespace(title).await, poll).await
+        Self::with_flags(title, poll, &[]).await
+    }
+
+    /// Works as [`Self::new`], with flags of the gateway.
+    pub(super) async fn with_flags(title: &str, poll: &str, flags: &[&str]) -> Self {
+        CallingFixture::on(test_namespace(title).await, poll, flags).await
     }
 }
 
@@ -60,10 +66,10 @@ impl<'a> CallingFixture<'a> {
     ) -> Self {
         let name = plane.create_namespace(title).await.unwrap();
         let namespace = TestNamespace::with_name(plane, operator, name).await;
-        Self::on(namespace.unwrap(), poll).await
+        Self::on(namespace.unwrap(), poll, &[]).await
     }
 
-    async fn on(namespace: TestNamespace<'a>, poll: &str) -> Self {
+    async fn on(namespace: TestNamespace<'a>, poll: &str, flags: &[&str]) -> Self {
         let plane = namespace.plane();
         let taken = GatewayPlace::take(plane).unwrap();
         let enrollment = namespace.enrollment(ENROLLMENT);
@@ -73,20 +79,30 @@ impl<'a> CallingFixture<'a> {
         namespace.apply::<Connection>(&to_broker).await.unwrap();
         let service = namespace.backup();
         namespace.apply::<SmartService>(&service).await.unwrap();
-        let gateway = taken
-            .start(
-                plane,
-                &OperatorOptions::default().namespace,
-                &namespace.named("gateway"),
-                &[],
-            )
-            .await
-            .unwrap();
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let own = OperatorOptions::default().namespace;
+        let connection = namespace.named("gateway");
+        let gateway = taken.start(plane, &own, &connection, &flags).await.unwrap();
         Self {
             namespace,
             broker,
             gateway,
         }
+    }
+
+    /// Registers a device whose Device is there, and returns the answer. The gateway may not have seen the
+    /// Device yet: a registration that waits, or is refused, is sent again.
+    pub(super) async fn register(&self, registration: &Value) -> Value {
+        let url = format!("{}/v1/registrations", self.gateway.url());
+        let client = self.gateway.client();
+        let registered = async || {
+            let request = client.post(&url).bearer_auth(TOKEN).json(registration);
+            let answer = request.send().await.ok()?;
+            let answer = (answer.status() == 201).then_some(answer)?;
+            answer.json().await.ok()
+        };
+        let registered = self.namespace.soon("it registers", registered).await;
+        registered.unwrap_or_else(|error| panic!("{error}\n{}", self.gateway.view().log()))
     }
 
     /// Starts a device that calls.

@@ -30,27 +30,13 @@ struct Credential {
 
 /// Registers the device as its installer does.
 async fn register(fixture: &CallingFixture<'_>) -> Credential {
-    let url = format!("{}/v1/registrations", fixture.gateway.url());
-    let body = json!({
+    let registration = json!({
         "serialNumber": SERIAL_NUMBER, "productName": "Northwind MFP 500", "shipDestination": "DE",
         "timeZone": "Europe/Berlin", "capabilities": {"ddi": true},
         "software": [{"part": "firmware", "name": "main", "version": "4.1.0"}],
         "consent": {"by": "Technician", "at": now().to_string(), "textVersion": "2027-01"},
     });
-    // It asks again while the gateway has not seen its Device yet.
-    let registered = async || {
-        let request = fixture.gateway.client().post(&url).bearer_auth(TOKEN);
-        let answer = request.json(&body).send().await.unwrap();
-        match answer.status().as_u16() {
-            201 => Some(answer.json().await.unwrap()),
-            status => {
-                assert_eq!(status, 202, "{}", fixture.gateway.view().log());
-                None
-            }
-        }
-    };
-    let found = fixture.namespace.soon("it is registered", registered);
-    let answer: Value = found.await.unwrap();
+    let answer = fixture.register(&registration).await;
     Credential {
         id: answer["printerId"].as_str().unwrap().to_owned(),
         token: answer["credential"]["token"].as_str().unwrap().to_owned(),
