@@ -1,6 +1,6 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
-//! separate code bases, one Open Service Broker, two devices that install images, Prometheus, one controller
-//! of Flux, and a kubelet that runs no container.
+//! separate code bases, one Open Service Broker, two devices that install images, a device whose client was
+//! generated, Prometheus, one controller of Flux, and a kubelet that runs no container.
 //!
 //! Decides how each program is started on loopback, in directories of its own, and when it is
 //! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
@@ -13,6 +13,7 @@
 mod agent;
 mod broker;
 mod cups;
+mod generated_client;
 mod hawkbit;
 mod ippeveprinter;
 mod kustomize_controller;
@@ -27,6 +28,7 @@ pub mod ipp_client;
 pub use agent::{Agent, AgentOptions, check};
 pub use broker::{BrokerInstance, LedgerEntry, OpenBroker, OpenBrokerOptions};
 pub use cups::CupsServer;
+pub use generated_client::{GeneratedClient, GeneratedDevice};
 pub use hawkbit::{HawkbitDevice, HawkbitOptions};
 pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};
 pub use kustomize_controller::KustomizeController;

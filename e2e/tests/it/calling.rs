@@ -5,6 +5,7 @@ mod away;
 mod conformance;
 mod fixture;
 mod fleet;
+mod generated;
 mod history;
 mod life;
 mod openapi;

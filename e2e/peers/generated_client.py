@@ -1,0 +1,157 @@
+"""A device that calls the gateway, for the end-to-end tests: its client is generated.
+
+Every request and every message is of the client that openapi-python-client generates from
+docs/api/gateway.yaml; this file only decides which comes next, from the region to the report. The
+device takes every setting that it is asked for, and keeps none longer than its process lives.
+
+Writes one line of JSON for each answer: {"answer": NAME, ...}; a refusal ends it with that answer, and
+nothing else does. Never writes a token or a secret. Started by the GeneratedClient fixture; never use it for
+anything real.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import ssl
+import sys
+import time
+from datetime import datetime, timezone
+
+import httpx
+
+# Time of the longest answer: the gateway holds a request as long as it is asked to.
+TIMEOUT = httpx.Timeout(60)
+# Preference for a request that is held (RFC 7240).
+WAIT = "wait=1"
+
+
+def tell(answer, **members):
+    print(json.dumps({"answer": answer} | members), flush=True)
+
+
+class Device:
+    """A device: its identity, and the client of a generated package."""
+
+    def __init__(self, package, options):
+        self.package = package
+        self.options = options
+        self.models = self.module("models")
+        # Tags of the twin and of the list of services that it has read.
+        self.seen = self.listed = self.module("types").UNSET
+
+    def module(self, name):
+        return importlib.import_module(f"{self.package}.{name}")
+
+    def client(self, token=None):
+        """An answer that the document does not have is an error, and so is a foreign certificate."""
+        options = {
+            "base_url": self.options.gateway,
+            "verify_ssl": ssl.create_default_context(cafile=self.options.ca),
+            "timeout": TIMEOUT,
+            "raise_on_unexpected_status": True,
+        }
+        generated = self.module("client")
+        if token is None:
+            return generated.Client(**options)
+        return generated.AuthenticatedClient(token=token, **options)
+
+    def ask(self, operation, expected, *arguments, **members):
+        """The answer of an operation, of one of these classes; None stands for one without a body."""
+        answer = self.module(f"api.{operation}").sync_detailed(*arguments, **members)
+        if not isinstance(answer.parsed, expected):
+            sys.exit(f"{operation}: {answer.status_code}: {answer.parsed}")
+        return answer
+
+    def find_region(self):
+        place = {"country": "BR", "client": self.client()}
+        region = self.ask("region.get_region", self.models.Region, **place).parsed
+        tell("region", region=region.region, url=region.url)
+
+    def register(self, token):
+        """Registers with the consent of its owner, as often as it is told to wait."""
+        models = self.models
+        registration = models.Registration(
+            serial_number=self.options.serial_number,
+            product_name=self.options.product,
+            ship_destination="BR",
+            time_zone="America/Sao_Paulo",
+            languages=["pt-BR"],
+            area=models.RegistrationArea(country="BR"),
+            consent=models.Consent(
+                by=models.ConsentBy.PANEL,
+                at=datetime.now(timezone.utc),
+                text_version="2027-01",
+            ),
+        )
+        while True:
+            expected = (models.Registered, models.Pending)
+            members = {"client": self.client(token), "body": registration}
+            answer = self.ask("registration.register", expected, **members).parsed
+            if isinstance(answer, models.Registered):
+                tell("registered", device=answer.device, namespace=answer.namespace)
+                return answer
+            tell("pending", registration=answer.registration_id)
+            time.sleep(answer.interval)
+
+    def follow_twin(self, registered, client):
+        """Reads the twin, unless it is still the one that it has read, and reports that it is in effect.
+
+        If it has moved on meanwhile, the next round reads it again.
+        """
+        members = {"client": client, "if_none_match": self.seen, "prefer": WAIT}
+        expected = (self.models.Twin, type(None))
+        answer = self.ask("device.get_twin", expected, registered.printer_id, **members)
+        if answer.parsed is None:
+            return
+        twin, self.seen = answer.parsed, answer.headers["ETag"]
+        wanted = twin.desired.settings.additional_properties
+        tell("twin", version=twin.version, names=sorted(wanted), delta=twin.delta.settings)
+        settings = self.models.ReportedPatchSettingsType0()
+        for name, setting in wanted.items():
+            settings[name] = self.in_effect(setting)
+        patch = self.models.ReportedPatch(desired_version=twin.version, settings=settings)
+        members = {"client": client, "body": patch, "if_match": self.seen}
+        expected = (type(None), self.models.PreconditionFailed)
+        answer = self.ask("device.report_twin", expected, registered.printer_id, **members)
+        if answer.parsed is None:
+            tell("reported", version=twin.version, settings=settings.to_dict())
+
+    def in_effect(self, setting):
+        """The report of a setting that is in effect; of a secret it has no value."""
+        by = self.models.SettingBy.SERVER
+        if isinstance(setting, self.models.DesiredSettingType0) and not setting.secret:
+            return self.models.ReportedSettingType0(value=setting.value, by=by)
+        return self.models.ReportedSettingType1(secret=True, by=by)
+
+    def list_services(self, registered, client):
+        """Reads the list of services, unless it is still the one that it has read."""
+        members = {"client": client, "if_none_match": self.listed}
+        expected = (self.models.Services, type(None))
+        answer = self.ask("device.list_services", expected, registered.printer_id, **members)
+        if answer.parsed is not None:
+            self.listed = answer.headers["ETag"]
+            services = answer.parsed.services
+            tell("services", states={it.service_id: it.state.value for it in services})
+
+
+def main():
+    parser = argparse.ArgumentParser(description="A device whose client is generated.")
+    parser.add_argument("--package", required=True, help="folder of the generated package")
+    parser.add_argument("--gateway", required=True, help="URL of the gateway")
+    parser.add_argument("--ca", required=True, help="file with its certificate")
+    parser.add_argument("--serial-number", required=True)
+    parser.add_argument("--product", required=True)
+    options = parser.parse_args()
+    folder, package = os.path.split(options.package)
+    sys.path.insert(0, folder)
+    device = Device(package, options)
+    device.find_region()
+    registered = device.register(os.environ["ENROLLMENT_TOKEN"])
+    client = device.client(registered.credential.token)
+    while True:
+        device.follow_twin(registered, client)
+        device.list_services(registered, client)
+
+
+main()
