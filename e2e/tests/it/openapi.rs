@@ -102,7 +102,7 @@ impl Schemathesis<'_> {
             "--generation-database=none".to_owned(),
             "--no-color".to_owned(),
         ];
-        arguments.extend(self.flags.iter().map(ToString::to_string));
+        arguments.extend(self.flags.iter().map(|flag| (*flag).to_owned()));
         let (output, said) = judge("schemathesis/bin/schemathesis", &arguments, &place).await;
         assert!(output.status.success(), "{said}");
         let made = said.lines().find_map(|line| {
@@ -148,9 +148,10 @@ impl Answers {
             let line = lines.entry((path, method)).or_default();
             let _ = write!(line, " {status}: {number}");
         }
-        lines
-            .iter()
-            .map(|((path, method), line)| format!("{method} {path}{line}\n"))
-            .collect()
+        let mut table = String::new();
+        for ((path, method), line) in &lines {
+            let _ = writeln!(table, "{method} {path}{line}");
+        }
+        table
     }
 }

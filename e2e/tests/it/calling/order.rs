@@ -84,7 +84,7 @@ pub(super) async fn apply_catalogue(
 /// Applies catalogue and Device, and starts the device with the firmware before.
 async fn prepare(fixture: &CallingFixture<'_>) -> Agent {
     let namespace = &fixture.namespace;
-    apply_catalogue(fixture, &[4; 100_000], &[2; 50_000]).await;
+    apply_catalogue(fixture, &vec![4; 100_000], &vec![2; 50_000]).await;
     let device = namespace.calling_device("behind", "NW5-0008");
     namespace.apply::<Device>(&device).await.unwrap();
     // Software that was installed runs when the program is started again.

@@ -216,10 +216,10 @@ async fn swupdate_gets_firmware_and_application_before_settings_with_the_operato
     let identity = identity(&fixture, &credential.token);
     let mut swupdate = Swupdate::start(identity).await.unwrap();
     let firmware = swupdate
-        .image(FIRMWARE, "4.2.0", "1.0", &[7; 300_000])
+        .image(FIRMWARE, "4.2.0", "1.0", &vec![7; 300_000])
         .await;
     let application = swupdate
-        .image(APPLICATION, "2.1.0", "1.0", &[8; 100_000])
+        .image(APPLICATION, "2.1.0", "1.0", &vec![8; 100_000])
         .await;
     apply_catalogue(&fixture, &firmware.unwrap(), &application.unwrap()).await;
     let contract = fixture.contract("now", DEVICE, now());

@@ -292,11 +292,6 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
         // A request is held here as by the real gateway; this is the time between two looks.
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    if let Some(Fault::Until(file)) = &fault {
-        while !file.exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
     dated(&shared, spoiled(response, fault).await)
 }
 
@@ -308,6 +303,11 @@ fn held_for(asked: &answers::Asked) -> Duration {
 }
 
 async fn spoiled(response: Response, fault: Option<Fault>) -> Response {
+    if let Some(Fault::Until(file)) = &fault {
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     let (parts, body) = response.into_parts();
     let mut bytes = axum::body::to_bytes(body, usize::MAX)
         .await
