@@ -15,7 +15,10 @@ pub mod services;
 use std::collections::BTreeMap;
 
 pub use self::{
-    calling::{device_twin, enrollment, gateway, mfp_510, remote_panel},
+    calling::{
+        calling_device, device_twin, enrollment, gateway, mfp_510, northwind_files, panel_contract,
+        remote_panel,
+    },
     catalogue::{data_backup, hq_ipp, mfp_500, northwind_services, parts_life},
     customer::{
         banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,

@@ -42,7 +42,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(example_services());
     files.push(example_amendment());
     files.extend(example_notices());
-    files.push(example_calling());
+    files.extend(example_calling());
     files.push(file(
         "contrib/argo-cd/argocd-cm.yaml",
         argo_cd::config_map(&crds),
@@ -211,8 +211,8 @@ fn example_notices() -> Vec<GeneratedFile> {
 
 /// The objects that `kubectl apply -f examples/devices-that-call/` makes, by which devices behind a
 /// firewall register.
-fn example_calling() -> GeneratedFile {
-    let mut file_of = ExampleFile::new(
+fn example_calling() -> Vec<GeneratedFile> {
+    let mut gateway = ExampleFile::new(
         "Devices behind a firewall: the gateway that they call, an enrollment that makes a Device for \
          each that registers, and a model and a service with software that such devices install. The \
          Secret with the token is made with: kubectl create secret \
@@ -220,11 +220,21 @@ fn example_calling() -> GeneratedFile {
          secret banco-sul-enrollment --namespace banco-sul entente.dev/use=true . The model of the \
          enrollment is any, and the label is that of the contract in examples/3-contract.yaml.",
     );
-    file_of.add(&example::gateway());
-    file_of.add(&example::enrollment());
-    file_of.add(&example::mfp_510());
-    file_of.add(&example::remote_panel());
-    file("examples/devices-that-call/1-gateway.yaml", file_of.text)
+    gateway.add(&example::gateway());
+    gateway.add(&example::northwind_files());
+    gateway.add(&example::enrollment());
+    gateway.add(&example::mfp_510());
+    gateway.add(&example::remote_panel());
+    let mut contract = ExampleFile::new(
+        "A device that calls, entered before it registers, and a contract for it: firmware, then the \
+         application, then the setting. It uses the namespace of examples/, and 1-gateway.yaml.",
+    );
+    contract.add(&example::calling_device());
+    contract.add(&example::panel_contract());
+    vec![
+        file("examples/devices-that-call/1-gateway.yaml", gateway.text),
+        file("examples/devices-that-call/2-contract.yaml", contract.text),
+    ]
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

@@ -111,7 +111,15 @@ impl KindRules {
             return found;
         }
         let told = |error: ValidationError| match error.kind {
-            ErrorKind::ValidationFailure => format!("{}: {}", error.field_path, error.message),
+            ErrorKind::ValidationFailure => {
+                let (path, message) = (&error.field_path, &error.message);
+                // A rule of one field says what is allowed there, and cannot say what it found.
+                let found = value_at(&stored, path).filter(|it| !it.is_object() && !it.is_array());
+                match found.filter(|_| message.starts_with("must ")) {
+                    Some(found) => format!("{path}: {found}: {message}"),
+                    None => format!("{path}: {message}"),
+                }
+            }
             _ => format!("{}: not evaluated: {}", error.field_path, error.message),
         };
         self.complaints(None, object)
@@ -138,6 +146,18 @@ impl KindRules {
         );
         found
     }
+}
+
+/// Returns the value at a path such as `spec.firmware[1].version`.
+fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(object, |value, part| {
+        let mut steps = part.split('[');
+        let value = value.get(steps.next()?)?;
+        steps.try_fold(value, |value, index| {
+            let index: usize = index.strip_suffix(']')?.parse().ok()?;
+            value.get(index)
+        })
+    })
 }
 
 fn unknown(path: &str, schema: &Value, value: &Value, found: &mut Vec<String>) {

@@ -271,6 +271,8 @@ fn no_column_of_type_date_shows_an_instant_that_can_lie_ahead() {
                 ".metadata.creationTimestamp",
                 ".status.lastSync.at",
                 ".status.lastHeard",
+                ".status.registration.at",
+                ".status.registration.consent.withdrawn",
             ];
             assert!(
                 past.contains(&column["jsonPath"].as_str().unwrap()),
@@ -285,6 +287,7 @@ fn usual_width(column: &str) -> usize {
     let usual = match column {
         "READY" | "ONLINE" | "INFORCE" | "ACCEPTED" => "False",
         "REASON" => "Progressing",
+        "CONTACT" => "NotRegistered",
         "STEP" => "DeviceSettings",
         "DELIVERED" | "SERVICES" => "8997/9000",
         "NEXT" => "Succeeded 2027-04-01",
@@ -451,9 +454,12 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.push(json!(example::banco_sul_lobby()));
     expected.push(json!(example::banco_sul_installed()));
     expected.push(json!(example::gateway()));
+    expected.push(json!(example::northwind_files()));
     expected.push(json!(example::enrollment()));
     expected.push(json!(example::mfp_510()));
     expected.push(json!(example::remote_panel()));
+    expected.push(json!(example::calling_device()));
+    expected.push(json!(example::panel_contract()));
 
     let files = generate::files();
     let examples = files

@@ -1,15 +1,20 @@
-//! The examples of devices that call: the Connection of the gateway, an enrollment, and a twin.
+//! The examples of devices that call: the Connections of the gateway and of the files, an enrollment, a
+//! device with its contract, and a twin.
 //!
 //! The twin is for documents and tests only: the operator makes it.
 
-use super::{NAMESPACE, catalogue::fixed, derived::instant, map, reference, strings};
+use super::{
+    NAMESPACE, banco_sul_2027, catalogue::fixed, customer::backup_entry, derived::instant, map,
+    reference, strings,
+};
 use crate::v1alpha1::{
     AgentEndpoint, AgentRegion, AgentSetting, AgentSoftware, AllowEntry, Application, Artifact,
-    Connection, ConnectionSpec, DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel,
-    DeviceModelSpec, DeviceSetting, DeviceSide, DeviceTemplate, DeviceTwin, DeviceTwinSpec,
-    EnrollmentMode, Firmware, LocalReference, MAIN_FIRMWARE, Protocol, Selector, SerialNumbers,
-    ServiceApplication, ServiceModel, SmartService, SmartServiceSpec, SoftwarePart, SoftwareVia,
-    TwinDeployment, TwinDevice, TwinNext, TwinSetting, ValueType, Via,
+    Connection, ConnectionSpec, Contract, ContractService, ContractSpec, Device, DeviceConnection,
+    DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSetting,
+    DeviceSide, DeviceSpec, DeviceTemplate, DeviceTwin, DeviceTwinSpec, Devices, EnrollmentMode,
+    Firmware, HttpEndpoint, LocalReference, MAIN_FIRMWARE, MaintenanceWindow, Protocol, Selector,
+    SerialNumbers, ServiceApplication, ServiceModel, SmartService, SmartServiceSpec, SoftwarePart,
+    SoftwareVia, TwinDeployment, TwinDevice, TwinNext, TwinSetting, ValueType, Via, Weekday,
 };
 
 /// The Connection of the gateway that the example devices call.
@@ -44,6 +49,78 @@ pub fn gateway() -> Connection {
             ..ConnectionSpec::default()
         },
     )
+}
+
+/// The Connection through which the gateway fetches the files that the example devices install.
+pub fn northwind_files() -> Connection {
+    Connection::new(
+        "northwind-files",
+        ConnectionSpec {
+            protocol: Protocol::HTTP,
+            http: Some(HttpEndpoint {
+                url: "https://files.northwind.example/".to_owned(),
+            }),
+            allow: vec![AllowEntry {
+                name: "banks".to_owned(),
+                namespaces: Selector {
+                    match_labels: map(&[("kubernetes.io/metadata.name", NAMESPACE)]),
+                    match_expressions: Vec::new(),
+                },
+                networks: strings(&["203.0.113.0/24"]),
+            }],
+            ..ConnectionSpec::default()
+        },
+    )
+}
+
+/// A device that calls, whose software is installed at night only.
+pub fn calling_device() -> Device {
+    let mut device = Device::new(
+        "branch-nw5-0007",
+        DeviceSpec {
+            model_ref: reference("mfp-510"),
+            serial_number: "NW5-0007".to_owned(),
+            connections: vec![DeviceConnection {
+                name: "gateway".to_owned(),
+                ..DeviceConnection::default()
+            }],
+            time_zone: Some("America/Sao_Paulo".to_owned()),
+            maintenance_windows: vec![MaintenanceWindow {
+                days: vec![Weekday::Sat, Weekday::Sun],
+                start: "02:00".to_owned(),
+                duration: "4h".into(),
+            }],
+            ..DeviceSpec::default()
+        },
+    );
+    device.metadata.namespace = Some(NAMESPACE.to_owned());
+    device
+}
+
+/// The contract of [`remote_panel`] on [`calling_device`].
+pub fn panel_contract() -> Contract {
+    let whole = banco_sul_2027();
+    let mut contract = Contract::new(
+        "banco-sul-panels",
+        ContractSpec {
+            customer: whole.spec.customer,
+            currency: whole.spec.currency,
+            term: whole.spec.term,
+            services: vec![ContractService {
+                name: "panel".to_owned(),
+                service_ref: reference("remote-panel"),
+                devices: Devices {
+                    names: strings(&["branch-nw5-0007"]),
+                    ..Devices::default()
+                },
+                fee: backup_entry().fee,
+                ..ContractService::default()
+            }],
+            ..ContractSpec::default()
+        },
+    );
+    contract.metadata.namespace = Some(NAMESPACE.to_owned());
+    contract
 }
 
 /// An enrollment that makes a Device for each machine of a series.

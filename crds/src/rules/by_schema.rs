@@ -36,6 +36,7 @@ fn check(path: &str, schema: &Value, value: &Value, found: &mut Vec<String>) {
     }
     if schema["type"] != kind {
         let wanted = schema["type"].as_str().unwrap_or("something else");
+        let kind = if value.is_f64() { "number" } else { kind };
         let quoted = if wanted == "string" && !value.is_object() && !value.is_array() {
             format!(": write it in quotation marks, \"{value}\"")
         } else {
@@ -134,11 +135,15 @@ fn check_number(path: &str, schema: &Value, number: &serde_json::Number, found: 
         || most.is_some_and(|most| close > most)
         || schema["format"] == "int32" && i32::try_from(number).is_err()
     {
-        found.push(format!(
-            "{path}: {number} is out of bounds: allowed are {} to {}",
-            least.unwrap_or_else(|| i32::MIN.into()),
-            most.unwrap_or_else(|| i32::MAX.into()),
-        ));
+        let of_format = (schema["format"] == "int32").then_some((i32::MIN, i32::MAX));
+        let least = least.or(of_format.map(|(least, _)| least.into()));
+        let most = most.or(of_format.map(|(_, most)| most.into()));
+        let allowed = match (least, most) {
+            (Some(least), Some(most)) => format!("allowed are {least} to {most}"),
+            (Some(least), None) => format!("at least {least} is needed"),
+            (None, most) => format!("at most {} is allowed", most.unwrap_or_default()),
+        };
+        found.push(format!("{path}: {number} is out of bounds: {allowed}"));
     }
 }
 

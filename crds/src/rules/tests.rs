@@ -64,6 +64,40 @@ fn a_fault_names_the_field_what_was_found_and_what_is_allowed() {
 }
 
 #[test]
+fn a_rule_of_one_field_is_told_with_the_value_that_was_found() {
+    let model = |version: Value, size: Value| {
+        let mut object = serde_json::to_value(crate::example::mfp_510()).expect("it is JSON");
+        object["spec"]["firmware"][1]["version"] = version;
+        object["spec"]["firmware"][1]["artifact"]["size"] = size;
+        of_kind("DeviceModel")
+            .expect("a kind of ours")
+            .faults(&object)
+    };
+    assert_eq!(model(json!("4.2.0"), json!(10_000_000_000_i64)), [""; 0]);
+    for (version, size, expected) in [
+        (
+            json!("v4.2.0"),
+            json!(1),
+            "spec.firmware[1].version: \"v4.2.0\": must be a version of numbers with dots between them",
+        ),
+        (
+            json!(4.2),
+            json!(1),
+            "spec.firmware[1].version: must be of type string, not number: write it in quotation marks",
+        ),
+        (
+            json!("4.2.0"),
+            json!(0),
+            "spec.firmware[1].artifact.size: 0 is out of bounds: at least 1 is needed",
+        ),
+    ] {
+        let found = model(version, size);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(expected), "{found:?}");
+    }
+}
+
+#[test]
 fn a_field_that_the_kind_does_not_have_is_named() {
     let object = contract(|it| {
         it["spec"]["services"][0]["serviceLevl"] = json!({});

@@ -37,6 +37,7 @@ pub const MAX_RECONCILE_AT: usize = 64;
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "MODEL", type_ = "string", json_path = ".spec.modelRef.name"),
     printcolumn(name = "ONLINE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Online\")].status"),
+    printcolumn(name = "CONTACT", type_ = "string", json_path = ".status.conditions[?(@.type==\"Online\")].reason"),
     printcolumn(name = "FIRMWARE", type_ = "string", json_path = ".status.identity.firmware[?(@.name==\"main\")].version"),
     printcolumn(name = "SERVICES", type_ = "string", json_path = ".status.subscriptions.summary"),
     printcolumn(name = "SYNCED", type_ = "date", json_path = ".status.lastSync.at"),

@@ -57,6 +57,24 @@ pub const MAX_TWIN_SETTINGS: usize = 128;
         priority = 1
     ),
     printcolumn(
+        name = "ENROLLMENT",
+        type_ = "string",
+        json_path = ".status.registration.enrollment",
+        priority = 1
+    ),
+    printcolumn(
+        name = "REGISTERED",
+        type_ = "date",
+        json_path = ".status.registration.at",
+        priority = 1
+    ),
+    printcolumn(
+        name = "WITHDRAWN",
+        type_ = "date",
+        json_path = ".status.registration.consent.withdrawn",
+        priority = 1
+    ),
+    printcolumn(
         name = "AGE",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"

@@ -3,12 +3,14 @@
 //!
 //! What the files do not have is no fault: it becomes a note about what was not judged.
 
+mod calling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::rules;
-use entente_crds::v1alpha1::{Connection, SmartService};
+use entente_crds::v1alpha1::{Connection, DeviceModel, SmartService};
 use entente_domain::catalogue::{ObservedServer, Users, report_service};
 use entente_domain::condition::find;
 use entente_domain::contract::{Fault, ResolvedContract, resolve};
@@ -20,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::manifests::{Manifest, Manifests};
+use crate::own_rules;
 use crate::world::Objects;
 
 /// A fault of an object of a file.
@@ -94,6 +97,10 @@ pub(crate) fn by_schema(manifest: &Manifest) -> Vec<String> {
             "apiVersion: \"{version}\" is not known: must be \"entente.dev/v1alpha1\""
         )];
     }
+    let not_applied = own_rules::not_applied(&manifest.kind, object);
+    if !not_applied.is_empty() {
+        return not_applied;
+    }
     let Some(rules) = rules::of_kind(&manifest.kind) else {
         let kinds = rules::kinds().join(", ");
         return vec![format!(
@@ -115,7 +122,13 @@ fn by_rules(sound: &[&Manifest], verdict: &mut Verdict, now: Timestamp) {
     let objects = objects(sound, now);
     for manifest in sound {
         match &*manifest.kind {
-            "SmartService" => service(manifest, sound, verdict, now),
+            "SmartService" => {
+                service(manifest, sound, verdict, now);
+                software(manifest, &objects, verdict);
+            }
+            "Connection" | "DeviceModel" | "Device" | "DeviceEnrollment" => {
+                calling::judge(manifest, &objects, verdict, now);
+            }
             "Contract" => {
                 let found = objects.contracts.iter();
                 let mut found = found.filter(|it| is_of(&it.metadata, manifest));
@@ -221,6 +234,20 @@ fn service(manifest: &Manifest, sound: &[&Manifest], verdict: &mut Verdict, now:
     }
 }
 
+/// Notes the software that a service needs and that no model of the files can give to a device.
+fn software(manifest: &Manifest, objects: &Objects, verdict: &mut Verdict) {
+    let Some(service) = objects.services.get(&manifest.name) else {
+        return;
+    };
+    let missing = own_rules::missing_models(service, objects).into_iter();
+    let missing =
+        missing.map(|name| format!("not judged: the DeviceModel {name} is in none of the files"));
+    let notes = own_rules::without_software(service, objects);
+    let notes = notes.into_iter().chain(missing);
+    let notes = notes.map(|note| Finding::new(manifest, note));
+    verdict.notes.extend(notes);
+}
+
 /// Returns the objects as if they had been applied now.
 pub(crate) fn objects(manifests: &[&Manifest], now: Timestamp) -> Objects {
     let mut objects = Objects::default();
@@ -234,6 +261,19 @@ pub(crate) fn objects(manifests: &[&Manifest], now: Timestamp) -> Objects {
                 .extend(decoded(manifest, now).map(Arc::new)),
             "ContractNotice" => objects.notices.extend(decoded(manifest, now).map(Arc::new)),
             "Device" => objects.devices.extend(decoded(manifest, now).map(Arc::new)),
+            "DeviceEnrollment" => objects
+                .enrollments
+                .extend(decoded(manifest, now).map(Arc::new)),
+            "Connection" => {
+                let found = decoded::<Connection>(manifest, now);
+                let found = found.map(|it| (it.name_any(), Arc::new(it)));
+                objects.connections.extend(found);
+            }
+            "DeviceModel" => {
+                let found = decoded::<DeviceModel>(manifest, now);
+                let found = found.map(|it| (it.name_any(), Arc::new(it)));
+                objects.models.extend(found);
+            }
             "SmartService" => {
                 let service = decoded::<SmartService>(manifest, now);
                 let service = service.map(|it| (it.name_any(), Arc::new(it)));

@@ -11,6 +11,7 @@ mod judge;
 mod manifests;
 mod objects;
 mod outcome;
+mod own_rules;
 mod redact;
 mod render;
 mod screen;

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
-    Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-    ServiceSubscription, SmartService,
+    Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceEnrollment, DeviceModel,
+    DeviceTwin, ServiceSubscription, SmartService,
 };
 use entente_domain::contract::{ContractWorld, DeviceFacts, Kin, Predecessor, predecessor_of};
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ pub(crate) struct Objects {
     pub(crate) amendments: Vec<Arc<ContractAmendment>>,
     pub(crate) notices: Vec<Arc<ContractNotice>>,
     pub(crate) devices: Vec<Arc<Device>>,
+    pub(crate) twins: Vec<Arc<DeviceTwin>>,
+    pub(crate) enrollments: Vec<Arc<DeviceEnrollment>>,
     pub(crate) subscriptions: Vec<Arc<ServiceSubscription>>,
     pub(crate) services: BTreeMap<String, Arc<SmartService>>,
     pub(crate) models: BTreeMap<String, Arc<DeviceModel>>,

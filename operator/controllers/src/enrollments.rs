@@ -169,6 +169,8 @@ impl Enrollments {
         let namespace = objects.namespaces.get(&Key::new("", &*key.namespace));
         let labels = namespace.map(|it| it.labels().clone()).unwrap_or_default();
         let unreadable = objects.unreadable(&key.namespace);
+        let others = objects.enrollments.in_namespace(&key.namespace);
+        let others: Vec<&DeviceEnrollment> = others.iter().map(|it| &**it).collect();
         let api: Api<DeviceEnrollment> =
             Api::namespaced(self.context.client.clone(), &key.namespace);
         let decide = |enrollment: &DeviceEnrollment| {
@@ -179,6 +181,7 @@ impl Enrollments {
                 namespace_labels: &labels,
                 token_fault: token_fault.clone(),
                 twins,
+                enrollments: &others,
                 unreadable: &unreadable,
             };
             Some(report_enrollment(enrollment, &observed, now))
@@ -189,10 +192,22 @@ impl Enrollments {
     }
 }
 
-fn enrollment(_: &Enrollments, queue: &Queue<Key>, change: &Change<DeviceEnrollment>) {
+/// Wakes an enrolment, and those that have or had the same Secret: the oldest of them has its token.
+fn enrollment(of: &Enrollments, queue: &Queue<Key>, change: &Change<DeviceEnrollment>) {
     let spec = differs(change, |it| (it.uid(), it.metadata.generation));
     if spec || change.by_others {
         queue.add(change.key.clone());
+    }
+    if !spec {
+        return;
+    }
+    let secret = |it: &DeviceEnrollment| it.spec.token_secret_ref.clone();
+    let named = [&change.old, &change.new].into_iter().flatten();
+    let named: Vec<_> = named.map(|it| secret(it)).collect();
+    for other in of.objects.enrollments.in_namespace(&change.key.namespace) {
+        if named.contains(&secret(&other)) {
+            queue.add(Key::of(&*other));
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod removal;
 mod report;
 mod resolve;
 mod schedule;
+mod suitability;
 pub mod twin;
 mod unwritten;
 mod verify;
@@ -49,12 +50,16 @@ pub use model::{
 pub(crate) use observations::record::has_instance;
 pub use observations::record::{handles_in, handles_of, may_exist};
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
-pub use outlook::{Obstacle, Outlook, outlook};
+pub use outlook::{
+    Obstacle, Outlook,
+    calls::{Ask, Calls, calls},
+    outlook,
+};
 pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};
 pub use previous::SavedItem;
 pub use removal::{RemovalAnswer, RemovalAttempt, RemovalEnd, RemovalRequest};
-pub use report::SubscriptionReport;
+pub use report::{SubscriptionReport, device::zone_fault};
 pub use resolve::instance::offering::missing_offering;
 pub use resolve::{
     endpoint::{
@@ -63,6 +68,7 @@ pub use resolve::{
     instance::{ResolvedServer, ResolvedSetting, instance_id},
 };
 pub use schedule::intent::{next_date, wants_nothing};
+pub use suitability::{longer_than_a_week, too_long_for_windows, unserved};
 pub use unwritten::UnwrittenStatus;
 pub use verify::{Verified, VerifiedItem};
 pub use wishes::{OpenWish, is_reconcile_requested};

@@ -47,6 +47,8 @@ pub struct ObservedEnrollment<'a> {
     pub token_fault: Option<(Reason, String)>,
     /// The twins of the namespace that registered by it.
     pub twins: &'a [&'a DeviceTwin],
+    /// Every enrolment of the namespace, itself among them or not.
+    pub enrollments: &'a [&'a DeviceEnrollment],
     /// The objects that cannot be read.
     pub unreadable: &'a UnreadableObjects,
 }
@@ -65,7 +67,8 @@ pub fn report_enrollment(
     let fault = observed
         .connection
         .and_then(gateway_fault)
-        .or_else(|| fault(enrollment));
+        .or_else(|| fault(enrollment))
+        .or_else(|| taken_token(enrollment, observed.enrollments));
     let summary = match (&missing, fault) {
         (Some((reason, message)), _) => Summary::open(*reason, message.clone(), Work::of(*reason)),
         (None, Some(message)) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
@@ -135,8 +138,12 @@ fn fault(enrollment: &DeviceEnrollment) -> Option<String> {
         .serial_numbers
         .as_ref()
         .and_then(|it| it.pattern.as_deref());
-    if let Some(why) = pattern.and_then(pattern_fault) {
-        return Some(format!("spec.serialNumbers.pattern cannot be used: {why}."));
+    let faulty = pattern.and_then(|pattern| Some((pattern, pattern_fault(pattern)?)));
+    if let Some((pattern, why)) = faulty {
+        return Some(format!(
+            "spec.serialNumbers.pattern is \"{pattern}\" and cannot be used: {why}; it must be a regular \
+             expression (RE2) such as \"A1B2C[0-9]{{1,6}}\"."
+        ));
     }
     let named = spec
         .template
@@ -146,6 +153,38 @@ fn fault(enrollment: &DeviceEnrollment) -> Option<String> {
         .filter(|named| *named != FROM_DEVICE)
         .and_then(|named| zone(named).err());
     fault.map(|fault| format!("spec.template.timeZone: {fault}; or FromDevice."))
+}
+
+/// Returns the fault of an enrolment that has the Secret of an older one: the gateway takes every
+/// registration with its token for the older one, also after that one has ended.
+fn taken_token(enrollment: &DeviceEnrollment, all: &[&DeviceEnrollment]) -> Option<String> {
+    let spec = &enrollment.spec;
+    let is_rival = |it: &&&DeviceEnrollment| {
+        it.name_any() != enrollment.name_any()
+            && it.namespace() == enrollment.namespace()
+            && it.spec.token_secret_ref == spec.token_secret_ref
+            && it.spec.connection_ref == spec.connection_ref
+    };
+    let rivals = all.iter().filter(is_rival).copied();
+    let first = oldest(rivals.chain([enrollment]))?;
+    (first.name_any() != enrollment.name_any()).then(|| {
+        format!(
+            "spec.tokenSecretRef: the older DeviceEnrollment {} has the Secret {}, too, and every device \
+             with its token registers by that one; name a Secret of its own.",
+            first.name_any(),
+            spec.token_secret_ref.name
+        )
+    })
+}
+
+/// Returns the oldest of several enrolments; of those of one instant the first by name.
+pub(crate) fn oldest<'a>(
+    enrollments: impl IntoIterator<Item = &'a DeviceEnrollment>,
+) -> Option<&'a DeviceEnrollment> {
+    enrollments.into_iter().min_by_key(|enrollment| {
+        let created = enrollment.creation_timestamp().map(|it| it.0);
+        (created, enrollment.namespace(), enrollment.name_any())
+    })
 }
 
 /// Returns the fault of a Connection that is no gateway.

@@ -21,7 +21,8 @@ mod tests;
 
 pub use board::{Board, BoardFilter, BoardObjects, board};
 pub use change_plan::{
-    ChangeKind, ChangePlan, PlannedAmendment, PlannedChange, Surroundings, change_plan,
+    ChangeKind, ChangePlan, PlannedAmendment, PlannedCalls, PlannedChange, Surroundings,
+    change_plan,
 };
 pub use contract_tree::{
     ContractTree, DeviceGroup, DeviceNode, ItemNode, ServiceNode, TreeOptions, contract_tree,

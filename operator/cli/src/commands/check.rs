@@ -95,6 +95,8 @@ const RIGHTS: &[Right] = &[
     right("contractamendments", "list", "plan"),
     right("contractnotices", "list", "plan"),
     right("devices", "list", "plan"),
+    right("devicetwins", "list", "plan"),
+    right("deviceenrollments", "list", "plan"),
     right("contracts", "patch", "reconcile"),
     right("devices", "patch", "reconcile"),
     catalogue("smartservices", "list", "plan"),

@@ -57,7 +57,8 @@ pub(crate) struct Applied {
     pub(crate) new: bool,
     /// Fields of its spec that differ from the cluster's.
     pub(crate) differs: Vec<String>,
-    /// Of a SmartService: its settings and parameters that differ, and the number of users.
+    /// Of a SmartService: its settings and parameters that differ, and the number of users. Of a
+    /// DeviceEnrollment: the number of its devices. Of a new Device: a machine that waits for it.
     pub(crate) details: Vec<String>,
 }
 
@@ -171,7 +172,10 @@ fn apply(manifest: &Manifest, cached: &mut Cached, now: Timestamp) -> Applied {
         object: manifest.title(),
         new: old.is_none(),
         differs: old.map_or_else(Vec::new, |old| differing(&old["spec"], &new["spec"])),
-        details: old.map_or_else(Vec::new, |old| details(manifest, old, &new)),
+        details: match old {
+            Some(old) => details(manifest, old, &new),
+            None => waiting(manifest, cached).into_iter().collect(),
+        },
     };
     cached.values.insert(key(manifest), new);
     applied
@@ -214,9 +218,20 @@ fn differing(old: &Value, new: &Value) -> Vec<String> {
     fields.map(|field| format!("spec.{field}")).collect()
 }
 
-/// Returns the settings and parameters of a SmartService that differ, with the number of its users.
+/// Returns the settings and parameters of a SmartService that differ, with the number of its users; of a
+/// DeviceEnrollment the number of its devices.
 fn details(manifest: &Manifest, old: &Value, new: &Value) -> Vec<String> {
-    if manifest.kind != "SmartService" || old["spec"] == new["spec"] {
+    if old["spec"] == new["spec"] {
+        return Vec::new();
+    }
+    if manifest.kind == "DeviceEnrollment" {
+        let count = |field: &str| old["status"][field].as_i64().unwrap_or_default();
+        let (registered, waiting) = (count("registered"), count("pendingCount"));
+        return vec![format!(
+            "devices that are registered by it and stay so: {registered}; that wait: {waiting}"
+        )];
+    }
+    if manifest.kind != "SmartService" {
         return Vec::new();
     }
     let mut details = Vec::new();
@@ -242,6 +257,28 @@ fn details(manifest: &Manifest, old: &Value, new: &Value) -> Vec<String> {
     let users = old["status"]["usedBy"].as_i64().unwrap_or_default();
     details.push(format!("subscriptions that use it: {users}"));
     details
+}
+
+/// Returns a sentence about a device that has called and waits for this new Device.
+fn waiting(manifest: &Manifest, cached: &Cached) -> Option<String> {
+    let serial_number = manifest.object["spec"]["serialNumber"].as_str();
+    let mut twins = cached.values.iter().filter(|((kind, namespace, _), _)| {
+        (&**kind, &*manifest.kind, namespace) == ("DeviceTwin", "Device", &manifest.namespace)
+    });
+    let registration = twins.find_map(|(_, twin)| {
+        let registration = &twin["status"]["registration"];
+        let is_it = twin["spec"]["deviceRef"].is_null()
+            && serial_number.is_some()
+            && registration["serialNumber"].as_str() == serial_number;
+        is_it.then_some(registration)
+    })?;
+    let word = |field: &str| registration[field].as_str().unwrap_or_default();
+    Some(format!(
+        "a {} with its serial number waits since {}: it registers with its next call if its model has \
+         that product name",
+        word("productName"),
+        word("at")
+    ))
 }
 
 fn by_name<'a>(object: &'a Value, pointer: &str) -> BTreeMap<String, &'a Value> {
@@ -284,6 +321,8 @@ fn decoded(cached: &Cached) -> (Objects, Vec<String>) {
         amendments: all(cached, "ContractAmendment", &mut unread),
         notices: all(cached, "ContractNotice", &mut unread),
         devices: all(cached, "Device", &mut unread),
+        twins: all(cached, "DeviceTwin", &mut unread),
+        enrollments: all(cached, "DeviceEnrollment", &mut unread),
         subscriptions: all(cached, "ServiceSubscription", &mut unread),
         services: services.into_iter().map(|it| (it.name_any(), it)).collect(),
         models: models.into_iter().map(|it| (it.name_any(), it)).collect(),

@@ -1,5 +1,7 @@
 //! Faults that only the operator's own rules know, and what is left to the cluster.
 
+mod calling;
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -34,11 +36,12 @@ fn messages(verdict: &Verdict) -> Vec<&str> {
 
 #[test]
 fn every_example_is_without_a_fault() {
-    let folders = ["", "services", "amendments", "notices"].map(|it| examples().join(it));
+    let folders = ["", "services", "amendments", "notices", "devices-that-call"];
+    let folders = folders.map(|it| examples().join(it));
     let manifests = read(&folders, "default").expect("the examples are there");
     let verdict = judge(&manifests, now());
     assert_eq!(messages(&verdict), [""; 0], "{verdict:?}");
-    assert!(verdict.objects > 15, "{}", verdict.objects);
+    assert!(verdict.objects > 25, "{}", verdict.objects);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The plan of files: the objects, then each contract with its changes, dates and risks.
 
-use entente_domain::views::{ChangeKind, ChangePlan, PlannedChange};
+use entente_domain::views::{ChangeKind, ChangePlan, PlannedCalls, PlannedChange};
 
 use super::text::{counted, few, field, wrapped};
 use crate::commands::plan::{Applied, Plan};
@@ -73,6 +73,9 @@ fn one(view: &ChangePlan, screen: &Screen) -> String {
     for it in &view.changes {
         text += &change(it, screen);
     }
+    for it in &view.calls {
+        text += &calls(it, screen);
+    }
     for words in &view.anew {
         field(&mut text, "anew", words, Tone::Busy, screen);
     }
@@ -125,6 +128,28 @@ fn start(view: &ChangePlan) -> Option<String> {
         format!(": in time{}", prepared.unwrap_or_default())
     };
     Some(when + &rest)
+}
+
+/// Returns the requests to devices that call.
+fn calls(view: &PlannedCalls, screen: &Screen) -> String {
+    let names = few(&view.devices, NAMES);
+    let devices = match view.devices.len() {
+        1 => "1 device that calls".to_owned(),
+        number => format!("{number} devices that call"),
+    };
+    let columns = screen.width.map(|it| it.saturating_sub(4));
+    let mut text = String::new();
+    let heading = format!("ask {devices}: {names}");
+    for (index, line) in wrapped(&heading, columns).iter().enumerate() {
+        let margin = if index == 0 { "  " } else { "    " };
+        text += &format!("{margin}{line}\n");
+    }
+    for request in &view.requests {
+        for line in wrapped(request, columns) {
+            text += &format!("    {line}\n");
+        }
+    }
+    text
 }
 
 fn change(view: &PlannedChange, screen: &Screen) -> String {

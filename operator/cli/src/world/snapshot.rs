@@ -24,11 +24,14 @@ impl Objects {
         let device = self.device(namespace, name);
         let model = device.as_ref().map(|it| &it.spec.model_ref.name);
         let model = model.and_then(|it| self.models.get(it)).cloned();
+        let mut twins = self.twins.iter().filter(|_| device.is_some());
+        let twin = twins.find(|it| is_in(&it.metadata, namespace) && it.name_any() == name);
         let mut snapshot = DeviceSnapshot {
             namespace: namespace.to_owned(),
             namespace_labels: self.labels_of(namespace),
             device_name: name.to_owned(),
             model,
+            twin: twin.cloned(),
             connections: self
                 .connections
                 .iter()
@@ -89,7 +92,8 @@ impl Objects {
             .cloned()
     }
 
-    fn labels_of(&self, namespace: &str) -> BTreeMap<String, String> {
+    /// Returns the labels of a namespace.
+    pub(crate) fn labels_of(&self, namespace: &str) -> BTreeMap<String, String> {
         let own = || {
             (
                 "kubernetes.io/metadata.name".to_owned(),

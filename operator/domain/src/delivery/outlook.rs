@@ -5,6 +5,9 @@
 //! and reads no Secret, so that it says nothing about them. Called by `kubectl entente plan` for the
 //! objects as they are and as they would be.
 
+pub(in crate::delivery) mod calls;
+mod obeyed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
@@ -77,6 +80,17 @@ pub fn outlook(snapshot: &DeviceSnapshot, now: Timestamp) -> Outlook {
 }
 
 impl Outlook {
+    /// Adds the obstacles that a device which calls has told of, but those that the objects tell already.
+    pub fn add(&mut self, calls: Option<&calls::Calls>) {
+        for obstacle in calls.iter().flat_map(|calls| &calls.obstacles) {
+            let key = |it: &Obstacle| (it.subscription.clone(), it.reason);
+            let mut known = self.obstacles.iter();
+            if !known.any(|it| key(it) == key(obstacle)) {
+                self.obstacles.push(obstacle.clone());
+            }
+        }
+    }
+
     /// Returns a sentence about each subscription to which something is sent anew although it stays as it
     /// is: its device is another one, or the catalogue gives it other values. `before` is the outlook of
     /// the same device before the change. The key is the name of the subscription.

@@ -28,7 +28,7 @@ mod device;
 mod instance;
 mod previous;
 pub(super) mod round;
-mod software;
+pub(super) mod software;
 pub(super) mod succession;
 pub(super) mod sync;
 pub(super) mod turns;

@@ -31,7 +31,7 @@ pub(super) mod endpoint;
 mod exchange;
 pub(super) mod instance;
 mod precedence;
-mod software;
+pub(super) mod software;
 mod succession;
 pub(super) mod turns;
 pub(super) mod values;

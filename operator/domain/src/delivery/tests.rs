@@ -13,6 +13,7 @@ mod device_report;
 mod doubt;
 mod doubtful_writes;
 mod endpoint;
+mod foreseen_calls;
 mod identity;
 mod instance_readings;
 mod intent;

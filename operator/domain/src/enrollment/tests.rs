@@ -5,6 +5,8 @@ use entente_crds::{
     v1alpha1::{DeviceTwinSpec, EnrollmentMode, TwinDevice},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::*;
 use crate::condition::find;
 
@@ -61,6 +63,7 @@ struct World {
     connection: Option<Arc<Connection>>,
     token_fault: Option<(Reason, String)>,
     twins: Vec<DeviceTwin>,
+    others: Vec<DeviceEnrollment>,
 }
 
 impl World {
@@ -70,6 +73,7 @@ impl World {
             connection: Some(Arc::new(example::gateway())),
             token_fault: None,
             twins: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -81,6 +85,7 @@ impl World {
             namespace_labels: &labels,
             token_fault: self.token_fault.clone(),
             twins: &twins,
+            enrollments: &self.others.iter().collect::<Vec<_>>(),
             unreadable: &unreadable,
         };
         report_enrollment(&self.enrollment, &observed, now())
@@ -127,10 +132,13 @@ fn an_enrolment_says_whether_devices_may_register_by_it_and_why_not() {
         ("False(SecretNotFound) The Secret", |it| {
             it.token_fault = Some((Reason::SecretNotFound, "the Secret x is gone".to_owned()));
         }),
-        ("False(UnsupportedValue) spec.serialNumbers.pattern", |it| {
-            let numbers = it.enrollment.spec.serial_numbers.as_mut();
-            numbers.expect("a pattern").pattern = Some("A[".to_owned());
-        }),
+        (
+            "False(UnsupportedValue) spec.serialNumbers.pattern is \"A[\" and cannot",
+            |it| {
+                let numbers = it.enrollment.spec.serial_numbers.as_mut();
+                numbers.expect("a pattern").pattern = Some("A[".to_owned());
+            },
+        ),
         ("False(UnsupportedValue) spec.template.timeZone", |it| {
             let template = it.enrollment.spec.template.as_mut();
             template.expect("a template").time_zone = Some("Mars/Base".to_owned());
@@ -141,6 +149,58 @@ fn an_enrolment_says_whether_devices_may_register_by_it_and_why_not() {
         edit(&mut world);
         let ready = world.ready();
         assert!(ready.starts_with(said), "{ready} is not {said}");
+    }
+}
+
+/// Returns another enrolment with the same Secret, made at an hour of the same day.
+fn other(name: &str, hour: i8) -> DeviceEnrollment {
+    let mut other = example::enrollment();
+    other.metadata.name = Some(name.to_owned());
+    made_at(&mut other, hour);
+    other
+}
+
+fn made_at(enrollment: &mut DeviceEnrollment, hour: i8) {
+    let at = format!("2027-03-01T{hour:02}:00:00Z");
+    let at: Timestamp = at.parse().expect("an instant");
+    enrollment.metadata.creation_timestamp = Some(Time(at));
+}
+
+// shows C2 K2
+#[test]
+fn an_enrolment_with_the_secret_of_an_older_one_says_that_it_admits_nobody() {
+    let mut world = World::new();
+    made_at(&mut world.enrollment, 12);
+    for (name, hour, is_older) in [
+        ("older", 11, true),
+        ("younger", 13, false),
+        ("a-first-by-name", 12, true),
+        ("z-last-by-name", 12, false),
+    ] {
+        world.others = vec![world.enrollment.clone(), other(name, hour)];
+        let ready = world.ready();
+        let names_it = format!(
+            "False(UnsupportedValue) spec.tokenSecretRef: the older DeviceEnrollment {name} has the Secret \
+             banco-sul-enrollment, too"
+        );
+        let expected = if is_older {
+            &names_it
+        } else {
+            "True(Succeeded)"
+        };
+        assert!(ready.starts_with(expected), "{name}: {ready}");
+    }
+    type Edit = fn(&mut DeviceEnrollment);
+    let harmless: [Edit; 3] = [
+        |it| it.spec.token_secret_ref.name = "another".to_owned(),
+        |it| it.spec.connection_ref.name = "another-gateway".to_owned(),
+        |it| it.metadata.namespace = Some("elsewhere".to_owned()),
+    ];
+    for edit in harmless {
+        let mut older = other("older", 11);
+        edit(&mut older);
+        world.others = vec![older];
+        assert_eq!(world.ready(), "True(Succeeded) Devices may register.");
     }
 }
 

@@ -6,7 +6,6 @@
 
 use entente_crds::v1alpha1::{Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus, TwinConsent};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use serde_json::Value;
 
 use super::{
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     delivery::twin::{is_machine_of, is_of},
-    enrollment::is_over,
+    enrollment::{is_over, oldest},
 };
 
 /// Returns the enrolment whose token has this digest; of several the oldest, so that nobody takes the
@@ -32,12 +31,7 @@ pub fn enrollment_of<'a>(
     let named = enrollments
         .into_iter()
         .filter(|(_, digest)| credential::is_same(digest, sha256));
-    named
-        .map(|(enrollment, _)| enrollment)
-        .min_by_key(|enrollment| {
-            let created = enrollment.creation_timestamp().map(|it| it.0);
-            (created, enrollment.namespace(), enrollment.name_any())
-        })
+    oldest(named.map(|(enrollment, _)| enrollment))
 }
 
 /// Judges whether an enrolment takes registrations now.

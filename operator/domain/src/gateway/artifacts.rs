@@ -27,17 +27,28 @@ pub fn connection_for<'a>(
     url: &Url,
 ) -> Option<&'a Connection> {
     let usable = connections.into_iter().filter_map(|connection| {
-        let is_http = connection.spec.protocol == Protocol::HTTP;
-        let beginning = connection.spec.http.as_ref().filter(|_| is_http)?;
-        let beginning = Url::parse(&beginning.url).ok()?;
-        let is_usable = is_beginning(&beginning, url)
-            && allows(connection, namespace_labels).is_some()
+        let length = length_of_beginning(connection, url)?;
+        let is_usable = allows(connection, namespace_labels).is_some()
             && connection.metadata.deletion_timestamp.is_none();
-        is_usable.then(|| (beginning.path().len(), connection))
+        is_usable.then_some((length, connection))
     });
     usable
         .max_by_key(|(length, connection)| (*length, std::cmp::Reverse(connection.name_any())))
         .map(|(_, connection)| connection)
+}
+
+/// True if a Connection leads to a file, for a namespace that it allows. What is no URL is nowhere.
+pub fn leads_to(connection: &Connection, url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    url.is_some_and(|url| length_of_beginning(connection, &url).is_some())
+}
+
+/// Returns the length of the path by which a Connection of protocol HTTP leads to a URL.
+fn length_of_beginning(connection: &Connection, url: &Url) -> Option<usize> {
+    let is_http = connection.spec.protocol == Protocol::HTTP;
+    let beginning = connection.spec.http.as_ref().filter(|_| is_http)?;
+    let beginning = Url::parse(&beginning.url).ok()?;
+    is_beginning(&beginning, url).then(|| beginning.path().len())
 }
 
 /// True if a URL lies below another one: the same scheme, host and port, and whole segments of its

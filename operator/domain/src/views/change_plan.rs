@@ -5,6 +5,7 @@
 //! happens, and names what speaks against the change. Called by `kubectl entente plan`, which writes
 //! nothing.
 
+mod calls;
 mod differences;
 mod obstacles;
 mod verdict;
@@ -22,9 +23,11 @@ use super::health::{Health, health};
 use super::moment::Moment;
 use crate::condition::find;
 use crate::contract::{ContractWorld, Fault, NOT_FOUND, ResolvedContract, resolve};
-use crate::delivery::Obstacle;
+use crate::delivery::{Ask, Obstacle};
 use crate::time::zone;
 
+pub use self::calls::PlannedCalls;
+use self::calls::calls;
 use self::differences::{changed, described};
 use self::obstacles::{anew, obstacles};
 use self::verdict::{objections, refused_parts};
@@ -55,6 +58,8 @@ pub struct ChangePlan {
     pub is_late: bool,
     /// Subscriptions that are added, changed and withdrawn.
     pub changes: Vec<PlannedChange>,
+    /// Requests to its devices that call.
+    pub calls: Vec<PlannedCalls>,
     /// Deliveries that begin anew on subscriptions which stay as they are, each in a sentence.
     pub anew: Vec<String>,
     /// Number of subscriptions that stay as they are.
@@ -140,6 +145,8 @@ pub struct Surroundings<'a> {
     pub devices: &'a [Arc<Device>],
     /// The obstacles to its subscriptions on their devices.
     pub obstacles: &'a [Obstacle],
+    /// The requests to its devices that call, in their order for each device.
+    pub asks: &'a [Ask],
     /// Devices with the words about a delivery that begins anew on a subscription that stays.
     pub anew: &'a [(String, String)],
     /// True if the caller may not list the SmartServices, so that one that is missing may exist.
@@ -181,6 +188,7 @@ pub fn change_plan(
         refused_before: parts.before,
         missing,
         not_looked_at: not_looked_at.collect(),
+        calls: calls(surroundings.asks, &moment),
         anew: anew(surroundings.anew),
         start: resolved.term.as_ref().map(|term| moment(term.start)),
         prepared_from: resolved.preparation.map(moment),
@@ -295,7 +303,12 @@ fn risk(device: &Device) -> Option<String> {
     let conditions = device.status.as_ref().map(|it| &it.conditions)?;
     let online = find(conditions, ConditionType::Online);
     if let Some(online) = online.filter(|it| it.status == "False") {
-        return Some(format!("does not answer ({})", online.reason));
+        let reason = &online.reason;
+        let why = match online.message.as_str() {
+            "" => String::new(),
+            message => format!(": {message}"),
+        };
+        return Some(format!("does not answer ({reason}){why}"));
     }
     let said = health(&device.metadata, conditions);
     (said.health == Health::Failed).then(|| format!("is not ready ({})", said.reason))

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{Contract, Device, ServiceSubscription};
+use entente_crds::v1alpha1::{Contract, Device, DeviceStatus, ServiceSubscription};
 use entente_domain::contract::{resolve, written};
-use entente_domain::delivery::{Obstacle, Outlook, outlook};
+use entente_domain::delivery::{Ask, Calls, DeviceSnapshot, Obstacle, Outlook, calls, outlook};
 use entente_domain::views::{ChangePlan, Surroundings, change_plan};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -88,10 +88,11 @@ fn plan(
     let old = old.map(|old| before.world(&old));
     let obstacles = devices.obstacles(&key, is_named);
     let anew = devices.anew.get(&key).cloned().unwrap_or_default();
+    let asks = devices.asks(&key, is_named);
     let of_namespace = |objects: &Objects| -> Vec<Arc<Device>> {
         let all = objects.devices.iter();
         let here = all.filter(|it| it.namespace().as_deref() == Some(&*key.0));
-        here.cloned().collect()
+        here.map(|it| devices.as_heard(it)).collect()
     };
     let mut plan = change_plan(
         &after.world(contract),
@@ -99,6 +100,7 @@ fn plan(
             before: old.as_ref(),
             devices: &of_namespace(after),
             obstacles: &obstacles,
+            asks: &asks,
             anew: &anew,
             services_unknown: devices.services_unknown,
         },
@@ -123,8 +125,8 @@ fn plan(
         plan.not_looked_at.clear();
         plan.is_late &= !old.is_late;
     }
-    let is_touched = !plan.changes.is_empty() || !plan.anew.is_empty() || plan.has_objections();
-    is_touched.then_some(plan)
+    let is_silent = plan.changes.is_empty() && plan.anew.is_empty() && plan.calls.is_empty();
+    (!is_silent || plan.has_objections()).then_some(plan)
 }
 
 /// True if a file has the contract, or an amendment or notice of it.
@@ -147,6 +149,10 @@ struct Devices {
     obstacles: BTreeMap<Key, Vec<(Obstacle, bool)>>,
     /// Deliveries that begin anew, with the device, by contract.
     anew: BTreeMap<Key, Vec<(String, String)>>,
+    /// Requests to devices that call, by contract, and whether each is new.
+    asks: BTreeMap<Key, Vec<(Ask, bool)>>,
+    /// Statuses of the devices that call, as the operator would write them.
+    heard: BTreeMap<Key, DeviceStatus>,
     services_unknown: bool,
 }
 
@@ -155,6 +161,8 @@ impl Devices {
         let mut found = Self {
             obstacles: BTreeMap::new(),
             anew: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            heard: BTreeMap::new(),
             services_unknown: unlisted.contains("SmartService"),
         };
         let old = by_device(before.subscriptions.iter().cloned());
@@ -171,9 +179,18 @@ impl Devices {
             {
                 is.claimed_by_another = after.claimed(&device);
             }
-            let (was, is) = (outlook(&was, now), outlook(&is, now));
+            let heard = |snapshot: &DeviceSnapshot| {
+                let is_known = !unlisted.contains("DeviceTwin");
+                is_known.then(|| calls(snapshot, now)).flatten()
+            };
+            let (was_called, is_called) = (heard(&was), heard(&is));
+            let (was, mut is) = (outlook(&was, now), outlook(&is, now));
+            let mut was_all = was.clone();
+            was_all.add(was_called.as_ref());
+            is.add(is_called.as_ref());
+            found.add_calls(&key, was_called.unwrap_or_default(), is_called);
             found.add_anew(&key, &is.sent_anew(&was), (&known, &subscriptions));
-            found.add_obstacles(&key.0, &was, is, unlisted);
+            found.add_obstacles(&key.0, &was_all, is, unlisted);
         }
         found
     }
@@ -215,6 +232,38 @@ impl Devices {
             let all = self.obstacles.entry(key).or_default();
             all.push((obstacle, is_new));
         }
+    }
+
+    fn add_calls(&mut self, device: &Key, was: Calls, is: Option<Calls>) {
+        let Some(is) = is else { return };
+        if let Some(status) = is.status {
+            self.heard.insert(device.clone(), status);
+        }
+        for ask in is.asks {
+            let mut before = was.asks.iter();
+            let key = |it: &Ask| (it.subscription.clone(), it.words.clone(), it.holds_until);
+            let is_new = !before.any(|it| key(it) == key(&ask));
+            let contract = (device.0.clone(), ask.contract.clone());
+            self.asks.entry(contract).or_default().push((ask, is_new));
+        }
+    }
+
+    /// Returns the requests to devices of a contract that call, or only those that the change brings.
+    fn asks(&self, of: &Key, all: bool) -> Vec<Ask> {
+        let found = self.asks.get(of).into_iter().flatten();
+        let found = found.filter(|(_, is_new)| all || *is_new);
+        found.map(|(ask, _)| ask.clone()).collect()
+    }
+
+    /// Returns a device with the status that the operator would write of it now, if it calls.
+    fn as_heard(&self, device: &Arc<Device>) -> Arc<Device> {
+        let key = (device.namespace().unwrap_or_default(), device.name_any());
+        let Some(status) = self.heard.get(&key) else {
+            return Arc::clone(device);
+        };
+        let mut device = Device::clone(device);
+        device.status = Some(status.clone());
+        Arc::new(device)
     }
 
     /// Returns the obstacles of a contract, or only those that the change brings.

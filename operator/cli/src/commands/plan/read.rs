@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{
-    Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
-    ServiceSubscription, SmartService,
+    Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceEnrollment, DeviceModel,
+    DeviceTwin, ServiceSubscription, SmartService,
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource;
@@ -37,13 +37,14 @@ pub(super) async fn read(
     manifests: &[Manifest],
 ) -> Result<Cached, ClusterError> {
     let mut cached = Cached::default();
-    catalogue::<SmartService>(cluster, &mut cached).await?;
-    catalogue::<DeviceModel>(cluster, &mut cached).await?;
-    catalogue::<Connection>(cluster, &mut cached).await?;
-    catalogue::<Namespace>(cluster, &mut cached).await?;
+    let everywhere = &Place::Everywhere;
+    partly::<SmartService>(cluster, everywhere, &mut cached).await?;
+    partly::<DeviceModel>(cluster, everywhere, &mut cached).await?;
+    partly::<Connection>(cluster, everywhere, &mut cached).await?;
+    partly::<Namespace>(cluster, everywhere, &mut cached).await?;
     let is_of_catalogue = |it: &Manifest| CATALOGUE.contains(&&*it.kind);
     if manifests.iter().any(is_of_catalogue) {
-        match contracts_of(cluster, &Place::Everywhere, &mut cached).await {
+        match contracts_of(cluster, everywhere, &mut cached).await {
             Ok(()) => return Ok(cached),
             Err(error) if error.is_partial() => cached.unread.push(format!(
                 "contracts of other namespaces were not looked at: {error}"
@@ -72,15 +73,19 @@ async fn contracts_of(
     list::<ContractAmendment>(cluster, place, cached).await?;
     list::<ContractNotice>(cluster, place, cached).await?;
     list::<Device>(cluster, place, cached).await?;
-    list::<ServiceSubscription>(cluster, place, cached).await
+    list::<ServiceSubscription>(cluster, place, cached).await?;
+    // Without these two only what devices said, and by what they may register, is not known.
+    partly::<DeviceTwin>(cluster, place, cached).await?;
+    partly::<DeviceEnrollment>(cluster, place, cached).await
 }
 
-/// Lists a kind of the catalogue, or notes that the caller may not.
-async fn catalogue<K: Resource<DynamicType = ()>>(
+/// Lists a kind, or notes that the caller may not.
+async fn partly<K: Resource<DynamicType = ()>>(
     cluster: &Cluster,
+    place: &Place,
     cached: &mut Cached,
 ) -> Result<(), ClusterError> {
-    match list::<K>(cluster, &Place::Everywhere, cached).await {
+    match list::<K>(cluster, place, cached).await {
         Err(error) if error.is_partial() => {
             cached.unlisted.insert(K::kind(&()).into_owned());
             cached.unread.push(error.to_string());

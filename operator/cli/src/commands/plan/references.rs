@@ -5,14 +5,16 @@
 use std::collections::BTreeSet;
 
 use entente_crds::condition::ConditionType;
-use entente_crds::v1alpha1::{Device, SmartService};
+use entente_crds::v1alpha1::{Device, DeviceModel, SmartService};
 use entente_domain::catalogue::{ObservedServer, Users, report_service};
 use entente_domain::condition::find;
 use entente_domain::contract::{contract_not_found, notice_of_no_contract};
+use entente_domain::delivery::zone_fault;
 use entente_domain::unreadable::UnreadableObjects;
 use jiff::Timestamp;
 
 use crate::manifests::Manifest;
+use crate::own_rules;
 use crate::world::Objects;
 
 /// Returns a sentence about each fault, with its object.
@@ -33,6 +35,15 @@ pub(super) fn dangling(
                 let service = after.services.get(&manifest.name);
                 service.map_or_else(Vec::new, |it| of_service(it, after, unlisted, now))
             }
+            "Connection" => {
+                let connection = after.connections.get(&manifest.name);
+                connection.map_or_else(Vec::new, |it| own_rules::of_connection(it, now))
+            }
+            "DeviceModel" => {
+                let model = after.models.get(&manifest.name);
+                model.map_or_else(Vec::new, |it| of_model(it, after, unlisted, now))
+            }
+            "DeviceEnrollment" => of_enrollment(manifest, after, unlisted, now),
             "ContractAmendment" | "ContractNotice" => of_no_contract(manifest, after),
             _ => Vec::new(),
         };
@@ -43,7 +54,7 @@ pub(super) fn dangling(
 }
 
 fn of_device(device: &Device, after: &Objects, unlisted: &BTreeSet<String>) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults: Vec<String> = zone_fault(device).into_iter().collect();
     let model = &device.spec.model_ref.name;
     if !unlisted.contains("DeviceModel") && !after.models.contains_key(model) {
         faults.push(format!("the DeviceModel {model} does not exist"));
@@ -81,14 +92,55 @@ fn of_service(
         .filter_map(|kind| find(&status.conditions, *kind));
     let said = said.filter(|it| it.status == "False");
     let known = said.filter(|it| it.type_ != "ResolvedRefs" || !unlisted.contains("Connection"));
-    known.map(|it| it.message.to_string()).collect()
+    let software = own_rules::without_software(service, after);
+    let known = known.map(|it| it.message.to_string());
+    known.chain(software).collect()
+}
+
+fn of_model(
+    model: &DeviceModel,
+    after: &Objects,
+    unlisted: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut faults = own_rules::of_model(model, now);
+    if !unlisted.contains("Connection") {
+        faults.extend(own_rules::unfetchable(model, after));
+    }
+    faults
+}
+
+fn of_enrollment(
+    manifest: &Manifest,
+    after: &Objects,
+    unlisted: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut all = after.enrollments.iter();
+    let Some(enrollment) = all.find(|it| is_named(&it.metadata, manifest)) else {
+        return Vec::new();
+    };
+    let name = &enrollment.spec.connection_ref.name;
+    let connection = after.connections.get(name).map(|it| &**it);
+    let labels = after.labels_of(&manifest.namespace);
+    // Without the Namespaces their labels are not known.
+    let is_known = !unlisted.contains("Namespace");
+    let known = connection.filter(|it| is_known || it.spec.agent.is_none());
+    let found = own_rules::of_enrollment(enrollment, known, &labels, after, now);
+    let missing = (connection.is_none() && !unlisted.contains("Connection"))
+        .then(|| format!("the Connection {name} does not exist"));
+    let found = found.faults.into_iter().chain(found.notes);
+    missing.into_iter().chain(found).collect()
+}
+
+fn is_named(metadata: &kube::core::ObjectMeta, manifest: &Manifest) -> bool {
+    metadata.namespace.as_deref() == Some(&*manifest.namespace)
+        && metadata.name.as_deref() == Some(&*manifest.name)
 }
 
 fn of_no_contract(manifest: &Manifest, after: &Objects) -> Vec<String> {
-    let (namespace, name) = (manifest.namespace.as_str(), manifest.name.as_str());
-    let is_it = |it: &kube::core::ObjectMeta| {
-        it.namespace.as_deref() == Some(namespace) && it.name.as_deref() == Some(name)
-    };
+    let namespace = manifest.namespace.as_str();
+    let is_it = |it: &kube::core::ObjectMeta| is_named(it, manifest);
     let is_there = |contract: &str| after.contract(namespace, contract).is_some();
     let mut faults = Vec::new();
     if manifest.kind == "ContractAmendment" {

@@ -96,3 +96,56 @@ fn a_field_that_cannot_be_changed_is_a_fault_of_the_file() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_twin_in_a_file_is_a_fault_since_nobody_applies_it() {
+    let twin = serde_json::to_value(entente_crds::example::device_twin()).expect("JSON");
+    let verdict = judge(&[manifest(twin.clone())], &cached(&twin));
+    let messages: Vec<&str> = verdict.faults.iter().map(|it| &*it.message).collect();
+    assert_eq!(
+        messages,
+        ["only the operator writes DeviceTwins; change the Device or the Contract instead"]
+    );
+}
+
+// shows C2
+#[test]
+fn a_new_device_tells_of_the_machine_that_waits_for_it() {
+    let mut device = serde_json::to_value(entente_crds::example::calling_device()).expect("JSON");
+    let pending = json!({"apiVersion": "entente.dev/v1alpha1", "kind": "DeviceTwin",
+        "metadata": {"name": "pending-1", "namespace": "banco-sul"}, "spec": {},
+        "status": {"registration": {"enrollment": "e", "at": "2027-03-01T12:00:00Z",
+            "serialNumber": "NW5-0007", "productName": "Northwind MFP 510"}}});
+    let applied = |device: &Value| {
+        let applied = apply(
+            &manifest(device.clone()),
+            &mut cached(&pending),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(applied.new);
+        applied.details
+    };
+    assert_eq!(
+        applied(&device),
+        [
+            "a Northwind MFP 510 with its serial number waits since 2027-03-01T12:00:00Z: it registers \
+          with its next call if its model has that product name"
+        ]
+    );
+    device["spec"]["serialNumber"] = json!("NW5-0008");
+    assert_eq!(applied(&device), [""; 0]);
+}
+
+#[test]
+fn a_changed_enrolment_tells_the_number_of_its_devices() {
+    let mut old = serde_json::to_value(entente_crds::example::enrollment()).expect("JSON");
+    old["status"] = json!({"registered": 7, "pendingCount": 2});
+    let mut new = old.clone();
+    new["spec"]["suspend"] = json!(true);
+    let applied = apply(&manifest(new), &mut cached(&old), Timestamp::UNIX_EPOCH);
+    assert_eq!(applied.differs, ["spec.suspend"]);
+    assert_eq!(
+        applied.details,
+        ["devices that are registered by it and stay so: 7; that wait: 2"]
+    );
+}

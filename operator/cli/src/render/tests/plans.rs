@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{Condition, Contract, Device};
 use entente_domain::contract::resolve;
-use entente_domain::views::{Surroundings, change_plan};
+use entente_domain::delivery::calls;
+use entente_domain::views::{ChangePlan, Surroundings, change_plan};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -35,16 +36,19 @@ fn text(world: &Objects, contract: &Contract) -> String {
         devices: &world.devices,
         ..Surroundings::default()
     };
-    let contracts = vec![change_plan(&world.world(contract), &surroundings, now())];
+    shown(change_plan(&world.world(contract), &surroundings, now()))
+}
+
+fn shown(plan: ChangePlan) -> String {
     let plan = Plan {
         objects: vec![Applied {
-            object: "Contract banco-sul/banco-sul-2027".to_owned(),
+            object: format!("Contract {}/{}", plan.namespace, plan.name),
             new: false,
             differs: vec!["spec.services".to_owned()],
             details: Vec::new(),
         }],
         faults: Vec::new(),
-        contracts,
+        contracts: vec![plan],
         others: Vec::new(),
         more: 0,
     };
@@ -110,6 +114,48 @@ fn an_amendment_is_planned_with_its_date() {
     world.amendments = with.amendments;
     let contract = world.contracts[0].clone();
     the_same("plan-amendment.txt", &text(&world, &contract));
+}
+
+/// Returns the example of devices that call, whose device registered and was heard of a moment ago.
+fn calling() -> Objects {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/devices-that-call");
+    let manifests = read(&[folder], "default").expect("the examples are there");
+    let manifests: Vec<&Manifest> = manifests.objects.iter().collect();
+    let mut world = with_subscriptions(objects(&manifests, now()));
+    let device = world.devices[0].clone();
+    let twin = json!({
+        "metadata": {"name": device.name_any(), "namespace": "banco-sul", "generation": 1},
+        "spec": {"deviceRef": {"name": device.name_any(), "uid": device.uid()}},
+        "status": {
+            "registration": {"printerId": "p", "enrollment": "banco-sul-branches",
+                "at": "2026-11-28T12:00:00Z", "serialNumber": "NW5-0007",
+                "productName": "Northwind MFP 510"},
+            "reported": {"version": 1, "software":
+                [{"part": "firmware", "name": "main", "version": "4.1.0"}]},
+            "lastHeard": "2026-11-29T11:00:00Z"},
+    });
+    world.twins = vec![Arc::new(serde_json::from_value(twin).expect("a twin"))];
+    world
+}
+
+// shows B6
+#[test]
+fn a_device_that_calls_is_planned_with_what_it_would_be_asked_for() {
+    let world = calling();
+    let contract = world.contracts[0].clone();
+    let device = world.devices[0].name_any();
+    let snapshot = world.snapshot("banco-sul", &device, world.subscriptions.clone());
+    let found = calls(&snapshot, now()).expect("a device that calls");
+    let surroundings = Surroundings {
+        devices: &world.devices,
+        asks: &found.asks,
+        ..Surroundings::default()
+    };
+    // It is new to the cluster.
+    let mut before = world.clone();
+    before.subscriptions.clear();
+    let plan = change_plan(&before.world(&contract), &surroundings, now());
+    the_same("plan-calls.txt", &shown(plan));
 }
 
 #[test]

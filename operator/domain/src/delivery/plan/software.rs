@@ -6,7 +6,7 @@
 //! Firmware and Applications, and after all steps.
 
 use entente_crds::{condition::Reason, item_key::ItemKey};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::plan::{Plan, round::Round};
@@ -192,13 +192,7 @@ impl Round<'_> {
                 Err(wait.on(Side::Device))
             }
             Opening::TooShort { longest } => {
-                let takes = format_duration(target.takes.unwrap_or_default());
-                let longest = format_duration(longest);
-                let message = format!(
-                    "{key}: the installation of {version} takes {takes}, and the longest maintenance \
-                     window of the Device {} lasts {longest}",
-                    device.name_any()
-                );
+                let message = too_short((key, target), longest, &device.name_any());
                 let wait = Blocked::new(Reason::MaintenanceWindowTooShort, message);
                 Err(wait.on(Side::Device))
             }
@@ -334,6 +328,20 @@ fn ready(
             items: vec![served],
         }),
     }
+}
+
+/// Returns the sentence for an installation that no maintenance window is long enough for.
+pub(in crate::delivery) fn too_short(
+    (key, target): (&ItemKey, &Offer),
+    longest: SignedDuration,
+    device: &str,
+) -> String {
+    let takes = format_duration(target.takes.unwrap_or_default());
+    let (version, longest) = (&target.version, format_duration(longest));
+    format!(
+        "{key}: the installation of {version} takes {takes}, and the longest maintenance window of the \
+         Device {device} lasts {longest}"
+    )
 }
 
 /// Returns the wait for the installation of something else.

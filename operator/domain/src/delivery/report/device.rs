@@ -63,6 +63,13 @@ pub(in crate::delivery) fn report_device(
     (status, next)
 }
 
+/// Returns the fault of a time zone of a Device that does not exist.
+pub fn zone_fault(device: &Device) -> Option<String> {
+    let name = device.spec.time_zone.as_deref()?;
+    let fault = zone(name).err()?;
+    Some(format!("spec.timeZone: {fault}"))
+}
+
 pub(super) struct Report<'a> {
     snapshot: &'a DeviceSnapshot,
     resolved: &'a ResolvedDevice,
@@ -155,9 +162,7 @@ impl Report<'_> {
 
     /// Returns the fault of a zone that does not exist. The services that do not use it go on.
     fn unknown_zone(&self) -> Option<Blocked> {
-        let name = self.device.spec.time_zone.as_deref()?;
-        let fault = zone(name).err()?;
-        let message = format!("spec.timeZone: {fault}");
+        let message = zone_fault(self.device)?;
         Some(Blocked::new(Reason::UnknownZone, message))
     }
 

@@ -35,18 +35,7 @@ pub(in crate::delivery) fn software_items(
     let Some(needs) = needs(snapshot, service) else {
         return Ok(Vec::new());
     };
-    let wanted: Vec<(&str, &str)> = match part {
-        SoftwarePart::Firmware => {
-            let minimum = needs.minimum_firmware.iter();
-            minimum.map(|it| (MAIN_FIRMWARE, it.as_str())).collect()
-        }
-        SoftwarePart::Application => {
-            let applications = needs.applications.iter();
-            applications
-                .map(|it| (it.name.as_str(), it.version.as_str()))
-                .collect()
-        }
-    };
+    let wanted = pieces(needs, part);
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -88,6 +77,22 @@ pub(in crate::delivery) fn software_items(
     items.collect()
 }
 
+/// Returns the names of the software that a service needs, each with the oldest version that suffices.
+pub(in crate::delivery) fn pieces(needs: &ServiceModel, part: SoftwarePart) -> Vec<(&str, &str)> {
+    match part {
+        SoftwarePart::Firmware => {
+            let minimum = needs.minimum_firmware.iter();
+            minimum.map(|it| (MAIN_FIRMWARE, it.as_str())).collect()
+        }
+        SoftwarePart::Application => {
+            let applications = needs.applications.iter();
+            applications
+                .map(|it| (it.name.as_str(), it.version.as_str()))
+                .collect()
+        }
+    }
+}
+
 /// Returns the needs of a service on the model of the device.
 fn needs<'a>(snapshot: &DeviceSnapshot, service: &'a SmartService) -> Option<&'a ServiceModel> {
     let device = snapshot.device.as_deref()?;
@@ -97,7 +102,11 @@ fn needs<'a>(snapshot: &DeviceSnapshot, service: &'a SmartService) -> Option<&'a
 }
 
 /// Returns the versions of a piece of software that a device that calls can install.
-fn listed(model: &DeviceModel, part: SoftwarePart, name: &str) -> Vec<Offer> {
+pub(in crate::delivery) fn listed(
+    model: &DeviceModel,
+    part: SoftwarePart,
+    name: &str,
+) -> Vec<Offer> {
     let offer = |(version, artifact, via): (&String, &Artifact, &SoftwareVia)| {
         via.agent.as_ref().map(|_| Offer {
             version: version.clone(),
@@ -129,7 +138,7 @@ fn listed(model: &DeviceModel, part: SoftwarePart, name: &str) -> Vec<Offer> {
 }
 
 /// Returns the lowest version that suffices.
-fn lowest(listed: &[Offer], least: &Version) -> Option<Offer> {
+pub(in crate::delivery) fn lowest(listed: &[Offer], least: &Version) -> Option<Offer> {
     let versions = listed
         .iter()
         .filter_map(|it| Some((Version::parse(&it.version).ok()?, it)));

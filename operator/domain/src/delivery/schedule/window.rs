@@ -12,7 +12,7 @@ use jiff::{
 };
 
 /// The longest window: one that lasts longer is open all the time.
-const LONGEST: SignedDuration = SignedDuration::from_hours(168);
+pub(in crate::delivery) const LONGEST: SignedDuration = SignedDuration::from_hours(168);
 
 /// Days before and after today on which windows are looked for: one opens at least once in each week,
 /// and may have opened a week ago.

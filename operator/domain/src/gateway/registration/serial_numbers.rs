@@ -22,7 +22,12 @@ pub(super) fn admit(admitted: Option<&SerialNumbers>, serial_number: &str) -> bo
 
 /// Returns the reason for which an expression cannot be used.
 pub fn pattern_fault(pattern: &str) -> Option<String> {
-    compiled(pattern).err().map(|error| error.to_string())
+    let why = compiled(pattern).err()?.to_string();
+    Some(if why.contains("size limit") {
+        "it is too large once its repetitions are written out".to_owned()
+    } else {
+        why
+    })
 }
 
 fn compiled(pattern: &str) -> Result<Regex, regex_lite::Error> {
@@ -67,6 +72,24 @@ mod tests {
             (r"(?:[a-z]{1000}){1000}", "a", false),
         ] {
             assert_eq!(admits(pattern, serial_number), expected, "{pattern}");
+        }
+    }
+
+    // shows K2
+    #[test]
+    fn why_an_expression_cannot_be_used_is_said_in_plain_words() {
+        for (pattern, expected) in [
+            ("A1B2C[0-9]{1,6}", None),
+            ("A[", Some("unclosed")),
+            ("A(?=B)", Some("look-around is not supported")),
+            (r"(?:[a-z]{1000}){1000}", Some("it is too large once")),
+        ] {
+            let fault = pattern_fault(pattern);
+            let is_it = match (&fault, expected) {
+                (Some(fault), Some(expected)) => fault.contains(expected),
+                (fault, expected) => fault.is_none() && expected.is_none(),
+            };
+            assert!(is_it, "{pattern}: {fault:?}");
         }
     }
 

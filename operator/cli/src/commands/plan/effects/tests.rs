@@ -1,5 +1,7 @@
 //! Edits of what contracts depend on, over the example installation in the middle of its term.
 
+mod calling;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

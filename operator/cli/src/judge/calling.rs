@@ -1,0 +1,88 @@
+//! Judges Connections, DeviceModels, Devices and DeviceEnrollments of files: above all what devices that
+//! call need.
+//!
+//! Decides nothing: the sentences are those of `own_rules`. What may be in the cluster is a note and no
+//! fault. Called by `judge`.
+
+use entente_domain::delivery::zone_fault;
+use entente_domain::enrollment::{SHORTEST_TOKEN, TOKEN_KEY};
+use jiff::Timestamp;
+
+use super::{Finding, Verdict, is_of};
+use crate::manifests::Manifest;
+use crate::own_rules;
+use crate::world::Objects;
+
+/// Judges one object.
+pub(super) fn judge(manifest: &Manifest, objects: &Objects, verdict: &mut Verdict, now: Timestamp) {
+    let (faults, notes) = match &*manifest.kind {
+        "Connection" => (connection(manifest, objects, now), Vec::new()),
+        "DeviceModel" => model(manifest, objects, now),
+        "Device" => device(manifest, objects, now),
+        _ => enrollment(manifest, objects, now),
+    };
+    let finding = |message: String| Finding::new(manifest, message);
+    verdict.faults.extend(faults.into_iter().map(finding));
+    verdict.notes.extend(notes.into_iter().map(finding));
+}
+
+/// Faults and notes.
+type Found = (Vec<String>, Vec<String>);
+
+fn connection(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Vec<String> {
+    let found = objects.connections.get(&manifest.name);
+    let faults = found.map(|it| own_rules::of_connection(it, now));
+    faults.unwrap_or_default()
+}
+
+fn model(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
+    let Some(model) = objects.models.get(&manifest.name) else {
+        return Found::default();
+    };
+    let unfetchable = own_rules::unfetchable(model, objects).into_iter();
+    let notes = unfetchable.map(|it| format!("among the files {it}"));
+    (own_rules::of_model(model, now), notes.collect())
+}
+
+fn device(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
+    let mut all = objects.devices.iter();
+    let Some(device) = all.find(|it| is_of(&it.metadata, manifest)) else {
+        return Found::default();
+    };
+    let faults = zone_fault(device).into_iter().collect();
+    (faults, own_rules::odd_windows(device, objects, now))
+}
+
+fn enrollment(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
+    let mut all = objects.enrollments.iter();
+    let Some(enrollment) = all.find(|it| is_of(&it.metadata, manifest)) else {
+        return Found::default();
+    };
+    let labels = objects.labels_of(&manifest.namespace);
+    let name = &enrollment.spec.connection_ref.name;
+    let mut notes = Vec::new();
+    let connection = objects.connections.get(name).map(|it| &**it);
+    if connection.is_none() {
+        notes.push(format!(
+            "not judged: the Connection {name} is in none of the files"
+        ));
+    }
+    let allowing = connection.filter(|it| own_rules::allows_by_name(it, &labels));
+    // A Connection of another protocol is wrong for every namespace.
+    let known = allowing.or(connection.filter(|it| it.spec.agent.is_none()));
+    if connection.is_some() && known.is_none() {
+        notes.push(format!(
+            "not judged: no entry under allow of the Connection {name} has the namespace {} by its name; \
+             its labels are in the cluster",
+            manifest.namespace
+        ));
+    }
+    let found = own_rules::of_enrollment(enrollment, known, &labels, objects, now);
+    notes.extend(found.notes);
+    let secret = &enrollment.spec.token_secret_ref.name;
+    notes.push(format!(
+        "not judged: the Secret {secret} is read in the cluster alone; it needs a text of at least \
+         {SHORTEST_TOKEN} characters under the key {TOKEN_KEY}, and the label entente.dev/use: \"true\""
+    ));
+    (found.faults, notes)
+}
