@@ -40,6 +40,7 @@ mod software_fixture;
 mod sources;
 mod subscription_report;
 mod succession;
+mod suitability;
 mod turns;
 mod unfetchable;
 mod unwritten;

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{DeploymentState, SoftwarePart, Weekday},
+    v1alpha1::{
+        DeploymentState, SecretKeyReference, SecretParameter, SoftwarePart, TwinSetting, ValueType,
+        Weekday,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::software_fixture::Story;
 use crate::{
     condition::find,
-    delivery::{Calls, calls},
+    delivery::{Calls, calls, digest},
 };
 
 const WEEKEND: &[Weekday] = &[Weekday::Sat, Weekday::Sun];
@@ -221,6 +225,60 @@ fn a_service_that_begins_later_is_foreseen_for_its_start_or_as_early_as_it_is_pr
     let found = asked(&foreseen(&mut story));
     let (firmware, parts) = (format!("{start}: {firmware}"), format!("{start}: {parts}"));
     assert_eq!(found, [own, &firmware, &parts]);
+}
+
+/// Lets the setting backup.endpoint be a secret of the contract, from a Secret of this name.
+fn with_secret(story: &mut Story, secret: &str) {
+    story.edit_model(|model| {
+        let mut settings = model.spec.settings.iter_mut();
+        let found = settings.find(|it| it.name == "backup.endpoint");
+        found.expect("a setting").r#type = ValueType::Secret;
+    });
+    story.edit_service("data-backup", |it| {
+        let mut spec = json!(it.spec);
+        let parameters = spec["parameters"].as_array_mut().expect("parameters");
+        parameters.push(json!({"name": "account", "type": "Secret"}));
+        spec["device"]["settings"][0] =
+            json!({"name": "backup.endpoint", "valueFrom": {"parameter": "account"}});
+        it.spec = serde_json::from_value(spec).expect("a service");
+    });
+    let parameter = SecretParameter {
+        name: "account".to_owned(),
+        secret_key_ref: SecretKeyReference {
+            name: secret.to_owned(),
+            key: "token".to_owned(),
+        },
+    };
+    story.edit(|it| {
+        Arc::make_mut(&mut it.spec.revisions[0]).secret_parameters = vec![parameter];
+    });
+}
+
+// shows K4
+#[test]
+fn a_setting_from_a_secret_is_foreseen_when_the_twin_does_not_name_that_secret_yet() {
+    let mut story = Story::new(None, &[]);
+    with_secret(&mut story, "login");
+    let own = "set backup.endpoint (from a Secret), backup.mode, backup.weekdays";
+    assert_eq!(asked(&foreseen(&mut story)), [own]);
+    // The twin as the operator has written it: the digest is of a text that nobody reads here.
+    story.edit_twin(|twin| {
+        let reference = SecretKeyReference {
+            name: "login".to_owned(),
+            key: "token".to_owned(),
+        };
+        twin.spec.settings.push(TwinSetting {
+            name: "backup.endpoint".to_owned(),
+            secret_key_ref: Some(reference),
+            digest: Some(digest(&"a text")),
+            asked: 1,
+            ..TwinSetting::default()
+        });
+    });
+    let without = "set backup.mode, backup.weekdays";
+    assert_eq!(asked(&foreseen(&mut story)), [without]);
+    with_secret(&mut story, "another-login");
+    assert_eq!(asked(&foreseen(&mut story)), [own]);
 }
 
 #[test]
