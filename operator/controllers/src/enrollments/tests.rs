@@ -105,3 +105,27 @@ async fn a_registration_that_waits_is_counted_and_is_forgotten_after_a_week() {
     let left: Option<DeviceTwin> = process.cluster.get(NAMESPACE, "pending-nw5-0007");
     assert_eq!(left, None);
 }
+
+// shows C2 K1 K2
+#[tokio::test(start_paused = true)]
+async fn an_enrolment_with_the_secret_of_an_older_one_is_ready_once_that_one_is_gone() {
+    let mut process = InProcess::at("2027-03-01T12:00:00Z");
+    process.cluster.apply(&example::gateway());
+    process
+        .cluster
+        .apply(&token("a token of more than twenty characters"));
+    let mut older = example::enrollment();
+    older.metadata.name = Some("a-first".to_owned());
+    process.cluster.apply(&older);
+    process.cluster.apply(&example::enrollment());
+    process.start(enrollments).await;
+    let is_taken = |process: &InProcess| ready(process) == "False(UnsupportedValue)";
+    process
+        .until("its token is that of another", is_taken)
+        .await;
+    process
+        .cluster
+        .delete::<DeviceEnrollment>(NAMESPACE, "a-first");
+    let is_ready = |process: &InProcess| ready(process) == "True(Succeeded)";
+    process.until("the token is its own", is_ready).await;
+}
