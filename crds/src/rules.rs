@@ -113,8 +113,13 @@ impl KindRules {
         let told = |error: ValidationError| match error.kind {
             ErrorKind::ValidationFailure => {
                 let (path, message) = (&error.field_path, &error.message);
-                // A rule of one field says what is allowed there, and cannot say what it found.
-                let found = value_at(&stored, path).filter(|it| !it.is_object() && !it.is_array());
+                // A rule of one field says what is allowed there, and cannot say what it found. A URL
+                // with a login stays where it is.
+                let found = value_at(&stored, path).filter(|it| match it {
+                    Value::Object(_) | Value::Array(_) => false,
+                    Value::String(text) => !text.contains('@'),
+                    _ => true,
+                });
                 match found.filter(|_| message.starts_with("must ")) {
                     Some(found) => format!("{path}: {found}: {message}"),
                     None => format!("{path}: {message}"),

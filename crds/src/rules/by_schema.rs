@@ -136,8 +136,8 @@ fn check_number(path: &str, schema: &Value, number: &serde_json::Number, found: 
         || schema["format"] == "int32" && i32::try_from(number).is_err()
     {
         let of_format = (schema["format"] == "int32").then_some((i32::MIN, i32::MAX));
-        let least = least.or(of_format.map(|(least, _)| least.into()));
-        let most = most.or(of_format.map(|(_, most)| most.into()));
+        let least = least.or_else(|| of_format.map(|(least, _)| least.into()));
+        let most = most.or_else(|| of_format.map(|(_, most)| most.into()));
         let allowed = match (least, most) {
             (Some(least), Some(most)) => format!("allowed are {least} to {most}"),
             (Some(least), None) => format!("at least {least} is needed"),

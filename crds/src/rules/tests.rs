@@ -97,6 +97,21 @@ fn a_rule_of_one_field_is_told_with_the_value_that_was_found() {
     }
 }
 
+// shows K4
+#[test]
+fn a_login_in_a_url_is_not_repeated() {
+    let mut object = serde_json::to_value(crate::example::northwind_files()).expect("it is JSON");
+    object["spec"]["http"]["url"] = json!("https://me:hunter-two@files.example/");
+    let found = of_kind("Connection")
+        .expect("a kind of ours")
+        .faults(&object);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("spec.http.url: must be a URL"),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn a_field_that_the_kind_does_not_have_is_named() {
     let object = contract(|it| {
