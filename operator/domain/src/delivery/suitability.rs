@@ -4,6 +4,8 @@
 //! and plan. It must never refuse anything: a device may have the software already. Called by
 //! `kubectl entente` for the objects of files.
 
+use std::collections::BTreeSet;
+
 use entente_crds::item_key::ItemKey;
 use entente_crds::v1alpha1::{Device, DeviceModel, ServiceModel, SoftwarePart};
 use jiff::Timestamp;
@@ -69,11 +71,10 @@ pub fn too_long_for_windows(device: &Device, model: &DeviceModel, now: Timestamp
     let named = device.spec.time_zone.as_deref().map(zone);
     // The length of a window is the same in every zone.
     let zone = named.and_then(Result::ok).unwrap_or(TimeZone::UTC);
-    let mut names: Vec<&str> = model.spec.firmware.iter().map(|it| &*it.name).collect();
-    names.sort_unstable();
-    names.dedup();
+    let firmware = model.spec.firmware.iter();
+    let distinct: BTreeSet<&str> = firmware.map(|it| &*it.name).collect();
     let mut found = Vec::new();
-    for name in names {
+    for name in distinct {
         let key = ItemKey::software(SoftwarePart::Firmware, name);
         for offer in listed(model, SoftwarePart::Firmware, name) {
             if let Opening::TooShort { longest } = opening(windows, &zone, offer.takes, now) {

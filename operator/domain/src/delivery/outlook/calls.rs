@@ -242,7 +242,7 @@ impl Foresight {
                 continue;
             };
             let name = subscription.name_any();
-            if is_obstacle(reason) && self.known.insert((name.clone(), said.reason.to_string())) {
+            if is_obstacle(reason) && self.known.insert((name.clone(), said.reason.clone())) {
                 self.found.obstacles.push(Obstacle {
                     subscription: name,
                     contract: subscription.spec.contract.name.clone(),
