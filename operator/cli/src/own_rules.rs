@@ -3,7 +3,7 @@
 //! Decides nothing: each fault is the message of a condition that the operator would write, or of a policy
 //! of the chart. It reads no Secret. Called by `validate` and `plan`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
@@ -119,13 +119,13 @@ pub(crate) struct OfEnrollment {
 pub(crate) fn of_enrollment(
     enrollment: &DeviceEnrollment,
     connection: Option<&Connection>,
-    labels: &BTreeMap<String, String>,
     objects: &Objects,
     now: Timestamp,
 ) -> OfEnrollment {
     let open = any_gateway(&enrollment.spec.connection_ref.name);
     let all: Vec<&DeviceEnrollment> = objects.enrollments.iter().map(|it| &**it).collect();
     let namespace = enrollment.namespace();
+    let labels = objects.labels_of(namespace.as_deref().unwrap_or_default());
     let twins = objects
         .twins
         .iter()
@@ -138,7 +138,7 @@ pub(crate) fn of_enrollment(
     let twins: Vec<_> = twins.map(|it| &**it).collect();
     let observed = ObservedEnrollment {
         connection: Some(connection.unwrap_or(&open)),
-        namespace_labels: labels,
+        namespace_labels: &labels,
         token_fault: None,
         twins: &twins,
         enrollments: &all,
@@ -165,9 +165,9 @@ fn any_gateway(name: &str) -> Connection {
     Connection::new(name, spec)
 }
 
-/// True if a Connection allows a namespace by its name alone, which every namespace has as a label.
-pub(crate) fn allows_by_name(connection: &Connection, labels: &BTreeMap<String, String>) -> bool {
-    allows(connection, labels).is_some()
+/// True if a Connection allows a namespace, by the labels of it that are known.
+pub(crate) fn is_allowed(connection: &Connection, namespace: &str, objects: &Objects) -> bool {
+    allows(connection, &objects.labels_of(namespace)).is_some()
 }
 
 /// Returns the names of the DeviceModels that a service names and that are not at hand.

@@ -58,7 +58,6 @@ fn enrollment(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
     let Some(enrollment) = all.find(|it| is_of(&it.metadata, manifest)) else {
         return Found::default();
     };
-    let labels = objects.labels_of(&manifest.namespace);
     let name = &enrollment.spec.connection_ref.name;
     let mut notes = Vec::new();
     let connection = objects.connections.get(name).map(|it| &**it);
@@ -67,9 +66,9 @@ fn enrollment(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
             "not judged: the Connection {name} is in none of the files"
         ));
     }
-    let allowing = connection.filter(|it| own_rules::allows_by_name(it, &labels));
+    let allowing = connection.filter(|it| own_rules::is_allowed(it, &manifest.namespace, objects));
     // A Connection of another protocol is wrong for every namespace.
-    let known = allowing.or(connection.filter(|it| it.spec.agent.is_none()));
+    let known = allowing.or_else(|| connection.filter(|it| it.spec.agent.is_none()));
     if connection.is_some() && known.is_none() {
         notes.push(format!(
             "not judged: no entry under allow of the Connection {name} has the namespace {} by its name; \
@@ -77,7 +76,7 @@ fn enrollment(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
             manifest.namespace
         ));
     }
-    let found = own_rules::of_enrollment(enrollment, known, &labels, objects, now);
+    let found = own_rules::of_enrollment(enrollment, known, objects, now);
     notes.extend(found.notes);
     let secret = &enrollment.spec.token_secret_ref.name;
     notes.push(format!(

@@ -190,8 +190,7 @@ fn an_enrolment_with_the_secret_of_an_older_one_says_that_it_admits_nobody() {
         };
         assert!(ready.starts_with(expected), "{name}: {ready}");
     }
-    type Edit = fn(&mut DeviceEnrollment);
-    let harmless: [Edit; 3] = [
+    let harmless: [fn(&mut DeviceEnrollment); 3] = [
         |it| it.spec.token_secret_ref.name = "another".to_owned(),
         |it| it.spec.connection_ref.name = "another-gateway".to_owned(),
         |it| it.metadata.namespace = Some("elsewhere".to_owned()),

@@ -188,7 +188,8 @@ impl Devices {
             let mut was_all = was.clone();
             was_all.add(was_called.as_ref());
             is.add(is_called.as_ref());
-            found.add_calls(&key, was_called.unwrap_or_default(), is_called);
+            let asked = was_called.map(|it| it.asks).unwrap_or_default();
+            found.add_calls(&key, &asked, is_called);
             found.add_anew(&key, &is.sent_anew(&was), (&known, &subscriptions));
             found.add_obstacles(&key.0, &was_all, is, unlisted);
         }
@@ -234,13 +235,13 @@ impl Devices {
         }
     }
 
-    fn add_calls(&mut self, device: &Key, was: Calls, is: Option<Calls>) {
+    fn add_calls(&mut self, device: &Key, was: &[Ask], is: Option<Calls>) {
         let Some(is) = is else { return };
         if let Some(status) = is.status {
             self.heard.insert(device.clone(), status);
         }
         for ask in is.asks {
-            let mut before = was.asks.iter();
+            let mut before = was.iter();
             let key = |it: &Ask| (it.subscription.clone(), it.words.clone(), it.holds_until);
             let is_new = !before.any(|it| key(it) == key(&ask));
             let contract = (device.0.clone(), ask.contract.clone());

@@ -122,11 +122,10 @@ fn of_enrollment(
     };
     let name = &enrollment.spec.connection_ref.name;
     let connection = after.connections.get(name).map(|it| &**it);
-    let labels = after.labels_of(&manifest.namespace);
     // Without the Namespaces their labels are not known.
     let is_known = !unlisted.contains("Namespace");
     let known = connection.filter(|it| is_known || it.spec.agent.is_none());
-    let found = own_rules::of_enrollment(enrollment, known, &labels, after, now);
+    let found = own_rules::of_enrollment(enrollment, known, after, now);
     let missing = (connection.is_none() && !unlisted.contains("Connection"))
         .then(|| format!("the Connection {name} does not exist"));
     let found = found.faults.into_iter().chain(found.notes);

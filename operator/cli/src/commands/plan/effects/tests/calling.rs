@@ -207,45 +207,42 @@ fn without_the_right_to_list_twins_nothing_is_said_of_what_devices_told() {
     assert_eq!(risks(&effects.named), "");
 }
 
+type Edit = fn(&mut Value);
+
+/// Faults of a second enrolment: the edit, and the message.
+const SECOND: [(Edit, &str); 5] = [
+    (
+        |it| it["spec"]["tokenSecretRef"]["name"] = json!("banco-sul-enrollment"),
+        "the older DeviceEnrollment banco-sul-branches has the Secret",
+    ),
+    (
+        |it| it["spec"]["connectionRef"]["name"] = json!("nope"),
+        "the Connection nope does not exist",
+    ),
+    (
+        |it| it["spec"]["serialNumbers"]["pattern"] = json!("A["),
+        "spec.serialNumbers.pattern is \"A[\"",
+    ),
+    (
+        |it| it["metadata"]["namespace"] = json!("elsewhere"),
+        "The Connection gateway does not allow the namespace elsewhere",
+    ),
+    (
+        |it| it["spec"]["expires"] = json!("2027-01-01"),
+        "Its last day is over",
+    ),
+];
+
 // shows C2
 #[test]
 fn an_enrolment_that_lets_nobody_in_is_told_with_the_objects_of_the_cluster() {
-    let second = |edit: fn(&mut Value)| {
-        let mut second = edited("DeviceEnrollment", |it| {
+    for (edit, expected) in SECOND {
+        let mut file = edited("DeviceEnrollment", |it| {
             it["metadata"]["name"] = json!("second");
+            it["spec"]["tokenSecretRef"]["name"] = json!("another");
             edit(it);
         });
-        "second".clone_into(&mut second.name);
-        second
-    };
-    type Edit = fn(&mut Value);
-    let cases: [(Edit, &str); 5] = [
-        (
-            |_| (),
-            "the older DeviceEnrollment banco-sul-branches has the Secret",
-        ),
-        (
-            |it| it["spec"]["connectionRef"]["name"] = json!("nope"),
-            "the Connection nope does not exist",
-        ),
-        (
-            |it| it["spec"]["serialNumbers"]["pattern"] = json!("A["),
-            "spec.serialNumbers.pattern is \"A[\"",
-        ),
-        (
-            |it| it["metadata"]["namespace"] = json!("elsewhere"),
-            "The Connection gateway does not allow the namespace elsewhere",
-        ),
-        (
-            |it| it["spec"]["expires"] = json!("2027-01-01"),
-            "Its last day is over",
-        ),
-    ];
-    for (edit, expected) in cases {
-        let mut file = second(edit);
-        if expected != cases[0].1 {
-            file.object["spec"]["tokenSecretRef"]["name"] = json!("another");
-        }
+        "second".clone_into(&mut file.name);
         let namespace = file.object["metadata"]["namespace"].clone();
         namespace
             .as_str()
