@@ -99,7 +99,7 @@ pub fn reading(
         product_name: Some(registration.product_name.to_string()),
         identity: registration.uuid.as_deref().map(str::to_owned),
         software: deployment::software(twin, &redactions),
-        is_unreported: status.reported.is_none(),
+        is_unreported: is_unreported(status),
         silent_from,
         ..DeviceReading::default()
     };
@@ -154,6 +154,13 @@ fn check(device: &Device, registration: &TwinRegistration) -> Result<(), Failure
         return Err(Failure::new(FailureKind::ConsentWithdrawn, message));
     }
     Ok(())
+}
+
+/// True if a device has not said yet which settings it has: a registration and DDI tell of its software
+/// alone, and what it has has to be kept before it is asked for anything else.
+fn is_unreported(status: &DeviceTwinStatus) -> bool {
+    let reported = status.reported.as_ref();
+    reported.is_none_or(|it| it.version.is_none() && it.settings.is_empty())
 }
 
 /// Returns the instant from which the device counts as not heard of. The gateway writes when it was

@@ -46,7 +46,10 @@ pub(super) fn register(process: &InProcess) {
             product_name: "Northwind MFP 500".into(),
             ..TwinRegistration::default()
         });
-        status.reported = Some(TwinReported::default());
+        status.reported = Some(TwinReported {
+            version: Some(0),
+            ..TwinReported::default()
+        });
     });
 }
 

@@ -188,8 +188,11 @@ impl Round<'_> {
             server.is_some_and(|server| server.proof == Proof::Taken && !may_be_fetched(server));
         let waits_for_a_call = proved.state == ItemState::InProgress
             && matches!(item.wanted, Wanted::DeviceSetting { .. });
+        // Asking again would change nothing: the device has yet to fetch it.
+        if waits_for_a_call {
+            return true;
+        }
         let taken = proved.state == ItemState::AwaitingRestart
-            || waits_for_a_call
             || problem.is_some_and(|it| it.outcome == Reason::NotVerifiable) && !counts;
         if taken && !self.snapshot.reconcile_requested {
             return true;

@@ -8,7 +8,7 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
         Device, DeviceClaim, DeviceConnectionStatus, DeviceFault, DeviceIdentity, DeviceStatus,
-        ItemState, LastSync, StepType, SubscriptionCounts, SyncResult,
+        ItemState, LastSync, Protocol, StepType, SubscriptionCounts, SyncResult,
     },
 };
 use jiff::Timestamp;
@@ -504,6 +504,13 @@ impl Report<'_> {
         }
     }
 
+    /// True if the device calls.
+    fn calls(&self) -> bool {
+        let endpoints = self.resolved.connections.iter();
+        let mut endpoints = endpoints.filter_map(|it| it.endpoint.as_ref().ok());
+        endpoints.any(|endpoint| endpoint.protocol == Protocol::Agent)
+    }
+
     fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
         let Some(at) = self.observations.last_look() else {
             return previous.last_sync.clone();
@@ -517,8 +524,10 @@ impl Report<'_> {
         // Who asked for a look is told that it was made.
         let is_asked_for =
             is_reconcile_requested(self.device) || !self.snapshot.open_wishes().is_empty();
+        // Each pass looks at the twin of a device that calls: that is no news before its time.
+        let fresh_for = if self.calls() { period } else { period / FRESH };
         let is_fresh =
-            |last: &&LastSync| last.result == result && at.duration_since(last.at) < period / FRESH;
+            |last: &&LastSync| last.result == result && at.duration_since(last.at) < fresh_for;
         let fresh = previous.last_sync.as_ref().filter(is_fresh);
         let fresh = fresh.filter(|_| !is_asked_for);
         Some(fresh.cloned().unwrap_or(LastSync { at, result }))

@@ -8,7 +8,8 @@ use entente_crds::{
     example,
     v1alpha1::{
         Connection, ConsentWay, DeviceTwin, ItemState, RefusedBecause, RefusedSetting, ReleasedAs,
-        ReportedSetting, SetBy, TwinConsent, TwinRegistration, TwinReported, TwinSetting,
+        ReportedSetting, ReportedSoftware, SetBy, SoftwarePart, TwinConsent, TwinRegistration,
+        TwinReported, TwinSetting,
     },
 };
 use jiff::SignedDuration;
@@ -214,6 +215,52 @@ fn nothing_is_asked_of_a_device_before_it_has_said_what_it_has() {
     assert_eq!(weekdays(&report).state, ItemState::InProgress);
 }
 
+// shows C2 C10
+#[test]
+fn a_device_that_registers_with_its_software_is_asked_for_nothing_before_it_reports_its_settings() {
+    let mut calling = Calling::new();
+    calling.pass(ZERO);
+    calling.register(ZERO);
+    calling.edit_twin(|twin| {
+        let status = twin.status.as_mut().expect("registered");
+        status.reported = Some(TwinReported {
+            software: vec![ReportedSoftware {
+                part: SoftwarePart::Firmware,
+                name: "main".into(),
+                version: "4.1.0".into(),
+            }],
+            ..TwinReported::default()
+        });
+    });
+    let report = calling.pass(ZERO);
+    assert_eq!(ready(&report), "False(WaitingForDevice)");
+    assert_eq!(calling.wanted(), [""; 0]);
+    calling.report(ZERO, |reported| *reported = factory());
+    let report = calling.pass(ZERO);
+    let kept = weekdays(&report).previous.expect("the value from before");
+    assert_eq!(kept.values, ["sat"]);
+    assert_eq!(calling.wanted().len(), 3);
+}
+
+// shows C2 K2
+#[test]
+fn a_person_who_asks_for_a_look_changes_nothing_for_a_device_that_has_yet_to_call() {
+    let mut calling = Calling::registered();
+    let before = calling.pass(ZERO);
+    calling.0.full_looks = true;
+    let report = calling.pass(hours(1));
+    assert_eq!(calling.0.remote.count("WriteTwin"), 0);
+    let attempts = |report: &SubscriptionReport| weekdays(report).attempts;
+    assert_eq!(attempts(&report), attempts(&before));
+    // Nor is one asked that has reported nothing.
+    let mut calling = Calling::new();
+    calling.pass(ZERO);
+    calling.register(ZERO);
+    calling.0.full_looks = true;
+    calling.pass(ZERO);
+    assert_eq!(calling.wanted(), [""; 0]);
+}
+
 // shows B3 B7 D1
 #[test]
 fn what_differs_is_asked_for_by_one_write_and_proved_by_the_report_of_the_device_alone() {
@@ -327,6 +374,25 @@ fn a_device_that_is_silent_for_too_long_is_not_online_and_what_was_proved_stays(
     calling.report(hours(61), |_| {});
     calling.pass(hours(61));
     assert_eq!(calling.online(), "True(Answered)");
+}
+
+// shows K5
+#[test]
+fn the_looks_at_a_twin_are_written_once_in_each_period_however_many_there_are() {
+    let mut calling = Calling::registered();
+    let looked = |calling: &Calling| {
+        let device = calling.0.snapshot.device.as_ref().expect("a device");
+        let status = device.status.as_ref().expect("a status");
+        status.last_sync.as_ref().expect("a look").at
+    };
+    calling.pass(ZERO);
+    let first = looked(&calling);
+    for after in [1, 13, 20] {
+        calling.pass(hours(after));
+        assert_eq!(looked(&calling), first, "after {after} hours");
+    }
+    calling.pass(hours(25));
+    assert_eq!(looked(&calling), now() + hours(25));
 }
 
 // shows C1 D9

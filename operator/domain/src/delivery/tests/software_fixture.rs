@@ -302,7 +302,8 @@ impl Story {
                 last_handled_reregister: None,
             });
             status.last_heard = Some(at);
-            status.reported.get_or_insert_default();
+            // It has said that it has no setting.
+            status.reported.get_or_insert_default().version = Some(0);
         });
     }
 
