@@ -11,11 +11,13 @@ use entente_crds::v1alpha1::{Connection, DeviceEnrollment, DeviceTwin, SecretKey
 use entente_domain::enrollment::{
     ObservedEnrollment, SHORTEST_TOKEN, TOKEN_KEY, is_forgotten, next_instant, report_enrollment,
 };
+use entente_domain::gateway::registration::pending_name;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt as _};
 
 use crate::{
-    cache::{Change, Key},
+    cache::{Change, Key, UnreadableChange},
     context::Context,
     controller::{Failed, PassObject, Reconcile, Watches},
     defect::Defect,
@@ -52,6 +54,9 @@ impl Reconcile for Enrollments {
         watches.cache(&objects.enrollments, enrollment);
         watches.cache(&objects.twins, twin);
         watches.cache(&objects.connections, connection);
+        watches.cache(&objects.namespaces, namespace);
+        let unreadable = objects.connections.subscribe_unreadable();
+        watches.channel(unreadable, unreadable_connection);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
@@ -211,32 +216,57 @@ fn enrollment(of: &Enrollments, queue: &Queue<Key>, change: &Change<DeviceEnroll
     }
 }
 
-/// Wakes the enrolment by which a device registers, or registered before.
-fn twin(_: &Enrollments, queue: &Queue<Key>, change: &Change<DeviceTwin>) {
-    let by = |twin: &DeviceTwin| {
-        let registration = twin.status.as_ref()?.registration.as_ref()?;
-        let who = (
-            registration.enrollment.clone(),
-            registration.printer_id.clone(),
-        );
-        Some((who, registration.serial_number.clone()))
+/// Wakes the enrolment by which a device registers, or registered before; and the one by which the same
+/// machine waits, whose twin is forgotten with that.
+fn twin(enrollments: &Enrollments, queue: &Queue<Key>, change: &Change<DeviceTwin>) {
+    let registration = |twin: &DeviceTwin| twin.status.as_ref()?.registration.clone();
+    let told = |twin: &DeviceTwin| {
+        let registration = registration(twin)?;
+        let by = (registration.enrollment, registration.printer_id);
+        let who = (registration.serial_number, registration.product_name);
+        Some((by, who, registration.at, twin.spec.device_ref.is_some()))
     };
-    if !differs(change, by) {
+    if !differs(change, told) {
         return;
     }
-    for version in [&change.old, &change.new].into_iter().flatten() {
-        if let Some(((name, _), _)) = by(version) {
-            queue.add(Key::new(change.key.namespace.clone(), name));
+    let namespace = &change.key.namespace;
+    let twins = &enrollments.objects.twins;
+    let versions = [&change.old, &change.new].into_iter().flatten();
+    for found in versions.filter_map(|twin| registration(twin)) {
+        queue.add(Key::new(&**namespace, found.enrollment));
+        let waiting = Key::new(&**namespace, pending_name(&found.serial_number));
+        let waiting = twins.get(&waiting);
+        if let Some(waiting) = waiting.and_then(|twin| registration(&twin)) {
+            queue.add(Key::new(&**namespace, waiting.enrollment));
+        }
+    }
+}
+
+/// Wakes the enrolments of a namespace whose labels changed: a Connection may allow it now, or no more.
+fn namespace(enrollments: &Enrollments, queue: &Queue<Key>, change: &Change<Namespace>) {
+    if differs(change, |it| it.labels().clone()) {
+        let cache = &enrollments.objects.enrollments;
+        for enrollment in cache.in_namespace(&change.key.name) {
+            queue.add(Key::of(&*enrollment));
         }
     }
 }
 
 fn connection(enrollments: &Enrollments, queue: &Queue<Key>, change: &Change<Connection>) {
     if differs(change, |it| (it.uid(), it.metadata.generation)) {
-        let cache = &enrollments.objects.enrollments;
-        for enrollment in cache.by_index(BY_CONNECTION, &change.key.name) {
-            queue.add(Key::of(&*enrollment));
-        }
+        of_connection(enrollments, queue, &change.key.name);
+    }
+}
+
+fn unreadable_connection(enrollments: &Enrollments, queue: &Queue<Key>, change: &UnreadableChange) {
+    of_connection(enrollments, queue, &change.object.key.name);
+}
+
+/// Wakes the enrolments that name a Connection.
+fn of_connection(enrollments: &Enrollments, queue: &Queue<Key>, name: &str) {
+    let cache = &enrollments.objects.enrollments;
+    for enrollment in cache.by_index(BY_CONNECTION, name) {
+        queue.add(Key::of(&*enrollment));
     }
 }
 

@@ -6,7 +6,10 @@ use entente_crds::{
     LABEL_USE, MAY_BE_USED, example,
     v1alpha1::{DeviceTwinSpec, TwinRegistration},
 };
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Namespace, Secret},
+};
 
 use super::*;
 use crate::clock::Clock as _;
@@ -42,9 +45,69 @@ fn numbers(process: &InProcess) -> (Option<i64>, Option<i64>) {
     (status.registered, status.pending_count)
 }
 
+/// Waits until something is true, which no look at a Secret may bring about.
+async fn soon(process: &InProcess, what: &str, holds: impl Fn(&InProcess) -> bool) {
+    let before = process.clock.now();
+    process.until(what, holds).await;
+    let took = process.clock.now().duration_since(before);
+    assert!(took < LOOK / 2, "{what} after {took}");
+}
+
+/// Starts with everything that an enrolment needs.
+async fn allowed() -> InProcess {
+    let mut process = InProcess::at("2027-03-01T12:00:00Z");
+    process.cluster.apply(&example::gateway());
+    process
+        .cluster
+        .apply(&token("a token of more than twenty characters"));
+    process.cluster.apply(&example::enrollment());
+    process.start(enrollments).await;
+    let is_ready = |process: &InProcess| ready(process) == "True(Succeeded)";
+    process.until("it is ready", is_ready).await;
+    process
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn an_enrolment_of_a_namespace_that_is_allowed_no_more_says_so_at_once() {
+    let process = allowed().await;
+    process.cluster.edit("", NAMESPACE, |it: &mut Namespace| {
+        it.metadata.labels = None
+    });
+    let refused = |process: &InProcess| ready(process) == "False(NotAllowed)";
+    soon(&process, "it is not allowed", refused).await;
+}
+
+// shows C2
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_waits_is_forgotten_when_its_machine_registers_by_another_enrolment() {
+    let process = allowed().await;
+    register(&process, "NW5-0007");
+    let waits = |process: &InProcess| numbers(process) == (Some(0), Some(1));
+    soon(&process, "one device waits", waits).await;
+    let mut twin = DeviceTwin::new("branch", DeviceTwinSpec::default());
+    twin.metadata.namespace = Some(NAMESPACE.to_owned());
+    process.cluster.apply(&twin);
+    let registration = TwinRegistration {
+        printer_id: Some("an id".to_owned()),
+        enrollment: "another".to_owned(),
+        at: process.clock.now(),
+        serial_number: "NW5-0007".into(),
+        product_name: "NW MFP 500".into(),
+        ..TwinRegistration::default()
+    };
+    process
+        .cluster
+        .edit(NAMESPACE, "branch", |twin: &mut DeviceTwin| {
+            twin.status.get_or_insert_default().registration = Some(registration);
+        });
+    let none = |process: &InProcess| numbers(process) == (Some(0), Some(0));
+    soon(&process, "no device waits", none).await;
+}
+
 /// Makes the twin of a registration that waits, as the gateway does.
 fn register(process: &InProcess, serial_number: &str) {
-    let name = format!("pending-{}", serial_number.to_lowercase());
+    let name = pending_name(serial_number);
     let mut twin = DeviceTwin::new(&name, DeviceTwinSpec::default());
     twin.metadata.namespace = Some(NAMESPACE.to_owned());
     process.cluster.apply(&twin);
@@ -102,7 +165,7 @@ async fn a_registration_that_waits_is_counted_and_is_forgotten_after_a_week() {
     process.let_pass(Duration::from_mins(11)).await;
     let none = |process: &InProcess| numbers(process) == (Some(0), Some(0));
     process.until("no device waits", none).await;
-    let left: Option<DeviceTwin> = process.cluster.get(NAMESPACE, "pending-nw5-0007");
+    let left: Option<DeviceTwin> = process.cluster.get(NAMESPACE, &pending_name("NW5-0007"));
     assert_eq!(left, None);
 }
 
