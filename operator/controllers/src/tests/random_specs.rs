@@ -5,7 +5,9 @@
 //! the schema and the CEL rules; what it takes runs through all controllers, with devices and a broker
 //! that do everything. Then no object may say that the operator met a defect or cannot read it, what
 //! does not go on must be said with the field or the value, and what a person wrote wrong must never be
-//! the delay of a device or a server.
+//! the delay of a device or a server. The same with a device that calls, in a world of its own.
+
+mod calling;
 
 use entente_crds::{
     admission_cases::CaseKind,
@@ -59,11 +61,21 @@ const OF_REMOTE_SIDES: &[&str] = &[
     "limits",
 ];
 
+/// A world in which an object may be odd.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum World {
+    /// Devices that are dialled, and a broker.
+    Dialled,
+    /// A device that calls.
+    Calling,
+}
+
+fn plain<K: Serialize>(kind: CaseKind, object: &K) -> (CaseKind, Value) {
+    (kind, serde_json::to_value(object).expect("it is JSON"))
+}
+
 /// An object of the examples as JSON, with its kind.
 fn objects() -> Vec<(CaseKind, Value)> {
-    fn plain<K: Serialize>(kind: CaseKind, object: &K) -> (CaseKind, Value) {
-        (kind, serde_json::to_value(object).expect("it is JSON"))
-    }
     vec![
         plain(CaseKind::Connection, &example::hq_ipp()),
         plain(CaseKind::Connection, &example::northwind_services()),
@@ -222,6 +234,7 @@ fn texts(value: &Value) -> Vec<String> {
 /// One odd field of one object.
 #[derive(Clone, Debug)]
 struct Odd {
+    world: World,
     kind: CaseKind,
     object: Value,
     pointer: String,
@@ -233,8 +246,11 @@ struct Odd {
 }
 
 impl Odd {
-    fn new(object: usize, field: usize, choice: usize) -> Self {
-        let mut all = objects();
+    fn new(world: World, object: usize, field: usize, choice: usize) -> Self {
+        let mut all = match world {
+            World::Dialled => objects(),
+            World::Calling => calling::objects(),
+        };
         let (kind, mut object) = all.swap_remove(object % all.len());
         let mut pointers = pointers("/spec", &object["spec"]);
         let pointer = pointers.swap_remove(field % pointers.len());
@@ -257,6 +273,7 @@ impl Odd {
             None => take_out(&mut object, &pointer),
         }
         Self {
+            world,
             kind,
             object,
             pointer,
@@ -272,7 +289,11 @@ impl Odd {
 
     /// True if only a remote side can judge the field.
     fn is_of_a_remote_side(&self) -> bool {
-        self.steps().any(|step| OF_REMOTE_SIDES.contains(&step))
+        let of_callers = calling::OF_CALLERS.iter();
+        let of_callers = of_callers.filter(|_| self.world == World::Calling);
+        let mut of_remote_sides = OF_REMOTE_SIDES.iter().chain(of_callers);
+        let steps: Vec<&str> = self.steps().collect();
+        of_remote_sides.any(|field| steps.contains(field))
     }
 
     fn is_named_in(&self, text: &str) -> bool {
@@ -343,13 +364,34 @@ fn conditions(process: &InProcess) -> Vec<String> {
     told
 }
 
+async fn let_pass(process: &InProcess, world: World, time: Duration) {
+    match world {
+        World::Dialled => process.let_pass(time).await,
+        World::Calling => calling::let_pass(process, time).await,
+    }
+}
+
+/// True if what the object is for goes on: the contract, or the enrolment by itself.
+fn goes_on(process: &InProcess, odd: &Odd) -> bool {
+    if odd.kind == CaseKind::DeviceEnrollment {
+        let name = example::enrollment().name_any();
+        let found: Option<DeviceEnrollment> = process.cluster.get(NAMESPACE, &name);
+        let status = found.and_then(|found| found.status).unwrap_or_default();
+        return says(&status.conditions, "Ready").starts_with("True");
+    }
+    contract_says(process, "Ready").starts_with("True")
+}
+
 async fn carried_out(odd: &Odd) -> Result<(), String> {
-    let mut process = working();
+    let mut process = match odd.world {
+        World::Dialled => working(),
+        World::Calling => calling::working(),
+    };
     odd.apply(&process)?;
     process.start_all();
-    process.let_pass(Duration::from_mins(2)).await;
+    let_pass(&process, odd.world, Duration::from_mins(4)).await;
     jump_to_start(&process);
-    process.let_pass(TO_DELIVER).await;
+    let_pass(&process, odd.world, TO_DELIVER).await;
     let told = conditions(&process);
     let all = told.join("\n");
     let defect = |it: &&String| it.contains("(InternalError)") || it.contains("(Undecodable)");
@@ -359,7 +401,7 @@ async fn carried_out(odd: &Odd) -> Result<(), String> {
     if told.is_empty() {
         return Err("nothing is said".to_owned());
     }
-    let goes_on = contract_says(&process, "Ready").starts_with("True");
+    let goes_on = goes_on(&process, odd);
     let is_said = || {
         let failing = told.iter().filter(|it| it.contains(": False("));
         failing.clone().any(|it| odd.is_named_in(it))
@@ -389,6 +431,25 @@ fn run(odd: &Odd) -> Result<(), String> {
     runtime.block_on(carried_out(odd))
 }
 
+/// Writes one odd field, and judges the answer and what comes of it.
+fn judge(odd: &Odd) -> Result<(), TestCaseError> {
+    let refusals = spec_rules::refusals(odd.kind, &odd.object);
+    for refusal in &refusals {
+        let (path, words) = refusal.split_once(": ").unwrap_or_default();
+        prop_assert!(
+            path.contains("spec") && !words.is_empty(),
+            "{refusal:?} of {odd:#?}"
+        );
+    }
+    if refusals.is_empty()
+        && let Err(fault) = run(odd)
+    {
+        let (pointer, found, kind) = (&odd.pointer, &odd.found, odd.kind);
+        prop_assert!(false, "{pointer} = {found:?} of {kind:?}: {fault}");
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").map_or(256, |it| it.parse().expect("a number")),
@@ -402,14 +463,14 @@ proptest! {
     fn whatever_a_person_writes_is_refused_or_carried_out_or_said(
         object in 0..64_usize, field in 0..4096_usize, choice in 0..4096_usize,
     ) {
-        let odd = Odd::new(object, field, choice);
-        let refusals = spec_rules::refusals(odd.kind, &odd.object);
-        for refusal in &refusals {
-            let (path, words) = refusal.split_once(": ").unwrap_or_default();
-            prop_assert!(path.contains("spec") && !words.is_empty(), "{refusal:?} of {odd:#?}");
-        }
-        if refusals.is_empty() && let Err(fault) = run(&odd) {
-            prop_assert!(false, "{} = {:?} of {:?}: {fault}", odd.pointer, odd.found, odd.kind);
-        }
+        judge(&Odd::new(World::Dialled, object, field, choice))?;
+    }
+
+    // shows K2 K7
+    #[test]
+    fn whatever_a_person_writes_of_a_device_that_calls_is_refused_or_carried_out_or_said(
+        object in 0..64_usize, field in 0..4096_usize, choice in 0..4096_usize,
+    ) {
+        judge(&Odd::new(World::Calling, object, field, choice))?;
     }
 }

@@ -6,14 +6,15 @@
 //! a change that woke nobody.
 //!
 //! Exceptions, each with its bound. What is not watched is looked at now and then:
-//! - Secrets and ConfigMaps of Connections, and brokers, by the probe of the Connection:
-//!   within [`NOT_WATCHED`] after they changed.
+//! - Secrets and ConfigMaps of Connections, and brokers, by the probe of the Connection, and the Secret of
+//!   an enrolment: within [`NOT_WATCHED`] after they changed.
 //! - A catalog counts for ten minutes, and no instant waits for their end: while a broker is off, the
 //!   first run after that knows no catalog any more, or reads it in vain and begins its backoff. So
 //!   with a broker that is off it is the next run that must change nothing.
 //! - A Connection that cannot be read is not probed: that its Secret or its ConfigMap is gone shows when
 //!   its Devices are looked at next. So there, too, it is the next run that must change nothing.
 
+mod calling;
 mod edits;
 mod events;
 mod objects;
@@ -159,7 +160,10 @@ async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
     for sequence in sequences {
         for event in sequence {
             events::happen(&mut process, event).await;
-            is_unprobed |= matches!(event, Event::Spoiled(objects::Subject::Connection(_)));
+            is_unprobed |= matches!(
+                event,
+                Event::Spoiled(objects::Subject::Connection(_) | objects::Subject::Gateway)
+            );
         }
         rest(&process).await;
         if sequence.iter().any(Event::is_not_watched) {

@@ -26,10 +26,11 @@ fn spoiled(subject: Subject) -> &'static str {
         Subject::Contract | Subject::Renewal => "/spec/term/timeZone",
         Subject::Amendment(_) => "/spec/effectiveDate",
         Subject::Notice(_) => "/spec/at",
-        Subject::Device(_) => "/spec/serialNumber",
-        Subject::Service(_) => "/spec/provider",
-        Subject::Model => "/spec/manufacturer",
-        Subject::Connection(_) => "/spec/protocol",
+        Subject::Device(_) | Subject::Caller => "/spec/serialNumber",
+        Subject::Service(_) | Subject::CallersService => "/spec/provider",
+        Subject::Model | Subject::CallersModel => "/spec/manufacturer",
+        Subject::Connection(_) | Subject::Gateway => "/spec/protocol",
+        Subject::Enrollment => "/spec/expires",
     }
 }
 
@@ -86,15 +87,78 @@ pub(super) fn edit(process: &InProcess, subject: Subject, to: usize) {
     match subject {
         Subject::Amendment(number) => make_amendment(process, number, to),
         Subject::Notice(number) => make_notice(process, number, to),
+        Subject::Gateway
+        | Subject::Caller
+        | Subject::CallersModel
+        | Subject::CallersService
+        | Subject::Enrollment => edit_of_a_caller(process, subject, to),
         _ => edit_spec(process, subject, to),
     }
+}
+
+fn edit_of_a_caller(process: &InProcess, subject: Subject, to: usize) {
+    change(process, subject, |object| {
+        let spec = &mut object["spec"];
+        match (subject, to) {
+            (Subject::Gateway, 0) => spec["agent"]["poll"] = json!("1h"),
+            (Subject::Gateway, 1) => spec["agent"]["missedPolls"] = json!(1),
+            (Subject::Gateway, 2) => spec["agent"]["before"] = json!("10m"),
+            (Subject::Gateway, 3 | 4) => spec["allow"] = json!([]),
+            (Subject::Gateway, _) => spec["agent"]["elsewhere"] = Value::Null,
+            (Subject::Caller, 0) => spec["maintenanceWindows"] = json!([]),
+            (Subject::Caller, 1) => {
+                spec["maintenanceWindows"] = json!([{"start": "00:30", "duration": "5m"}]);
+            }
+            (Subject::Caller, 2) => spec["serialNumber"] = json!("NW5-6666"),
+            (Subject::Caller, 3) => spec["modelRef"]["name"] = json!("mfp-500"),
+            (Subject::Caller, 4) => spec["suspend"] = json!(spec["suspend"] != true),
+            (Subject::Caller, _) => spec["timeZone"] = json!("Asia/Tokyo"),
+            (Subject::CallersModel, 0) => spec["firmware"] = json!([]),
+            (Subject::CallersModel, 1) => {
+                spec["firmware"][1]["artifact"]["sha256"] = json!("c3".repeat(32));
+            }
+            (Subject::CallersModel, 2) => spec["firmware"][0]["downgrade"] = json!(true),
+            (Subject::CallersModel, 3) => spec["firmware"][1]["takes"] = json!("9h"),
+            (Subject::CallersModel, 4) => spec["applications"] = json!([]),
+            (Subject::CallersModel, _) => spec["productNames"] = json!(["Another"]),
+            (Subject::CallersService, 0) => {
+                spec["device"]["models"][0]["minimumFirmware"] = json!("4.1.0");
+            }
+            (Subject::CallersService, 1) => {
+                spec["device"]["models"][0]["minimumFirmware"] = json!("5");
+            }
+            (Subject::CallersService, 2) => {
+                spec["device"]["models"][0]["applications"] = json!([]);
+            }
+            (Subject::CallersService, 3) => spec["device"]["models"] = json!([]),
+            (Subject::CallersService, 4) => {
+                spec["device"]["settings"][0]["value"] = json!("https://elsewhere.example");
+            }
+            (Subject::CallersService, _) => spec["provider"] = json!("Southwind"),
+            (_, 0) => spec["suspend"] = json!(spec["suspend"] != true),
+            (_, 1) => spec["expires"] = json!("2027-04-01"),
+            (_, 2) => spec["connectionRef"]["name"] = json!("hq-ipp"),
+            (_, 3) => spec["maxDevices"] = json!(1),
+            (_, 4) => spec["serialNumbers"]["pattern"] = json!("["),
+            _ => spec["template"]["timeZone"] = json!("Asia/Tokio"),
+        }
+    });
 }
 
 fn edit_spec(process: &InProcess, subject: Subject, to: usize) {
     change(process, subject, |object| {
         let spec = &mut object["spec"];
         match (subject, to) {
-            (Subject::Amendment(_) | Subject::Notice(_), _) => {}
+            (
+                Subject::Amendment(_)
+                | Subject::Notice(_)
+                | Subject::Gateway
+                | Subject::Caller
+                | Subject::CallersModel
+                | Subject::CallersService
+                | Subject::Enrollment,
+                _,
+            ) => {}
             (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
             (Subject::Contract | Subject::Renewal, 1) => {
                 spec["services"][0]["parameters"]["weekdays"] = json!("mon");

@@ -2,7 +2,7 @@
 
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
-    v1alpha1::{ContractAmendment, ContractNotice},
+    v1alpha1::{ContractAmendment, ContractNotice, DeviceEnrollment},
 };
 use entente_domain::remote::FailureKind;
 use entente_drivers::fake::Fault;
@@ -10,9 +10,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use serde_json::json;
 
 use super::{
+    calling::{Call, call, calls, remove_token, token},
     edits::{deface, edit, mend_at, spoil, spoil_at, without_finalizers},
     objects::{
-        AMENDMENTS, AUTHORITIES, DEVICES, NOTICES, Subject, apply, authorities, change,
+        AMENDMENTS, AUTHORITIES, CALLERS, DEVICES, NOTICES, Subject, apply, authorities, change,
         change_json, collect_garbage, delete, name, nth,
     },
     *,
@@ -63,6 +64,10 @@ pub(super) enum Event {
     RemoteCured,
     Restarted,
     Refused(usize),
+    /// The device that calls, or who writes its twin.
+    Calls(Call),
+    TokenGone,
+    TokenBack,
 }
 
 /// A change of a status by hand.
@@ -96,6 +101,8 @@ impl Event {
                 | Self::BrokerOn
                 | Self::BrokerFails(_)
                 | Self::RemoteCured
+                | Self::TokenGone
+                | Self::TokenBack
         )
     }
 }
@@ -110,6 +117,8 @@ fn subject() -> impl Strategy<Value = Subject> {
         (0..2_usize).prop_map(Subject::Service),
         Just(Subject::Model),
         (0..3_usize).prop_map(Subject::Connection),
+        prop::sample::select(CALLERS.to_vec()),
+        prop::sample::select(CALLERS.to_vec()),
     ]
 }
 
@@ -164,6 +173,8 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         (0..4_usize).prop_map(Event::BrokerFails),
         Just(Event::BrokerSlow),
         Just(Event::RemoteCured),
+        Just(Event::TokenGone),
+        Just(Event::TokenBack),
     ];
     prop_oneof![
         3 => times.prop_map(Event::Passes),
@@ -171,6 +182,7 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         4 => objects,
         3 => meddling,
         3 => outside,
+        4 => calls().prop_map(Event::Calls),
     ]
 }
 
@@ -197,13 +209,21 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
                 }
                 Subject::Amendment(_) => delete::<ContractAmendment>(process, namespace, &name),
                 Subject::Notice(_) => delete::<ContractNotice>(process, namespace, &name),
-                Subject::Device(_) => delete::<Device>(process, namespace, &name),
-                Subject::Service(_) => delete::<SmartService>(process, namespace, &name),
-                Subject::Model => delete::<DeviceModel>(process, namespace, &name),
-                Subject::Connection(_) => delete::<Connection>(process, namespace, &name),
+                Subject::Device(_) | Subject::Caller => delete::<Device>(process, namespace, &name),
+                Subject::Service(_) | Subject::CallersService => {
+                    delete::<SmartService>(process, namespace, &name);
+                }
+                Subject::Model | Subject::CallersModel => {
+                    delete::<DeviceModel>(process, namespace, &name);
+                }
+                Subject::Connection(_) | Subject::Gateway => {
+                    delete::<Connection>(process, namespace, &name);
+                }
+                Subject::Enrollment => delete::<DeviceEnrollment>(process, namespace, &name),
             }
         }
         Event::Applied(subject) => apply(process, *subject),
+        Event::Calls(how) => call(process, *how),
         Event::Labelled(..)
         | Event::NamespaceLabelled(_)
         | Event::ReconcileAsked(..)
@@ -331,6 +351,8 @@ fn happen_outside(process: &InProcess, event: &Event) {
     match event {
         Event::LoginGone => delete::<Secret>(process, &own, BROKER),
         Event::LoginBack => cluster.apply(&broker_login()),
+        Event::TokenGone => remove_token(process),
+        Event::TokenBack => cluster.apply(&token()),
         Event::AuthoritiesGone => delete::<ConfigMap>(process, &own, AUTHORITIES),
         Event::AuthoritiesBack => cluster.apply(&authorities()),
         Event::DeviceOff(number) => _ = world.remove_device(&url(*number)),

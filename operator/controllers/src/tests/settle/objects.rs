@@ -2,13 +2,17 @@
 //! of those that exist.
 
 use entente_crds::v1alpha1::{
-    AmendedService, ContractAmendment, ContractNotice, LocalReference, NameReference, NoticeType,
-    Tls, Trust,
+    AmendedService, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceTwin, Devices,
+    LocalReference, NameReference, NoticeType, Tls, Trust,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
 
-use super::{edits::mend, *};
+use super::{
+    calling::{CALLER, token},
+    edits::mend,
+    *,
+};
 use crate::context::Options;
 
 pub(super) const DEVICES: usize = 3;
@@ -29,11 +33,26 @@ pub(super) enum Subject {
     Service(usize),
     Model,
     Connection(usize),
+    /// The gateway that a device calls, the device, its model, its service and its enrolment.
+    Gateway,
+    Caller,
+    CallersModel,
+    CallersService,
+    Enrollment,
 }
 
 fn contract() -> Contract {
     let mut contract = example::banco_sul_2027();
     contract.spec.services[0].devices.expect = Some(3);
+    let mut panel = contract.spec.services[1].clone();
+    "panel".clone_into(&mut panel.name);
+    panel.service_ref.name = example::remote_panel().name_any();
+    panel.parameters.clear();
+    panel.devices = Devices {
+        names: vec![CALLER.to_owned()],
+        ..Devices::default()
+    };
+    contract.spec.services.push(panel);
     contract
 }
 
@@ -158,6 +177,15 @@ pub(super) fn authorities() -> ConfigMap {
     map
 }
 
+/// The objects of the device that calls, in the order in which they are made.
+pub(super) const CALLERS: [Subject; 5] = [
+    Subject::Gateway,
+    Subject::CallersModel,
+    Subject::CallersService,
+    Subject::Caller,
+    Subject::Enrollment,
+];
+
 /// Objects and remote sides two days before the start of a contract. Nothing runs yet.
 pub(super) fn prepared() -> InProcess {
     let process = InProcess::at("2027-03-30T03:00:00Z");
@@ -179,6 +207,10 @@ pub(super) fn prepared() -> InProcess {
         process.world.put_device(&url(number), device);
         apply(&process, Subject::Device(number));
     }
+    cluster.apply(&token());
+    for subject in CALLERS {
+        apply(&process, subject);
+    }
     apply(&process, Subject::Contract);
     process
 }
@@ -194,6 +226,11 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
         Subject::Service(number) => cluster.apply(&services()[number]),
         Subject::Model => cluster.apply(&example::mfp_500()),
         Subject::Connection(number) => cluster.apply(&connections()[number]),
+        Subject::Gateway => cluster.apply(&example::gateway()),
+        Subject::Caller => cluster.apply(&calling::device()),
+        Subject::CallersModel => cluster.apply(&example::mfp_510()),
+        Subject::CallersService => cluster.apply(&example::remote_panel()),
+        Subject::Enrollment => cluster.apply(&example::enrollment()),
     }
 }
 
@@ -220,6 +257,11 @@ pub(super) fn name(subject: Subject) -> (&'static str, String) {
         Subject::Service(number) => ("", services()[number].name_any()),
         Subject::Model => ("", example::mfp_500().name_any()),
         Subject::Connection(number) => ("", connections()[number].name_any()),
+        Subject::Gateway => ("", example::gateway().name_any()),
+        Subject::Caller => (NAMESPACE, CALLER.to_owned()),
+        Subject::CallersModel => ("", example::mfp_510().name_any()),
+        Subject::CallersService => ("", example::remote_panel().name_any()),
+        Subject::Enrollment => (NAMESPACE, example::enrollment().name_any()),
     }
 }
 
@@ -234,10 +276,21 @@ pub(super) fn change(process: &InProcess, subject: Subject, change: impl FnOnce(
             change_json::<ContractAmendment>(process, namespace, &name, change);
         }
         Subject::Notice(_) => change_json::<ContractNotice>(process, namespace, &name, change),
-        Subject::Device(_) => change_json::<Device>(process, namespace, &name, change),
-        Subject::Service(_) => change_json::<SmartService>(process, namespace, &name, change),
-        Subject::Model => change_json::<DeviceModel>(process, namespace, &name, change),
-        Subject::Connection(_) => change_json::<Connection>(process, namespace, &name, change),
+        Subject::Device(_) | Subject::Caller => {
+            change_json::<Device>(process, namespace, &name, change);
+        }
+        Subject::Service(_) | Subject::CallersService => {
+            change_json::<SmartService>(process, namespace, &name, change);
+        }
+        Subject::Model | Subject::CallersModel => {
+            change_json::<DeviceModel>(process, namespace, &name, change);
+        }
+        Subject::Connection(_) | Subject::Gateway => {
+            change_json::<Connection>(process, namespace, &name, change);
+        }
+        Subject::Enrollment => {
+            change_json::<DeviceEnrollment>(process, namespace, &name, change);
+        }
     }
 }
 
@@ -271,9 +324,25 @@ pub(super) fn nth<K: Resource<DynamicType = ()>>(
     names.get(number % names.len().max(1)).cloned()
 }
 
-/// Deletes subscriptions whose contract is gone, as the garbage collector of Kubernetes does.
-/// Returns true if there was one.
+/// Deletes subscriptions whose contract is gone and twins whose Device is, as the garbage collector of
+/// Kubernetes does. Returns true if there was one.
 pub(super) fn collect_garbage(process: &InProcess) -> bool {
+    let collected = collect_twins(process);
+    collect_subscriptions(process) || collected
+}
+
+fn collect_twins(process: &InProcess) -> bool {
+    let device = process.cluster.json::<Device>(NAMESPACE, CALLER);
+    let twin = process.cluster.json::<DeviceTwin>(NAMESPACE, CALLER);
+    let owner = &twin["metadata"]["ownerReferences"][0]["uid"];
+    let is_garbage = !owner.is_null() && *owner != device["metadata"]["uid"];
+    if is_garbage {
+        process.cluster.delete::<DeviceTwin>(NAMESPACE, CALLER);
+    }
+    is_garbage
+}
+
+fn collect_subscriptions(process: &InProcess) -> bool {
     let contracts = [CONTRACT, RENEWAL].map(|it| process.cluster.json::<Contract>(NAMESPACE, it));
     let uids = contracts.map(|contract| contract["metadata"]["uid"].clone());
     let mut collected = false;
