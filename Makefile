@@ -30,9 +30,9 @@ PEERS ?= embedded
 ifeq ($(filter $(PEERS),embedded real),)
 $(error PEERS is "$(PEERS)": it must be embedded or real)
 endif
-# Devices of the largest fleet of the benches. Each has a listener of its own, hence the limit of open
-# files in the recipe.
+# Devices of the largest fleet of the benches, and devices that call a gateway.
 DEVICES ?= 10000
+CALLING ?= 10000
 # KEEP=1 leaves the demo running and says how to look around.
 KEEP ?= 0
 
@@ -46,6 +46,7 @@ help: ## Show this table
 	@printf '  %-16s %s\n' 'PEERS=real' 'demo: cupsd, lprint and openbrokerapi instead of simulators' \
 	  'KEEP=1' 'demo: leave everything running' \
 	  'DEVICES=1000' 'bench: devices of the largest fleet' \
+	  'CALLING=1000' 'bench: devices that call a gateway' \
 	  'USE_CLUSTER=1' 'test, demo, bench: use the cluster of KUBECONFIG'
 
 .PHONY: shows
@@ -60,7 +61,7 @@ demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, with o
 .PHONY: bench
 bench: tools ## Compare with a dumb client on this machine; writes docs/benchmarks.md
 	@$(PHASE) 'build' $(CARGO) build --locked --release -p entente-operator -p entente-bench -p entente-simulators
-	@ulimit -n "$$(ulimit -Hn)" && target/release/bench --devices $(DEVICES)
+	@target/release/bench --devices $(DEVICES) --calling $(CALLING)
 
 .PHONY: picture
 picture: tools peers ## Draw docs/images: the dashboard from what its queries give in a test, and the board

@@ -124,11 +124,7 @@ impl<'p> Customer<'p> {
 
     /// Applies these Devices, of whichever namespace.
     pub(super) async fn apply_devices(&self, devices: &[Device]) -> Result<(), BenchError> {
-        stream::iter(devices.iter().map(|device| self.namespace.apply(device)))
-            .buffer_unordered(AT_ONCE)
-            .try_for_each(|_| async { Ok(()) })
-            .await
-            .map_err(namespace_failed)
+        apply_devices(&self.namespace, devices).await
     }
 
     /// Deletes these Devices, of whichever namespace.
@@ -183,59 +179,92 @@ impl<'p> Customer<'p> {
         but: usize,
     ) -> Result<(), BenchError> {
         let within = within(self.fleet.devices().len());
-        let api = self.namespace.api::<Contract>();
-        let waits = contracts.iter().map(|contract| {
-            let (name, wanted) = (contract.name_any(), named(contract) - but);
-            let done = move |contract: Option<&Contract>| delivered(contract) >= wanted;
-            let api = api.clone();
-            async move { await_condition(api, &name, done).await }
-        });
-        let all = futures::future::try_join_all(waits);
-        if let Ok(Ok(_)) = tokio::time::timeout(within, all).await {
-            return Ok(());
-        }
-        let (mut wanted, mut found) = (0, 0);
-        for contract in contracts {
-            wanted += named(contract) - but;
-            let contract = self.namespace.read_contract(&contract.name_any()).await;
-            found += delivered(contract.as_ref());
-        }
-        Err(BenchError::Late {
-            what: format!("{wanted} subscriptions are not delivered, but {found}"),
-            within,
-        })
+        until_delivered(&self.namespace, contracts, but, within).await
     }
 
     /// Waits until the operator has sent nothing for so long, neither to the API server (watches
     /// excepted) nor to a peer.
     pub(super) async fn until_quiet(&self, quiet: Duration) -> Result<(), BenchError> {
-        let (plane, ledger) = (self.namespace.plane(), self.namespace.ledger());
         let within = within(self.fleet.devices().len());
-        let deadline = Instant::now() + within;
-        let (mut since, mut seen) = (Instant::now(), ledger.last_sequence());
-        let mut position = plane.audit_position().await.map_err(audit_failed)?;
-        while Instant::now() < deadline {
-            // The pause between two looks, until the deadline.
-            tokio::time::sleep(LOOK).await;
-            let next = plane.audit_position().await.map_err(audit_failed)?;
-            let events = plane.audit_events_since(position).await;
-            let events = events.map_err(audit_failed)?;
-            position = next;
-            let busy = events
-                .iter()
-                .any(|event| is_operators(event) && event.verb != "watch");
-            if busy || ledger.last_sequence() != seen {
-                (since, seen) = (Instant::now(), ledger.last_sequence());
-            }
-            if since.elapsed() >= quiet {
-                return Ok(());
-            }
-        }
-        Err(BenchError::Late {
-            what: "the operator does not come to rest".to_owned(),
-            within,
-        })
+        until_quiet(&self.namespace, quiet, within).await
     }
+}
+
+/// Applies these Devices, of whichever namespace.
+pub(super) async fn apply_devices(
+    namespace: &TestNamespace<'_>,
+    devices: &[Device],
+) -> Result<(), BenchError> {
+    stream::iter(devices.iter().map(|device| namespace.apply(device)))
+        .buffer_unordered(AT_ONCE)
+        .try_for_each(|_| async { Ok(()) })
+        .await
+        .map_err(namespace_failed)
+}
+
+/// Waits by a watch until the contracts report all their subscriptions as delivered, except `but` of
+/// each.
+pub(super) async fn until_delivered(
+    namespace: &TestNamespace<'_>,
+    contracts: &[Contract],
+    but: usize,
+    within: Duration,
+) -> Result<(), BenchError> {
+    let api = namespace.api::<Contract>();
+    let waits = contracts.iter().map(|contract| {
+        let (name, wanted) = (contract.name_any(), named(contract) - but);
+        let done = move |contract: Option<&Contract>| delivered(contract) >= wanted;
+        let api = api.clone();
+        async move { await_condition(api, &name, done).await }
+    });
+    let all = futures::future::try_join_all(waits);
+    if let Ok(Ok(_)) = tokio::time::timeout(within, all).await {
+        return Ok(());
+    }
+    let (mut wanted, mut found) = (0, 0);
+    for contract in contracts {
+        wanted += named(contract) - but;
+        let contract = namespace.read_contract(&contract.name_any()).await;
+        found += delivered(contract.as_ref());
+    }
+    Err(BenchError::Late {
+        what: format!("{wanted} subscriptions are not delivered, but {found}"),
+        within,
+    })
+}
+
+/// Waits until the operator has sent nothing for so long, neither to the API server (watches excepted)
+/// nor to a peer.
+pub(super) async fn until_quiet(
+    namespace: &TestNamespace<'_>,
+    quiet: Duration,
+    within: Duration,
+) -> Result<(), BenchError> {
+    let (plane, ledger) = (namespace.plane(), namespace.ledger());
+    let deadline = Instant::now() + within;
+    let (mut since, mut seen) = (Instant::now(), ledger.last_sequence());
+    let mut position = plane.audit_position().await.map_err(audit_failed)?;
+    while Instant::now() < deadline {
+        // The pause between two looks, until the deadline.
+        tokio::time::sleep(LOOK).await;
+        let next = plane.audit_position().await.map_err(audit_failed)?;
+        let events = plane.audit_events_since(position).await;
+        let events = events.map_err(audit_failed)?;
+        position = next;
+        let busy = events
+            .iter()
+            .any(|event| is_operators(event) && event.verb != "watch");
+        if busy || ledger.last_sequence() != seen {
+            (since, seen) = (Instant::now(), ledger.last_sequence());
+        }
+        if since.elapsed() >= quiet {
+            return Ok(());
+        }
+    }
+    Err(BenchError::Late {
+        what: "the operator does not come to rest".to_owned(),
+        within,
+    })
 }
 
 /// Returns the name of a contract of a fleet.

@@ -6,6 +6,7 @@
 //! shown beside its budget; a budget that is missed is shown, and fails nothing. Called by the
 //! program `bench`.
 
+mod calling;
 mod converge;
 mod customer;
 mod dumb;
@@ -13,6 +14,7 @@ mod fair;
 mod figure;
 mod hung;
 mod meter;
+mod open_files;
 mod report;
 mod requests;
 mod sample;
@@ -20,6 +22,7 @@ mod settled;
 mod start;
 mod usage;
 
+pub use calling::serve_as_bare_server;
 pub use dumb::serve as serve_as_dumb_client;
 
 use std::time::Duration;
@@ -35,6 +38,8 @@ use figure::Figure;
 
 /// Default number of devices of the largest fleet.
 pub const DEVICES: usize = 10_000;
+/// Default number of devices that call.
+pub const CALLING: usize = 10_000;
 /// The namespace of a customer that is alone on its control plane.
 const NAMESPACE: &str = "bench";
 /// Time without any request after which a fleet is at rest. Counts of users in the catalogue are
@@ -47,10 +52,13 @@ fn within(devices: usize) -> Duration {
     Duration::from_mins(3) + each * u32::try_from(devices).unwrap_or(u32::MAX)
 }
 
-/// Longest run of everything with fleets of so many devices at most: 100 minutes with 10,000.
-fn all_within(devices: usize) -> Duration {
-    let each = Duration::from_millis(450);
-    Duration::from_mins(25) + each * u32::try_from(devices).unwrap_or(u32::MAX)
+/// Longest run of everything with fleets of so many devices at most, and with so many that call: 115
+/// minutes with 10,000 of both.
+fn all_within(devices: usize, calling: usize) -> Duration {
+    let each = |milliseconds, number| {
+        Duration::from_millis(milliseconds) * u32::try_from(number).unwrap_or(u32::MAX)
+    };
+    Duration::from_mins(25) + each(450, devices) + each(90, calling)
 }
 
 /// A bench, as it is named on the command line and in `docs/benchmarks`.
@@ -66,16 +74,19 @@ pub enum Bench {
     Hung,
     /// The start of one customer beside another with hung devices.
     Fair,
+    /// Devices that call a gateway.
+    Calling,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Converge,
         Self::Settled,
         Self::Start,
         Self::Hung,
         Self::Fair,
+        Self::Calling,
     ];
 
     /// Returns its name.
@@ -86,6 +97,7 @@ impl Bench {
             Self::Start => "start",
             Self::Hung => "hung",
             Self::Fair => "fair",
+            Self::Calling => "calling",
         }
     }
 }
@@ -99,28 +111,44 @@ pub struct BenchOptions {
     pub quick: bool,
     /// Devices of the largest fleet; smaller ones are measured, too.
     pub devices: usize,
+    /// Devices that call.
+    pub calling: usize,
 }
 
 impl BenchOptions {
     /// Returns those of these sizes that are no larger than the largest fleet, or that one alone.
     fn sizes(&self, wanted: &[usize]) -> Vec<usize> {
-        let largest = if self.quick {
-            self.devices.min(100)
-        } else {
-            self.devices
-        };
+        let largest = self.largest();
         let mut sizes: Vec<usize> = wanted.iter().copied().filter(|n| *n < largest).collect();
         sizes.push(largest);
         sizes
     }
 
+    /// Returns the number of devices of the largest fleet.
+    fn largest(&self) -> usize {
+        if self.quick {
+            self.devices.min(100)
+        } else {
+            self.devices
+        }
+    }
+
+    /// Returns the number of devices that call.
+    fn calling(&self) -> usize {
+        calling::devices(self.calling, self.quick)
+    }
+
     /// Returns the command that a person types for it.
     fn command(&self) -> String {
-        if self.devices == DEVICES {
-            "make bench".to_owned()
-        } else {
-            format!("make bench DEVICES={}", self.devices)
-        }
+        let variables = [
+            ("DEVICES", self.devices, DEVICES),
+            ("CALLING", self.calling, CALLING),
+        ];
+        let others = variables.iter().filter(|(_, value, usual)| value != usual);
+        let others = others.map(|(name, value, _)| format!(" {name}={value}"));
+        std::iter::once("make bench".to_owned())
+            .chain(others)
+            .collect()
     }
 }
 
@@ -165,6 +193,24 @@ pub enum BenchError {
         /// Time limit of the wait.
         within: Duration,
     },
+    /// The limit of open files.
+    #[error(
+        "these benches have {needed} files open at once, and the limit is {limit}: raise it as an \
+         administrator (`ulimit -Hn 65536` in the shell that starts this, or LimitNOFILE= of its \
+         service), or measure fewer devices (`make bench DEVICES=1000 CALLING=1000`)"
+    )]
+    OpenFiles {
+        /// The limit that could be had.
+        limit: u64,
+        /// Number of files that are needed.
+        needed: u64,
+    },
+    /// A device that calls, or its server, did something unexpected.
+    #[error("the devices that call: {problem}")]
+    Calling {
+        /// The problem.
+        problem: String,
+    },
     /// A file, a process or its standard streams.
     #[error("{what}")]
     System {
@@ -194,7 +240,7 @@ pub enum BenchError {
 /// # Errors
 /// [`BenchError`] where something could not be measured at all.
 pub async fn run(options: &BenchOptions) -> Result<(), BenchError> {
-    let within = all_within(options.devices);
+    let within = all_within(options.devices, options.calling);
     tokio::time::timeout(within, run_all(options))
         .await
         .map_err(|_| BenchError::Late {
@@ -204,6 +250,8 @@ pub async fn run(options: &BenchOptions) -> Result<(), BenchError> {
 }
 
 async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
+    let needed = open_files::needed(&options.benches, options.largest(), options.calling());
+    open_files::raise(needed)?;
     let began = Timestamp::now();
     let mut all: Vec<(Bench, Vec<Figure>)> = Vec::new();
     for bench in &options.benches {
@@ -214,6 +262,7 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
             Bench::Start => start::run(options).await?,
             Bench::Hung => hung::run(options).await?,
             Bench::Fair => fair::run(options).await?,
+            Bench::Calling => calling::run(options).await?,
         };
         all.push((*bench, figures));
     }
@@ -264,6 +313,7 @@ mod tests {
             benches: Vec::new(),
             quick,
             devices,
+            calling: CALLING,
         };
         assert_eq!(
             options(false, 10_000).sizes(&[100, 1000]),

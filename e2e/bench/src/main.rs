@@ -26,12 +26,18 @@ struct Arguments {
     /// Devices of the largest fleet; fleets of 100 and of 1000 are measured, too, if it is larger
     #[arg(long, default_value_t = entente_bench::DEVICES, value_parser = devices)]
     devices: usize,
+    /// Devices that call a gateway
+    #[arg(long, default_value_t = entente_bench::CALLING, value_parser = devices)]
+    calling: usize,
     /// Only this one; may be given more than once
     #[arg(long, value_enum)]
     only: Vec<Which>,
     /// Be the dumb client; the order comes on standard input
     #[arg(long, hide = true)]
     dumb_client: bool,
+    /// Be the server that answers 304; the directory of its certificate comes on standard input
+    #[arg(long, hide = true)]
+    bare_server: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -46,6 +52,8 @@ enum Which {
     Hung,
     /// The start of one customer beside another with hung devices
     Fair,
+    /// Devices that call a gateway
+    Calling,
 }
 
 /// Reads a number of devices: at most as many as have an address of their own, also if several
@@ -65,6 +73,7 @@ impl From<Which> for Bench {
             Which::Start => Self::Start,
             Which::Hung => Self::Hung,
             Which::Fair => Self::Fair,
+            Which::Calling => Self::Calling,
         }
     }
 }
@@ -112,10 +121,13 @@ async fn run(arguments: Arguments) -> ExitCode {
         benches,
         quick: arguments.quick,
         devices: arguments.devices,
+        calling: arguments.calling,
     };
     let measured = async {
         if arguments.dumb_client {
             entente_bench::serve_as_dumb_client().await
+        } else if arguments.bare_server {
+            entente_bench::serve_as_bare_server().await
         } else {
             entente_bench::run(&options).await
         }

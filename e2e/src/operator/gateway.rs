@@ -138,6 +138,11 @@ impl Gateway {
         self.process.view()
     }
 
+    /// Returns the process id while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Ends it at once (SIGKILL).
     pub async fn kill_hard(&mut self) -> Result<(), OperatorError> {
         self.process.kill().await
