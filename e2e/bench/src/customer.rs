@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::runtime::wait::await_condition;
 
-use super::requests::is_operators;
+use super::requests::is_work;
 use super::{BenchError, audit_failed, namespace_failed, within};
 
 /// The most that a Connection can allow.
@@ -233,8 +233,8 @@ pub(super) async fn until_delivered(
     })
 }
 
-/// Waits until the operator has sent nothing for so long, neither to the API server (watches excepted)
-/// nor to a peer.
+/// Waits until operator and gateway have sent nothing for so long because of a change, neither to the
+/// API server nor to a peer.
 pub(super) async fn until_quiet(
     namespace: &TestNamespace<'_>,
     quiet: Duration,
@@ -244,6 +244,7 @@ pub(super) async fn until_quiet(
     let deadline = Instant::now() + within;
     let (mut since, mut seen) = (Instant::now(), ledger.last_sequence());
     let mut position = plane.audit_position().await.map_err(audit_failed)?;
+    let mut last = None;
     while Instant::now() < deadline {
         // The pause between two looks, until the deadline.
         tokio::time::sleep(LOOK).await;
@@ -251,18 +252,19 @@ pub(super) async fn until_quiet(
         let events = plane.audit_events_since(position).await;
         let events = events.map_err(audit_failed)?;
         position = next;
-        let busy = events
-            .iter()
-            .any(|event| is_operators(event) && event.verb != "watch");
-        if busy || ledger.last_sequence() != seen {
+        let mut events = events.into_iter();
+        let busy = events.rfind(is_work);
+        if busy.is_some() || ledger.last_sequence() != seen {
             (since, seen) = (Instant::now(), ledger.last_sequence());
+            last = busy.or(last);
         }
         if since.elapsed() >= quiet {
             return Ok(());
         }
     }
+    let last = last.map(|event| format!("{} {}", event.verb, event.uri));
     Err(BenchError::Late {
-        what: "the operator does not come to rest".to_owned(),
+        what: format!("the operator does not come to rest, last {last:?}"),
         within,
     })
 }

@@ -21,6 +21,8 @@ pub(super) struct Requests {
     pub(super) reads: BTreeMap<String, usize>,
     /// Watches that ended, as each does once a minute.
     pub(super) watches: usize,
+    /// Writes of the Lease, as each replica that acts makes every few seconds.
+    pub(super) renewals: usize,
     /// Instants of the first and the last write on subscriptions and devices.
     span: Option<(Timestamp, Timestamp)>,
 }
@@ -55,8 +57,10 @@ impl Requests {
             "{} {}{slash}{}",
             event.verb, event.resource, event.subresource
         );
+        if is_lease(event) {
+            self.renewals += 1;
         // A question about rights is a POST that stores nothing.
-        if event.is_write() && event.group != "authorization.k8s.io" {
+        } else if event.is_write() && event.group != "authorization.k8s.io" {
             *self.writes.entry(kind).or_default() += 1;
         } else if event.verb == "watch" {
             self.watches += 1;
@@ -113,6 +117,58 @@ pub(super) fn is_operators(event: &AuditEvent) -> bool {
     event.user.starts_with(USER)
 }
 
+/// True if the operator or a gateway sent it because of some change: watches, renewals of the Lease and
+/// the gateway's question whether the API server answers come all the time.
+pub(super) fn is_work(event: &AuditEvent) -> bool {
+    let is_question = event.user.ends_with(":entente-gateway")
+        && (&*event.verb, &*event.resource) == ("get", "connections");
+    is_operators(event) && event.verb != "watch" && !is_lease(event) && !is_question
+}
+
+fn is_lease(event: &AuditEvent) -> bool {
+    event.group == "coordination.k8s.io" && event.resource == "leases"
+}
+
 fn on_devices(event: &AuditEvent) -> bool {
     ["servicesubscriptions", "devices"].contains(&event.resource.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(account: &str, verb: &str, group: &str, resource: &str) -> AuditEvent {
+        AuditEvent {
+            verb: verb.to_owned(),
+            user: format!("{USER}{account}"),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            subresource: String::new(),
+            namespace: String::new(),
+            name: String::new(),
+            code: 200,
+            stage: "ResponseComplete".to_owned(),
+            uri: String::new(),
+            received: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_comes_all_the_time_is_no_work_and_the_lease_no_write() {
+        let lease = event("entente", "update", "coordination.k8s.io", "leases");
+        let question = event("entente-gateway", "get", "entente.dev", "connections");
+        let watch = event("entente", "watch", "entente.dev", "devices");
+        for event in [&lease, &question, &watch] {
+            assert!(!is_work(event), "{event:?}");
+        }
+        let write = event("entente-gateway", "update", "entente.dev", "devicetwins");
+        let read = event("entente", "get", "entente.dev", "connections");
+        for event in [&write, &read] {
+            assert!(is_work(event), "{event:?}");
+        }
+        let requests = Requests::of(&[lease, question, watch, write, read], |_| true);
+        let counted = (requests.written(), requests.read(), requests.renewals);
+        assert_eq!(counted, (1, 2, 1), "{requests:?}");
+        assert_eq!(requests.watches, 1);
+    }
 }

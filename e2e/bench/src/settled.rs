@@ -121,13 +121,15 @@ async fn of_fleet(devices: usize) -> Result<Vec<Figure>, BenchError> {
 }
 
 fn idle(title: &str, seen: &Seen) -> Figure {
-    let all = seen.requests.written() + seen.requests.read() + seen.requests.watches;
+    let requests = &seen.requests;
+    let all = requests.written() + requests.read() + requests.watches + requests.renewals;
     let idle = Figure::new(title, count(all), "");
     idle.at_most(40.0).detail(format!(
-        "{} watches, {} reads, {} writes; {} requests to devices and broker",
-        seen.requests.watches,
-        seen.requests.read(),
-        seen.requests.written(),
+        "{} watches, {} renewals of the Lease, {} reads, {} writes; {} requests to devices and broker",
+        requests.watches,
+        requests.renewals,
+        requests.read(),
+        requests.written(),
         seen.calls + seen.probes,
     ))
 }

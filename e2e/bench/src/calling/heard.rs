@@ -16,7 +16,7 @@ use super::fleet::Fleet;
 use super::line::Server;
 use super::problem;
 use crate::figure::{Figure, count};
-use crate::requests::{self, is_operators};
+use crate::requests::{self, is_work};
 use crate::{BenchError, audit_failed, say};
 
 /// Periods that are observed.
@@ -124,7 +124,7 @@ impl Seen {
     fn add(&mut self, events: &[AuditEvent], groups: &HashMap<String, bool>) {
         let writes = events
             .iter()
-            .filter(|it| is_operators(it) && it.is_write() && it.group != "authorization.k8s.io");
+            .filter(|it| is_work(it) && it.is_write() && it.group != "authorization.k8s.io");
         for event in writes {
             let is_heard = event.resource == "devicetwins" && event.subresource == "status";
             if let Some(is_holding) = groups.get(&event.name).filter(|_| is_heard) {
