@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn the_share_is_of_the_best_runs_and_the_processor_time_a_mean() {
         let ours = [run(1000, 1.0, 0.1), run(3000, 2.0, 0.6)];
-        let bares = [run(3000, 1.0, 0.15), run(2000, 1.0, 0.1)];
+        let bares = [run(3000, 1.0, 0.15), run(1000, 1.0, 0.05)];
         let [share, processor] = compare(10_000, Manner::Open, &ours, &bares);
         assert!((share.value - 0.5).abs() < 1e-9, "{share:?}");
         assert!((processor.value - 3.0).abs() < 1e-9, "{processor:?}");
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn the_bytes_of_an_answer_are_those_after_the_connection_was_opened() {
         let carried = |sent, received| Carried { sent, received };
-        let all = [carried(900, 2000), carried(1100, 2150), carried(1300, 2300)];
+        let all = [carried(900, 2000), carried(1100, 2250), carried(1300, 2400)];
         let figure = of_bytes(&all, 600);
         assert!((figure.value - 350.0).abs() < 1e-9, "{figure:?}");
         assert!(
