@@ -27,8 +27,6 @@ pub use dumb::serve as serve_as_dumb_client;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use entente_e2e::control_plane::{AuditError, StartError};
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::NamespaceError;
@@ -252,7 +250,7 @@ pub async fn run(options: &BenchOptions) -> Result<(), BenchError> {
 async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
     let needed = open_files::needed(&options.benches, options.largest(), options.calling());
     open_files::raise(needed)?;
-    let began = Timestamp::now();
+    let run = report::Run::begin();
     let mut all: Vec<(Bench, Vec<Figure>)> = Vec::new();
     for bench in &options.benches {
         say(&format!("{}:", bench.name()));
@@ -268,10 +266,9 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
     }
     report::print(&all);
     if !options.quick {
-        report::write(&all, began, &options.command())?;
+        report::write(&all, &run, &options.command())?;
     }
-    let took = Timestamp::now().duration_since(began).as_secs();
-    say(&format!("took {took} s"));
+    say(&format!("took {} s", run.seconds()));
     Ok(())
 }
 

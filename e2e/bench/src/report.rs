@@ -36,6 +36,9 @@ struct Record {
     date: String,
     command: String,
     machine: Machine,
+    /// Load average of the machine over a minute, before the run; absent in older results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load: Option<f64>,
     figures: Vec<Figure>,
 }
 
@@ -68,10 +71,35 @@ pub(super) fn print(all: &[(Bench, Vec<Figure>)]) {
     println!("{table}");
 }
 
+/// Circumstances of a run.
+pub(super) struct Run {
+    began: Timestamp,
+    load: Option<f64>,
+}
+
+impl Run {
+    /// Begins a run now.
+    pub(super) fn begin() -> Self {
+        let read = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Self {
+            began: Timestamp::now(),
+            load: read
+                .split_whitespace()
+                .next()
+                .and_then(|it| it.parse().ok()),
+        }
+    }
+
+    /// Returns the seconds since it began.
+    pub(super) fn seconds(&self) -> i64 {
+        Timestamp::now().duration_since(self.began).as_secs()
+    }
+}
+
 /// Writes the files of these benches, and the page from the files of all.
 pub(super) fn write(
     all: &[(Bench, Vec<Figure>)],
-    began: Timestamp,
+    run: &Run,
     command: &str,
 ) -> Result<(), BenchError> {
     let directory = workspace().join("docs/benchmarks");
@@ -79,9 +107,10 @@ pub(super) fn write(
     for (bench, figures) in all {
         let record = Record {
             bench: bench.name().to_owned(),
-            date: began.strftime("%Y-%m-%d").to_string(),
+            date: run.began.strftime("%Y-%m-%d").to_string(),
             command: command.to_owned(),
             machine: machine(),
+            load: run.load,
             figures: figures.clone(),
         };
         let path = file(&directory, *bench);
@@ -134,9 +163,12 @@ fn markdown(records: &[Record]) -> String {
             kernel,
         } = &record.machine;
         lines.push(format!("### {}\n", record.bench));
+        let load = record.load.map(|load| format!(", load {load} before"));
         lines.push(format!(
-            "{}, `{}`, {processor}, {cores} cores, {memory}, Linux {kernel}.\n",
-            record.date, record.command
+            "{}, `{}`, {processor}, {cores} cores, {memory}, Linux {kernel}{}.\n",
+            record.date,
+            record.command,
+            load.unwrap_or_default()
         ));
         lines.push("| Figure | Value | Budget | | Of what it is made |".to_owned());
         lines.push("|---|--:|--:|---|---|".to_owned());
@@ -196,6 +228,22 @@ mod tests {
         assert_eq!(written, format!("# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nB\n"));
         assert_eq!(with_table(&written, "new\n").unwrap(), written);
         assert_eq!(with_table("no markers", "new"), None);
+    }
+
+    #[test]
+    fn the_load_before_a_run_is_told_where_it_is_known() {
+        let record = |load| Record {
+            bench: "calling".to_owned(),
+            date: "2026-11-30".to_owned(),
+            command: "make bench".to_owned(),
+            machine: machine(),
+            load,
+            figures: Vec::new(),
+        };
+        let told = markdown(&[record(Some(0.25))]);
+        assert!(told.contains(", load 0.25 before.\n"), "{told}");
+        assert!(!markdown(&[record(None)]).contains("load"));
+        assert!(Run::begin().load.is_some_and(|load| load >= 0.0));
     }
 
     #[test]
