@@ -5,7 +5,7 @@
 //! call, and by the demo.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use super::{
@@ -126,6 +126,11 @@ impl Gateway {
     /// Returns the file with its certificate, in PEM.
     pub fn certificate(&self) -> PathBuf {
         self.endpoint.certificate()
+    }
+
+    /// Returns the directory with its certificate and key.
+    pub fn tls_directory(&self) -> &Path {
+        self.endpoint.directory()
     }
 
     /// Returns a client that trusts its certificate and no other.

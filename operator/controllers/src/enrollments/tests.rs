@@ -72,7 +72,7 @@ async fn allowed() -> InProcess {
 async fn an_enrolment_of_a_namespace_that_is_allowed_no_more_says_so_at_once() {
     let process = allowed().await;
     process.cluster.edit("", NAMESPACE, |it: &mut Namespace| {
-        it.metadata.labels = None
+        it.metadata.labels = None;
     });
     let refused = |process: &InProcess| ready(process) == "False(NotAllowed)";
     soon(&process, "it is not allowed", refused).await;

@@ -201,27 +201,7 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
             process.start_all();
         }
         Event::Edited(subject, to) => edit(process, *subject, *to),
-        Event::Deleted(subject) => {
-            let (namespace, name) = name(*subject);
-            match subject {
-                Subject::Contract | Subject::Renewal => {
-                    delete::<Contract>(process, namespace, &name);
-                }
-                Subject::Amendment(_) => delete::<ContractAmendment>(process, namespace, &name),
-                Subject::Notice(_) => delete::<ContractNotice>(process, namespace, &name),
-                Subject::Device(_) | Subject::Caller => delete::<Device>(process, namespace, &name),
-                Subject::Service(_) | Subject::CallersService => {
-                    delete::<SmartService>(process, namespace, &name);
-                }
-                Subject::Model | Subject::CallersModel => {
-                    delete::<DeviceModel>(process, namespace, &name);
-                }
-                Subject::Connection(_) | Subject::Gateway => {
-                    delete::<Connection>(process, namespace, &name);
-                }
-                Subject::Enrollment => delete::<DeviceEnrollment>(process, namespace, &name),
-            }
-        }
+        Event::Deleted(subject) => remove(process, *subject),
         Event::Applied(subject) => apply(process, *subject),
         Event::Calls(how) => call(process, *how),
         Event::Labelled(..)
@@ -246,6 +226,28 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
         | Event::CompensationDeleted(_)
         | Event::CompensationVoided(_) => happen_to_made(process, event),
         _ => happen_outside(process, event),
+    }
+}
+
+fn remove(process: &InProcess, subject: Subject) {
+    let (namespace, name) = name(subject);
+    match subject {
+        Subject::Contract | Subject::Renewal => {
+            delete::<Contract>(process, namespace, &name);
+        }
+        Subject::Amendment(_) => delete::<ContractAmendment>(process, namespace, &name),
+        Subject::Notice(_) => delete::<ContractNotice>(process, namespace, &name),
+        Subject::Device(_) | Subject::Caller => delete::<Device>(process, namespace, &name),
+        Subject::Service(_) | Subject::CallersService => {
+            delete::<SmartService>(process, namespace, &name);
+        }
+        Subject::Model | Subject::CallersModel => {
+            delete::<DeviceModel>(process, namespace, &name);
+        }
+        Subject::Connection(_) | Subject::Gateway => {
+            delete::<Connection>(process, namespace, &name);
+        }
+        Subject::Enrollment => delete::<DeviceEnrollment>(process, namespace, &name),
     }
 }
 
