@@ -221,9 +221,7 @@ impl Device {
                     self.line = Some(line);
                     return Ok(answer);
                 }
-                Err(error) if !error.is_closed() && !error.is_incomplete_message() => {
-                    return Err(problem(error));
-                }
+                Err(error) if !is_idle_end(&error) => return Err(problem(error)),
                 Err(_) => {}
             }
         }
@@ -248,6 +246,11 @@ fn with_body(
         .header(header::CONTENT_TYPE, kind)
         .body(Full::from(body.to_string()))
         .map_err(problem)
+}
+
+/// True if the server has closed a connection that was idle, before it saw the request.
+fn is_idle_end(error: &hyper::Error) -> bool {
+    error.is_closed() || error.is_canceled() || error.is_incomplete_message()
 }
 
 /// Returns the time after which to call again.
