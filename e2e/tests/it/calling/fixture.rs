@@ -37,6 +37,13 @@ pub(super) async fn let_in(
     applied.await.unwrap();
 }
 
+/// What a device gets by its registration.
+pub(super) struct Credential {
+    /// Its `printerId`.
+    pub(super) id: String,
+    pub(super) token: String,
+}
+
 /// A namespace with a gateway.
 pub(super) struct CallingFixture<'a> {
     pub(super) namespace: TestNamespace<'a>,
@@ -90,9 +97,9 @@ impl<'a> CallingFixture<'a> {
         }
     }
 
-    /// Registers a device whose Device is there, and returns the answer. The gateway may not have seen the
+    /// Registers a device whose Device is there, and returns its credential. The gateway may not have seen the
     /// Device yet: a registration that waits, or is refused, is sent again.
-    pub(super) async fn register(&self, registration: &Value) -> Value {
+    pub(super) async fn register(&self, registration: &Value) -> Credential {
         let url = format!("{}/v1/registrations", self.gateway.url());
         let client = self.gateway.client();
         let registered = async || {
@@ -102,7 +109,40 @@ impl<'a> CallingFixture<'a> {
             answer.json().await.ok()
         };
         let registered = self.namespace.soon("it registers", registered).await;
-        registered.unwrap_or_else(|error| panic!("{error}\n{}", self.gateway.view().log()))
+        let log = || self.gateway.view().log();
+        let answer: Value = registered.unwrap_or_else(|error| panic!("{error}\n{}", log()));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Credential {
+            id: text(&answer["printerId"]),
+            token: text(&answer["credential"]["token"]),
+        }
+    }
+
+    /// Returns the twin of a device as the gateway serves it; none if it is refused.
+    pub(super) async fn served_twin(&self, credential: &Credential) -> Option<Value> {
+        let url = format!("{}/v1/devices/{}/twin", self.gateway.url(), credential.id);
+        let request = self.gateway.client().get(url);
+        let answer = request.bearer_auth(&credential.token).send().await.ok()?;
+        let answer = (answer.status() == 200).then_some(answer)?;
+        answer.json().await.ok()
+    }
+
+    /// Sends a report of a device on the twin that it has read.
+    pub(super) async fn report(&self, credential: &Credential, twin: &Value, settings: &Value) {
+        let report = json!({"desiredVersion": twin["version"], "settings": settings});
+        let path = format!("/v1/devices/{}/twin/reported", credential.id);
+        let request = self.gateway.client().patch(self.gateway.url() + &path);
+        let request = request.header("content-type", "application/merge-patch+json");
+        let request = request.bearer_auth(&credential.token);
+        let answer = request.body(report.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    }
+
+    /// Reports that a device has no setting: before its first report it is asked for none.
+    pub(super) async fn report_nothing(&self, credential: &Credential) {
+        let read = async || self.served_twin(credential).await;
+        let twin = self.namespace.soon("it reads its twin", read).await;
+        self.report(credential, &twin.unwrap(), &json!({})).await;
     }
 
     /// Starts a device that calls.

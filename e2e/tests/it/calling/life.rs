@@ -184,11 +184,12 @@ async fn the_gateway_is_killed_while_devices_call_and_nothing_is_lost() {
     fixture.namespace.apply::<Device>(&device).await.unwrap();
     let agent = fixture.agent("NW5-0005");
     let namespace = fixture.namespace.clone();
-    let online = async || {
-        let device = namespace.read_device("behind").await?;
-        device.is("Online").then_some(())
+    let reports = async || {
+        let twin: DeviceTwin = namespace.get("behind").await?;
+        twin.status?.reported?.version
     };
-    namespace.soon("it is online", online).await.unwrap();
+    let what = "it says which settings it has";
+    namespace.soon(what, reports).await.unwrap();
     fixture.gateway.kill_hard().await.unwrap();
     let contract = fixture.contract("now", "behind", now());
     namespace.apply(&contract).await.unwrap();

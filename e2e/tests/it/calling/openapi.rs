@@ -102,28 +102,27 @@ async fn schemathesis_gets_no_answer_that_the_document_does_not_have() {
     }
     let contract = fixture.contract("now", DEVICE.0, now());
     namespace.apply(&contract).await.unwrap();
-    let registered = fixture
+    let credential = fixture
         .register(&json!({
             "serialNumber": DEVICE.1, "productName": PRODUCT, "shipDestination": "JP",
             "timeZone": "Asia/Tokyo",
             "consent": {"by": "Panel", "at": now().to_string(), "textVersion": "2027-01"},
         }))
         .await;
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let printer = text(&registered["printerId"]);
-    let token = text(&registered["credential"]["token"]);
+    fixture.report_nothing(&credential).await;
+    let (printer, token) = (&credential.id, &credential.token);
     let asked = async || {
         let twin = fixture.twin(DEVICE.0).await?;
         (!twin.spec.settings.is_empty()).then_some(())
     };
     let what = "the device is asked for settings";
     namespace.soon(what, asked).await.unwrap();
-    let document = about(&printer);
+    let document = about(printer);
     let run = Schemathesis {
         document: document.path(),
         url: fixture.gateway.url(),
         certificate: fixture.gateway.certificate(),
-        settings: settings(&printer, &token),
+        settings: settings(printer, token),
         flags: &[
             "--exclude-tag=ddi",
             "--exclude-operation-id=withdrawConsent",

@@ -13,7 +13,7 @@ use entente_e2e::operator::OperatorOptions;
 use entente_e2e::peers::{APPLICATION, FIRMWARE, Swupdate, SwupdateOptions};
 use serde_json::{Value, json};
 
-use super::fixture::{CallingFixture, TOKEN};
+use super::fixture::{CallingFixture, Credential, TOKEN};
 use super::order::{apply_catalogue, delivered_once, reported};
 use super::vendor::Vendor;
 use crate::delivery_fixture::contract_is;
@@ -21,12 +21,6 @@ use crate::delivery_fixture::contract_is;
 const SOON: Duration = Duration::from_mins(1);
 const DEVICE: &str = "lobby";
 const SERIAL_NUMBER: &str = "NW5-0042";
-
-/// The credential of the device, for swupdate and for the program of the device that applies settings.
-struct Credential {
-    id: String,
-    token: String,
-}
 
 /// Registers the device as its installer does.
 async fn register(fixture: &CallingFixture<'_>) -> Credential {
@@ -36,11 +30,7 @@ async fn register(fixture: &CallingFixture<'_>) -> Credential {
         "software": [{"part": "firmware", "name": "main", "version": "4.1.0"}],
         "consent": {"by": "Technician", "at": now().to_string(), "textVersion": "2027-01"},
     });
-    let answer = fixture.register(&registration).await;
-    Credential {
-        id: answer["printerId"].as_str().unwrap().to_owned(),
-        token: answer["credential"]["token"].as_str().unwrap().to_owned(),
-    }
+    fixture.register(&registration).await
 }
 
 fn version(twin: &DeviceTwin) -> String {
@@ -105,15 +95,8 @@ async fn installs(fixture: &CallingFixture<'_>, swupdate: &Swupdate) {
 
 /// Waits until the device is asked for settings, and returns its twin as the gateway serves it.
 async fn settings_are_asked(fixture: &CallingFixture<'_>, credential: &Credential) -> Value {
-    let url = format!(
-        "{}/v1/devices/{}/twin",
-        fixture.gateway.url(),
-        credential.id
-    );
     let asked = async || {
-        let request = fixture.gateway.client().get(&url);
-        let answer = request.bearer_auth(&credential.token).send().await.ok()?;
-        let twin: Value = answer.json().await.ok()?;
+        let twin = fixture.served_twin(credential).await?;
         let settings = twin["desired"]["settings"].as_object()?;
         (!settings.is_empty()).then_some(twin)
     };
@@ -127,14 +110,7 @@ async fn report_settings(fixture: &CallingFixture<'_>, credential: &Credential, 
     for setting in settings.as_object_mut().unwrap().values_mut() {
         setting["by"] = json!("Server");
     }
-    let report = json!({"desiredVersion": twin["version"], "settings": settings});
-    let path = format!("/v1/devices/{}/twin/reported", credential.id);
-    let url = format!("{}{path}", fixture.gateway.url());
-    let request = fixture.gateway.client().patch(url);
-    let request = request.header("content-type", "application/merge-patch+json");
-    let request = request.bearer_auth(&credential.token);
-    let answer = request.body(report.to_string()).send().await.unwrap();
-    assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    fixture.report(credential, twin, &settings).await;
 }
 
 /// True if the device was asked for no setting yet, and the service server for nothing.
@@ -213,6 +189,7 @@ async fn swupdate_gets_firmware_and_application_before_settings_with_the_operato
     let device = namespace.calling_device(DEVICE, SERIAL_NUMBER);
     namespace.apply::<Device>(&device).await.unwrap();
     let credential = register(&fixture).await;
+    fixture.report_nothing(&credential).await;
     let identity = identity(&fixture, &credential.token);
     let mut swupdate = Swupdate::start(identity).await.unwrap();
     let firmware = swupdate

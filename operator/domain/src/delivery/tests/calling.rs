@@ -559,6 +559,21 @@ fn a_device_holds_what_begins_before_its_instant_and_nothing_is_asked_of_it_unti
     assert_eq!(previous.values, ["sat"]);
 }
 
+// shows C9 K2
+#[test]
+fn a_device_that_registers_before_the_start_is_stuck_no_more() {
+    let before = hours(-25);
+    let mut calling = Calling::new();
+    let report = calling.pass(before);
+    let configured = |report: &SubscriptionReport| said(report, ConditionType::DeviceConfigured);
+    assert_eq!(configured(&report), "False(NotRegistered)");
+    calling.register(before);
+    let report = calling.pass(before);
+    assert_eq!(configured(&report), "False(NotStarted)");
+    calling.report(before, |_| {});
+    assert_eq!(ready(&calling.pass(before)), "True(Scheduled)");
+}
+
 // shows C9
 #[test]
 fn of_a_change_that_is_promised_the_device_holds_only_what_differs() {

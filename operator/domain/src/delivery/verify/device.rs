@@ -10,7 +10,7 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Observations, Reading, ResolvedConnection, ResolvedDevice,
+    Blocked, DeviceSnapshot, Intent, Observations, Reading, ResolvedConnection, ResolvedDevice,
     ResolvedItem, ResolvedStep, Wanted, digest,
     verify::{
         Found, Round, VerifiedItem,
@@ -98,8 +98,22 @@ impl Round<'_> {
                 result: Err(failure),
                 ..
             }) => self.unread(step.r#type, item, Some(failure)),
+            Some(Reading { result: Ok(_), .. }) if trusted => self.answered(step.r#type, item),
             _ => self.unread(step.r#type, item, None),
         }
+    }
+
+    /// Returns the proof of an item of a device that answers, and was not asked for the item. Before the
+    /// start nothing is sent, so that a problem is one of an earlier look, which is over.
+    fn answered(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+        let mut verified = self.unread(step, item, None);
+        if let Intent::Scheduled { .. } = self.subscription.intent
+            && self.sent_now(item).is_none()
+        {
+            let is_of_a_look = |reason| Reason::OF_A_LOOK.contains(&reason);
+            verified.problem = verified.problem.filter(|it| !is_of_a_look(it.outcome));
+        }
+        verified
     }
 
     /// Returns the item without its proof, if another machine than the expected one answers: what
