@@ -9,7 +9,7 @@ use entente_e2e::operator::{Gateway, GatewayPlace, OperatorOptions, OperatorView
 use entente_e2e::peers::{Agent, AgentOptions};
 use entente_simulators::Broker;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::delivery_fixture::test_namespace;
 use crate::tenant_secrets::{apply_secret, grant};

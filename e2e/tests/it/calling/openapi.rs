@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use entente_crds::v1alpha1::Device;
 use entente_e2e::namespace::now;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::fixture::{CallingFixture, TOKEN};
@@ -138,7 +138,7 @@ async fn schemathesis_gets_no_answer_that_the_document_does_not_have() {
     is_reached(&answers, &format!("/v1/devices/{printer}"));
     let log = fixture.gateway.view().log();
     assert!(
-        !log.contains(&token) && !log.contains(TOKEN),
+        !log.contains(token.as_str()) && !log.contains(TOKEN),
         "a token is in the log"
     );
 }
