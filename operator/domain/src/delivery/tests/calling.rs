@@ -242,6 +242,25 @@ fn a_device_that_registers_with_its_software_is_asked_for_nothing_before_it_repo
     assert_eq!(calling.wanted().len(), 3);
 }
 
+// shows C2 C10
+#[test]
+fn what_a_device_never_tells_is_not_asked_for_before_its_first_report_either() {
+    let mut calling = Calling::new();
+    calling.0.edit_weekdays(|it| it.write_only = true);
+    calling.pass(ZERO);
+    calling.register(ZERO);
+    let report = calling.pass(ZERO);
+    assert_eq!(calling.wanted(), [""; 0]);
+    assert_eq!(weekdays(&report).state, ItemState::InProgress);
+    calling.report(ZERO, |_| {});
+    calling.pass(ZERO);
+    assert_eq!(calling.wanted().len(), 3);
+    calling.report(ZERO, |_| {});
+    let report = calling.pass(ZERO);
+    assert_eq!(weekdays(&report).state, ItemState::Effective);
+    assert_eq!(said(&report, ConditionType::Delivered), "True(Delivered)");
+}
+
 // shows C2 K2
 #[test]
 fn a_person_who_asks_for_a_look_changes_nothing_for_a_device_that_has_yet_to_call() {

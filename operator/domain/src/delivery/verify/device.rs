@@ -218,9 +218,13 @@ impl Round<'_> {
                 state: ItemState::Effective,
                 ..before
             },
+            _ if reading.waits_for_a_call(place, value) => {
+                self.read(step, item, *at, None, Found::Unknown)
+            }
             Some(AskedState::Taken) => self.read(step, item, *at, Some(item.digest), Found::Wanted),
-            Some(AskedState::Waiting) => self.read(step, item, *at, None, Found::Unknown),
-            Some(AskedState::Refused(_)) | None => self.read(step, item, *at, None, Found::Another),
+            Some(AskedState::Waiting | AskedState::Refused(_)) | None => {
+                self.read(step, item, *at, None, Found::Another)
+            }
         }
     }
 
