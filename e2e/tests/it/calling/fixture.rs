@@ -37,7 +37,7 @@ pub(super) async fn let_in(
     applied.await.unwrap();
 }
 
-/// What a device gets by its registration.
+/// Credential that a device gets by its registration.
 pub(super) struct Credential {
     /// Its `printerId`.
     pub(super) id: String,
