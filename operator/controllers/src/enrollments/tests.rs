@@ -149,15 +149,7 @@ async fn an_enrolment_becomes_ready_when_what_it_needs_comes_in_any_order() {
 // shows C2
 #[tokio::test(start_paused = true)]
 async fn a_registration_that_waits_is_counted_and_is_forgotten_after_a_week() {
-    let mut process = InProcess::at("2027-03-01T12:00:00Z");
-    process.cluster.apply(&example::gateway());
-    process
-        .cluster
-        .apply(&token("a token of more than twenty characters"));
-    process.cluster.apply(&example::enrollment());
-    process.start(enrollments).await;
-    let is_ready = |process: &InProcess| ready(process) == "True(Succeeded)";
-    process.until("it is ready", is_ready).await;
+    let process = allowed().await;
     register(&process, "NW5-0007");
     let waits = |process: &InProcess| numbers(process) == (Some(0), Some(1));
     process.until("one device waits", waits).await;

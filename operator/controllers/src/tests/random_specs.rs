@@ -411,7 +411,8 @@ async fn carried_out(odd: &Odd) -> Result<(), String> {
     }
     for (name, status) in statuses(&process) {
         let delays = status.promises.iter().flat_map(|promise| &promise.delays);
-        let mut remote = delays.filter(|it| matches!(it.cause, Cause::Device | Cause::Server));
+        let remote = delays.filter(|it| matches!(it.cause, Cause::Device | Cause::Server));
+        let mut remote = remote.filter(|it| odd.world == World::Dialled || !calling::is_a_call(it));
         if let Some(delay) = remote.next().filter(|_| !odd.is_of_a_remote_side()) {
             return Err(format!(
                 "{name}: it is the delay of a remote side: {delay:?}\n{all}"

@@ -1,10 +1,11 @@
 //! The world of a device that calls: its gateway, its enrolment, its model with firmware and
 //! applications, the vendor's server, and a device that does everything that its twin asks for.
 
+use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    ConsentWay, DeploymentState, DeviceConnection, DeviceSpec, DeviceTwin, DeviceTwinStatus,
-    Devices, HttpEndpoint, MaintenanceWindow, Protocol, ReportedSetting, ReportedSoftware, SetBy,
-    SoftwarePart, TwinConsent, TwinDeployment, TwinDeploymentState, TwinRegistration,
+    ConsentWay, Delay, DeploymentState, DeviceTwin, DeviceTwinStatus, Devices, MaintenanceWindow,
+    ReportedSetting, ReportedSoftware, SetBy, SoftwarePart, TwinConsent, TwinDeployment,
+    TwinDeploymentState, TwinRegistration,
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
@@ -22,7 +23,7 @@ const BETWEEN_CALLS: Duration = Duration::from_mins(1);
 pub(super) fn objects() -> Vec<(CaseKind, Value)> {
     vec![
         plain(CaseKind::Connection, &example::gateway()),
-        plain(CaseKind::Connection, &vendor()),
+        plain(CaseKind::Connection, &example::northwind_files()),
         plain(CaseKind::DeviceModel, &example::mfp_510()),
         plain(CaseKind::DeviceModel, &example::mfp_510()),
         plain(CaseKind::SmartService, &example::remote_panel()),
@@ -32,37 +33,14 @@ pub(super) fn objects() -> Vec<(CaseKind, Value)> {
     ]
 }
 
-/// The server from which the vendor's files are fetched.
-fn vendor() -> Connection {
-    let mut vendor = example::northwind_services();
-    vendor.metadata.name = Some("northwind-files".to_owned());
-    vendor.spec.protocol = Protocol::HTTP;
-    vendor.spec.osb = None;
-    vendor.spec.credentials = None;
-    vendor.spec.http = Some(HttpEndpoint {
-        url: "https://files.northwind.example".to_owned(),
-    });
-    vendor
-}
-
 fn device() -> Device {
-    let mut spec = DeviceSpec {
-        serial_number: "NW5-0007".to_owned(),
-        time_zone: Some("America/Sao_Paulo".to_owned()),
-        connections: vec![DeviceConnection {
-            name: "gateway".to_owned(),
-            ..DeviceConnection::default()
-        }],
-        maintenance_windows: vec![MaintenanceWindow {
-            days: Vec::new(),
-            start: "23:00".to_owned(),
-            duration: "4h".into(),
-        }],
-        ..DeviceSpec::default()
-    };
-    spec.model_ref.name = example::mfp_510().name_any();
-    let mut device = Device::new(CALLER, spec);
-    device.metadata.namespace = Some(NAMESPACE.to_owned());
+    let mut device = example::calling_device();
+    device.metadata.name = Some(CALLER.to_owned());
+    device.spec.maintenance_windows = vec![MaintenanceWindow {
+        days: Vec::new(),
+        start: "23:00".to_owned(),
+        duration: "4h".into(),
+    }];
     device
 }
 
@@ -97,13 +75,21 @@ pub(super) fn working() -> InProcess {
     let cluster = &process.cluster;
     cluster.apply(&token());
     cluster.apply(&example::gateway());
-    cluster.apply(&vendor());
+    cluster.apply(&example::northwind_files());
     cluster.apply(&example::mfp_510());
     cluster.apply(&example::remote_panel());
     cluster.apply(&device());
     cluster.apply(&example::enrollment());
     cluster.apply(&contract());
     process
+}
+
+/// True if a delay is the time until the next call of the device, by which it has what it is asked for. A
+/// start that an odd value has moved ahead is late for so long.
+pub(super) fn is_a_call(delay: &Delay) -> bool {
+    let length = delay.until.map(|until| until.duration_since(delay.from));
+    &*delay.reason == Reason::WaitingForDevice.as_str()
+        && length.is_some_and(|length| length.unsigned_abs() <= BETWEEN_CALLS)
 }
 
 /// Lets time pass in which the device calls.

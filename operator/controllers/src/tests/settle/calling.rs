@@ -3,7 +3,7 @@
 use entente_crds::{
     LABEL_USE, MAY_BE_USED,
     v1alpha1::{
-        ConsentWay, DeploymentState, DeviceSpec, DeviceTwin, DeviceTwinSpec, DeviceTwinStatus,
+        ConsentWay, DeploymentState, DeviceTwin, DeviceTwinSpec, DeviceTwinStatus,
         MaintenanceWindow, RefusedBecause, RefusedSetting, ReportedSetting, ReportedSoftware,
         SetBy, SoftwarePart, TwinConsent, TwinDeploymentState, TwinRegistration,
     },
@@ -96,23 +96,14 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
 }
 
 pub(super) fn device() -> Device {
-    let mut spec = DeviceSpec {
-        serial_number: SERIAL_NUMBER.to_owned(),
-        time_zone: Some("America/Sao_Paulo".to_owned()),
-        connections: vec![entente_crds::v1alpha1::DeviceConnection {
-            name: "gateway".to_owned(),
-            ..entente_crds::v1alpha1::DeviceConnection::default()
-        }],
-        maintenance_windows: vec![MaintenanceWindow {
-            days: Vec::new(),
-            start: "02:00".to_owned(),
-            duration: "2h".into(),
-        }],
-        ..DeviceSpec::default()
-    };
-    spec.model_ref.name = example::mfp_510().name_any();
-    let mut device = Device::new(CALLER, spec);
-    device.metadata.namespace = Some(NAMESPACE.to_owned());
+    let mut device = example::calling_device();
+    device.metadata.name = Some(CALLER.to_owned());
+    SERIAL_NUMBER.clone_into(&mut device.spec.serial_number);
+    device.spec.maintenance_windows = vec![MaintenanceWindow {
+        days: Vec::new(),
+        start: "02:00".to_owned(),
+        duration: "2h".into(),
+    }];
     device
 }
 
