@@ -304,7 +304,8 @@ where
     Some(object)
 }
 
-fn is_of(metadata: &ObjectMeta, manifest: &Manifest) -> bool {
+/// True if an object is the one of a manifest, of its kind.
+pub(crate) fn is_of(metadata: &ObjectMeta, manifest: &Manifest) -> bool {
     metadata.name.as_deref() == Some(&*manifest.name)
         && metadata.namespace.as_deref() == Some(&*manifest.namespace)
 }

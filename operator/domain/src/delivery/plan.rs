@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Protocol, StepType, SyncResult},
+    v1alpha1::{StepType, SyncResult},
 };
 use jiff::Timestamp;
 
@@ -142,8 +142,7 @@ impl Round<'_> {
             };
         let failed = identity::remembered_fault(device, name).is_some();
         // Nothing is sent to a device that calls: its twin is in memory.
-        let endpoint = connection.endpoint.as_ref();
-        if endpoint.is_ok_and(|it| it.protocol == Protocol::Agent) {
+        if connection.is_called() {
             return true;
         }
         let is_free = self.snapshot.claimed_by_another.is_empty();

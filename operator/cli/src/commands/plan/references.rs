@@ -13,6 +13,7 @@ use entente_domain::delivery::zone_fault;
 use entente_domain::unreadable::UnreadableObjects;
 use jiff::Timestamp;
 
+use crate::judge::is_of;
 use crate::manifests::Manifest;
 use crate::own_rules;
 use crate::world::Objects;
@@ -117,7 +118,7 @@ fn of_enrollment(
     now: Timestamp,
 ) -> Vec<String> {
     let mut all = after.enrollments.iter();
-    let Some(enrollment) = all.find(|it| is_named(&it.metadata, manifest)) else {
+    let Some(enrollment) = all.find(|it| is_of(&it.metadata, manifest)) else {
         return Vec::new();
     };
     let name = &enrollment.spec.connection_ref.name;
@@ -132,14 +133,9 @@ fn of_enrollment(
     missing.into_iter().chain(found).collect()
 }
 
-fn is_named(metadata: &kube::core::ObjectMeta, manifest: &Manifest) -> bool {
-    metadata.namespace.as_deref() == Some(&*manifest.namespace)
-        && metadata.name.as_deref() == Some(&*manifest.name)
-}
-
 fn of_no_contract(manifest: &Manifest, after: &Objects) -> Vec<String> {
     let namespace = manifest.namespace.as_str();
-    let is_it = |it: &kube::core::ObjectMeta| is_named(it, manifest);
+    let is_it = |it: &kube::core::ObjectMeta| is_of(it, manifest);
     let is_there = |contract: &str| after.contract(namespace, contract).is_some();
     let mut faults = Vec::new();
     if manifest.kind == "ContractAmendment" {

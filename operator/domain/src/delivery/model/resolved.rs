@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use entente_crds::{
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{CurrentRevision, Release, StepType},
+    v1alpha1::{CurrentRevision, Protocol, Release, StepType},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,6 +59,14 @@ pub struct ResolvedConnection {
     pub name: ConnectionName,
     /// Endpoint of the connection, or the obstacle to its use.
     pub endpoint: Result<DeviceEndpoint, Blocked>,
+}
+
+impl ResolvedConnection {
+    /// True if the device calls by it, and it may be used.
+    pub(in crate::delivery) fn is_called(&self) -> bool {
+        let endpoint = self.endpoint.as_ref();
+        endpoint.is_ok_and(|endpoint| endpoint.protocol == Protocol::Agent)
+    }
 }
 
 impl ResolvedDevice {

@@ -7,7 +7,7 @@ mod ahead;
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::{ItemState, Protocol};
+use entente_crds::v1alpha1::ItemState;
 
 use crate::delivery::{
     Action, Intent, Plan, ResolvedSubscription, ServedItem, Wanted, model::backoffs::BackoffKey,
@@ -87,10 +87,7 @@ fn calling_connection<'a>(round: &'a Round<'_>) -> Option<&'a ConnectionName> {
         return None;
     }
     let mut connections = round.resolved.connections.iter();
-    let found = connections.find(|connection| {
-        let endpoint = connection.endpoint.as_ref();
-        endpoint.is_ok_and(|endpoint| endpoint.protocol == Protocol::Agent)
-    })?;
+    let found = connections.find(|connection| connection.is_called())?;
     Some(&found.name)
 }
 

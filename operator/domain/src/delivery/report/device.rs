@@ -8,14 +8,14 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
         Device, DeviceClaim, DeviceConnectionStatus, DeviceFault, DeviceIdentity, DeviceStatus,
-        ItemState, LastSync, Protocol, StepType, SubscriptionCounts, SyncResult,
+        ItemState, LastSync, StepType, SubscriptionCounts, SyncResult,
     },
 };
 use jiff::Timestamp;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Intent, Observations, ResolvedDevice, ResolvedSubscription,
-    SubscriptionReport, Verified,
+    Blocked, DeviceSnapshot, Intent, Observations, ResolvedConnection, ResolvedDevice,
+    ResolvedSubscription, SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
     is_reconcile_requested,
     plan::sync::{next_sync, sync_period},
@@ -504,13 +504,6 @@ impl Report<'_> {
         }
     }
 
-    /// True if the device calls.
-    fn calls(&self) -> bool {
-        let endpoints = self.resolved.connections.iter();
-        let mut endpoints = endpoints.filter_map(|it| it.endpoint.as_ref().ok());
-        endpoints.any(|endpoint| endpoint.protocol == Protocol::Agent)
-    }
-
     fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
         let Some(at) = self.observations.last_look() else {
             return previous.last_sync.clone();
@@ -525,7 +518,9 @@ impl Report<'_> {
         let is_asked_for =
             is_reconcile_requested(self.device) || !self.snapshot.open_wishes().is_empty();
         // Each pass looks at the twin of a device that calls: that is no news before its time.
-        let fresh_for = if self.calls() { period } else { period / FRESH };
+        let mut connections = self.resolved.connections.iter();
+        let calls = connections.any(ResolvedConnection::is_called);
+        let fresh_for = if calls { period } else { period / FRESH };
         let is_fresh =
             |last: &&LastSync| last.result == result && at.duration_since(last.at) < fresh_for;
         let fresh = previous.last_sync.as_ref().filter(is_fresh);
