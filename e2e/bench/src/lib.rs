@@ -192,17 +192,8 @@ pub enum BenchError {
         within: Duration,
     },
     /// The limit of open files.
-    #[error(
-        "these benches have {needed} files open at once, and the limit is {limit}: raise it as an \
-         administrator (`ulimit -Hn 65536` in the shell that starts this, or LimitNOFILE= of its \
-         service), or measure fewer devices (`make bench DEVICES=1000 CALLING=1000`)"
-    )]
-    OpenFiles {
-        /// The limit that could be had.
-        limit: u64,
-        /// Number of files that are needed.
-        needed: u64,
-    },
+    #[error("{0}; or measure fewer devices (`make bench DEVICES=1000 CALLING=1000`)")]
+    OpenFiles(#[from] entente_e2e::descriptors::TooFew),
     /// A device that calls, or its server, did something unexpected.
     #[error("the devices that call: {problem}")]
     Calling {

@@ -158,6 +158,7 @@ async fn run(
     }
 }
 
+/// Waits for an instant, which is what a device does between two calls.
 async fn until(instant: Timestamp) {
     let left = instant.duration_since(Timestamp::now());
     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;

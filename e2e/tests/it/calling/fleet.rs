@@ -200,7 +200,7 @@ impl Device {
                     device.token = text(&body["credential"]["token"]);
                     return device;
                 }
-                // The operator has not made its twin yet.
+                // The operator has not made its twin yet: a device asks again when it was told to.
                 202 => sleep(Duration::from_secs(body["interval"].as_u64().unwrap())).await,
                 _ => panic!("{serial_number} can not register: {} {body}", answer.status),
             }
@@ -326,6 +326,7 @@ impl Device {
                 return wire;
             }
             self.shared.counts().unreached += 1;
+            // The pace of a device that reached nobody, so that it does not flood.
             sleep(AGAIN).await;
         }
     }
@@ -340,6 +341,7 @@ impl Device {
     async fn refused(&self, answer: &Answer) {
         let body = String::from_utf8_lossy(&answer.body);
         self.wrong(&format!("{} {body}", answer.status));
+        // The same pace: one fault is not counted a thousand times.
         sleep(AGAIN).await;
     }
 

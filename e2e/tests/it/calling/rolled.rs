@@ -49,8 +49,8 @@ impl<'a> Stand<'a> {
     /// Starts the replicas, and registers so many devices, all of which poll when this returns.
     async fn with(namespace: TestNamespace<'a>, devices: usize) -> Self {
         // Of each device both ends of two connections, and those of everything else.
-        let wanted = 4 * u64::try_from(devices).unwrap() + 2048;
-        descriptors::raise(wanted).unwrap_or_else(|error| panic!("{error}"));
+        let needed = 4 * u64::try_from(devices).unwrap() + 2048;
+        descriptors::raise(needed, needed).unwrap_or_else(|error| panic!("{error}"));
         let plane = namespace.plane();
         let service = Balancer::start().await.unwrap();
         let url = format!("https://{}", service.address());
@@ -314,6 +314,7 @@ async fn one_of_two_replicas_is_killed_while_devices_poll_and_every_device_is_ba
     let before = stand.fleet.seen();
     let began = Instant::now();
     killed.kill_hard().await.unwrap();
+    // The lag of a Service, which is what is tested here.
     sleep(LAG).await;
     stand.service.remove(killed.address());
     stand.until_all_hold().await;
