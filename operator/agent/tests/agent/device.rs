@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::http::Method;
 use serde_json::Value;
 
 use crate::gateway::{ENROLMENT, Gateway};
@@ -168,6 +169,13 @@ impl Device {
             assert!(begun.elapsed() < DEADLINE, "not so: {what}\n{}", dump());
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Waits until it has read its twin.
+    pub(crate) async fn until_it_polls(&self) {
+        let polls =
+            |_: &Self, gateway: &Gateway| !gateway.requests(&Method::GET, "/twin").is_empty();
+        self.until("it polls", polls).await;
     }
 
     pub(crate) fn dump(&self) -> String {

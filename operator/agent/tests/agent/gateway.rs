@@ -305,6 +305,7 @@ fn held_for(asked: &answers::Asked) -> Duration {
 async fn spoiled(response: Response, fault: Option<Fault>) -> Response {
     if let Some(Fault::Until(file)) = &fault {
         while !file.exists() {
+            // The time between two looks; the test's own deadline ends the wait.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -145,11 +145,7 @@ async fn a_registration_that_waits_is_sent_again_when_somebody_has_permitted_it(
         })
         .await;
     gateway.inner().pending = false;
-    device
-        .until("it polls", |_, gateway| {
-            !gateway.requests(&Method::GET, "/twin").is_empty()
-        })
-        .await;
+    device.until_it_polls().await;
     let sent = gateway.requests(&Method::POST, "/registrations");
     assert_eq!(sent.len(), 2, "{}", device.dump());
     assert_eq!(
@@ -280,11 +276,7 @@ async fn a_revoked_credential_ends_the_device() {
     let gateway = Gateway::start();
     let mut device = Device::new(&gateway);
     device.start();
-    device
-        .until("it polls", |_, gateway| {
-            !gateway.requests(&Method::GET, "/twin").is_empty()
-        })
-        .await;
+    device.until_it_polls().await;
     gateway.inner().token = None;
     assert_eq!(device.ended().await, Some(3));
     let sent = gateway.requests(&Method::POST, "/registrations").len();
@@ -298,11 +290,7 @@ async fn a_withdrawal_ends_everything_and_a_new_consent_begins_anew() {
     let gateway = Gateway::start();
     let mut device = Device::new(&gateway);
     device.start();
-    device
-        .until("it polls", |_, gateway| {
-            !gateway.requests(&Method::GET, "/twin").is_empty()
-        })
-        .await;
+    device.until_it_polls().await;
     let done = device.run("withdraw", &["--by", "Panel"]).await;
     assert!(done.status.success(), "{done:?}");
     assert_eq!(device.ended().await, Some(0), "{}", device.dump());
@@ -370,11 +358,7 @@ async fn withdrawals_at_the_same_moment_do_not_disturb_each_other() {
     let gateway = Gateway::start();
     let mut device = Device::new(&gateway);
     device.start();
-    device
-        .until("it polls", |_, gateway| {
-            !gateway.requests(&Method::GET, "/twin").is_empty()
-        })
-        .await;
+    device.until_it_polls().await;
     let withdrawals = (0..8).map(|_| device.run("withdraw", &["--by", "Panel"]));
     for done in futures::future::join_all(withdrawals).await {
         assert!(done.status.success(), "{done:?}");

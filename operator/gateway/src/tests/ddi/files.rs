@@ -130,6 +130,7 @@ async fn a_device_is_answered_in_time_also_if_the_file_is_slow_and_every_place_i
     let (file, slow) = (content(1000), Duration::from_secs(2));
     let sent = file.clone();
     let vendor = Vendor::start(move |_, request| {
+        // The time that the vendor takes is what is tested.
         std::thread::sleep(slow);
         whole(&sent, request)
     })
