@@ -438,6 +438,31 @@ fn of_an_application_that_is_not_there_the_device_is_asked_and_of_software_that_
     assert_eq!(story.asked(), "1 agent 2.1.0");
 }
 
+// shows B6 K2
+#[test]
+fn of_a_device_that_reports_other_software_it_is_said_which_is_missing_and_which_is_there() {
+    let mut story = Story::new(Some("4.2"), &[]);
+    story.edit_twin(|twin| {
+        let reported = twin.status.as_mut().and_then(|it| it.reported.as_mut());
+        reported.expect("a report").software.clear();
+    });
+    story.reports(SoftwarePart::Application, "panel", "2.1.0");
+    let words = ready(&story.pass()["backup"]).1;
+    for part in [
+        "has reported application panel 2.1.0, and not firmware main",
+        "by a client of DDI as firmware.main",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    for name in ["a", "b", "c", "d"] {
+        story.reports(SoftwarePart::Application, name, "1");
+    }
+    let words = ready(&story.pass()["backup"]).1;
+    let first =
+        "application a 1, application b 1, application c 1, application d 1 and 1 more, and not";
+    assert!(words.contains(first), "{words}");
+}
+
 // shows B6
 #[test]
 fn the_lowest_version_that_suffices_is_installed_however_the_model_orders_them() {

@@ -17,6 +17,9 @@ use crate::delivery::{
 use crate::remote::{AskedInstallation, DeviceReading, InstallationState};
 use crate::version::{Version, is_at_least};
 
+/// The most pieces of software that a sentence names.
+const MOST_PIECES: usize = 4;
+
 /// Result of a look at the version of a piece of software.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::delivery) enum SoftwareFound {
@@ -166,7 +169,7 @@ pub(in crate::delivery) fn failure(
 pub(in crate::delivery) fn waits_for(reading: &DeviceReading, item: &ResolvedItem) -> String {
     let key = &item.key;
     match serving(reading, &item.wanted, Timestamp::MIN) {
-        None => format!("{key}: the device has not reported its software yet"),
+        None => format!("{key}: {}", unreported(reading, &item.wanted)),
         Some(asked) => match &asked.state {
             InstallationState::Waiting => format!(
                 "{key}: {} is to be installed; the device fetches it with its next call",
@@ -182,6 +185,37 @@ pub(in crate::delivery) fn waits_for(reading: &DeviceReading, item: &ResolvedIte
                 asked.version
             ),
         },
+    }
+}
+
+/// Returns the sentence for a piece of software that the device has not reported: it reported nothing yet,
+/// or other pieces alone, as one does whose configuration names this one not.
+fn unreported(reading: &DeviceReading, wanted: &Wanted) -> String {
+    let versions = &reading.software.versions;
+    let Wanted::Software { part, name, .. } = wanted else {
+        return "the device has not reported its software yet".to_owned();
+    };
+    if versions.is_empty() {
+        return "the device has not reported its software yet".to_owned();
+    }
+    let piece = in_words(*part);
+    let all = versions.iter().take(MOST_PIECES);
+    let pieces = all.map(|((part, name), version)| format!("{} {name} {version}", in_words(*part)));
+    let reported = pieces.collect::<Vec<_>>().join(", ");
+    let more = match versions.len().saturating_sub(MOST_PIECES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the device has reported {reported}{more}, and not {piece} {name}; the version of that has to be \
+         reported too, by a client of DDI as {piece}.{name}"
+    )
+}
+
+fn in_words(part: SoftwarePart) -> &'static str {
+    match part {
+        SoftwarePart::Firmware => "firmware",
+        SoftwarePart::Application => "application",
     }
 }
 
