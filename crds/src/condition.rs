@@ -291,6 +291,8 @@ reasons! {
     MaintenanceWindowTooShort => "Lengthen a window in spec.maintenanceWindows of the Device, or correct takes of that version in the DeviceModel.",
     /// The device says that it could not install the software. It is asked again after a wait.
     InstallationFailed => "Read the device's own words in the message, and correct the artifact in the DeviceModel or the state of the device.",
+    /// The gateway cannot serve the file of software that is to be installed. It fetches it again by itself when the device calls.
+    ArtifactUnavailable => "See to the file or the Connection that the message names: make or correct the Connection of protocol HTTP, the artifact in the DeviceModel, or the file on its server.",
     /// The device has not registered at the gateway.
     NotRegistered => "Connect the device to the gateway with the token of a DeviceEnrollment of this namespace; see the guide on devices that call.",
     /// The device registered and has not called for longer than spec.agent.missedPolls of the Connection allows.
@@ -362,6 +364,7 @@ impl Reason {
         Reason::NotHeardOf,
         Reason::ConsentWithdrawn,
         Reason::InstallationFailed,
+        Reason::ArtifactUnavailable,
     ];
 
     /// The reasons that a look at a device can meet: those of an attempt, and that another machine
@@ -404,6 +407,7 @@ macro_rules! blocking {
             Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting, Reason::HandingOver,
             Reason::WaitingForDevice, Reason::NotRegistered, Reason::NotHeardOf, Reason::ConsentWithdrawn,
             Reason::OutsideMaintenanceWindow, Reason::MaintenanceWindowTooShort, Reason::InstallationFailed,
+            Reason::ArtifactUnavailable,
             $(Reason::$more),*
         ]
     };

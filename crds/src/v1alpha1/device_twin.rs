@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConsentWay, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference, TwinDeployment,
+    ConsentWay, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference, TwinArtifact, TwinDeployment,
     TwinDeploymentState,
 };
 use crate::{
@@ -176,9 +176,17 @@ pub struct DeviceTwinStatus {
     /// State of the installation that the device was last offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<TwinDeploymentState>,
+    /// The file of the installation in the spec; present only while the gateway cannot serve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<TwinArtifact>,
     /// An instant at which the device called. It is written at most twice in each poll period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heard: Option<Timestamp>,
+    /// Seconds after which the device was last told to call again at the latest: `poll` of the Connection
+    /// at that time, by which it counts as heard of. Absent from its registration to its first call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31_622_400))]
+    pub poll_seconds: Option<i64>,
 }
 
 /// Identity of a device, as it registered.

@@ -75,6 +75,79 @@ pub struct TwinDeploymentState {
     pub reported: Option<Timestamp>,
 }
 
+/// The file of an installation, while the gateway cannot serve it.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TwinArtifact {
+    /// The action in the spec that it is about.
+    pub action: i64,
+    /// Reason for which the file cannot be served.
+    pub reason: ArtifactFault,
+    /// The file, the Connection and the fault in words, and what a person can do.
+    pub message: Text<MAX_MESSAGE>,
+    /// Instant from which the reason is this one, by the clock of the gateway.
+    pub since: Timestamp,
+}
+
+/// Reason for which the gateway cannot serve a file.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ArtifactFault {
+    /// No Connection of protocol HTTP that allows the namespace leads to its URL.
+    NoConnection,
+    /// The Connection cannot be used, such as one whose Secret is missing.
+    NotUsable,
+    /// The Connection does not allow the address of the server.
+    AddressNotAllowed,
+    /// The server cannot be reached.
+    Unreachable,
+    /// The server takes too long.
+    TimedOut,
+    /// The certificate of the server or the TLS handshake is not good.
+    #[serde(rename = "TLSFailed")]
+    TlsFailed,
+    /// The server refuses the credentials of the Connection.
+    Unauthorized,
+    /// The server is busy and asks to come again.
+    Busy,
+    /// The server answers with an error, or with something else than the file.
+    WrongAnswer,
+    /// The file on the server has another length than the DeviceModel says.
+    WrongSize,
+    /// The file on the server has another SHA-256 than the DeviceModel says.
+    WrongDigest,
+    /// The gateway has no room for it.
+    NoRoom,
+    /// The disk of the gateway is full.
+    DiskFull,
+    /// The disk of the gateway cannot be used.
+    Disk,
+    /// The gateway has met a defect of its own.
+    InternalError,
+}
+
+impl ArtifactFault {
+    /// Returns the word, as in the status of a twin and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoConnection => "NoConnection",
+            Self::NotUsable => "NotUsable",
+            Self::AddressNotAllowed => "AddressNotAllowed",
+            Self::Unreachable => "Unreachable",
+            Self::TimedOut => "TimedOut",
+            Self::TlsFailed => "TLSFailed",
+            Self::Unauthorized => "Unauthorized",
+            Self::Busy => "Busy",
+            Self::WrongAnswer => "WrongAnswer",
+            Self::WrongSize => "WrongSize",
+            Self::WrongDigest => "WrongDigest",
+            Self::NoRoom => "NoRoom",
+            Self::DiskFull => "DiskFull",
+            Self::Disk => "Disk",
+            Self::InternalError => "InternalError",
+        }
+    }
+}
+
 /// State of an installation.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeploymentState {

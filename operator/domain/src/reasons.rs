@@ -237,7 +237,9 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::ConnectionNotFound
         | Reason::SecretNotFound
         | Reason::SecretKeyMissing
-        | Reason::SecretForbidden => (Class::Reconciling, Blame::Provider),
+        | Reason::SecretForbidden
+        // A file of the catalogue that cannot be had: the device has nothing to install.
+        | Reason::ArtifactUnavailable => (Class::Reconciling, Blame::Provider),
         // Our own time and work.
         Reason::Pending
         | Reason::Progressing
@@ -317,6 +319,7 @@ mod tests {
             (Reason::NotHeardOf, Reconciling, Device, Device),
             (Reason::ConsentWithdrawn, Stalled, Customer, Customer),
             (Reason::InstallationFailed, Reconciling, Device, Device),
+            (Reason::ArtifactUnavailable, Reconciling, Provider, Provider),
         ]
     };
 
@@ -361,6 +364,7 @@ mod tests {
             Reason::AcceptanceFailed,
             Reason::NotVerifiable,
             Reason::InstallationFailed,
+            Reason::ArtifactUnavailable,
         ];
         let told: std::collections::BTreeSet<_> =
             found.into_iter().chain(found_by_reading).collect();

@@ -172,8 +172,10 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
             ..TwinReported::default()
         }),
         last_heard: Some(issue.now),
+        poll_seconds: None,
         // A device that registers anew knows of no installation.
         deployment: None,
+        artifact: None,
         // The device has read no document yet, also one that registers anew.
         observed_generation: None,
     };

@@ -334,7 +334,10 @@ impl Foresight {
 fn is_obstacle(reason: Reason) -> bool {
     match reason {
         Reason::NotRegistered | Reason::NotHeardOf | Reason::ConsentWithdrawn => false,
-        Reason::InstallationFailed | Reason::AcceptedNotEffective | Reason::ProtocolError => true,
+        Reason::InstallationFailed
+        | Reason::ArtifactUnavailable
+        | Reason::AcceptedNotEffective
+        | Reason::ProtocolError => true,
         _ => class(reason) == Class::Stalled,
     }
 }
