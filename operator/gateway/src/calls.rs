@@ -181,6 +181,14 @@ impl Gateway {
         }
     }
 
+    /// Writes down the period that a device is told, if it became another one while its request was held.
+    pub(crate) async fn note_period(&self, known: Known) -> Result<Known, Problem> {
+        if admission::is_told_otherwise(&known.twin, self.rhythm()) {
+            return self.note_call(known).await;
+        }
+        Ok(known)
+    }
+
     /// Returns the times by which devices call.
     pub(crate) fn rhythm(&self) -> Rhythm {
         let rhythm = self.with_agent(Rhythm::of);

@@ -127,9 +127,11 @@ async fn hold<D: Document>(gateway: &Gateway, known: Known, tags: &str, wait: u3
         let document = D::look(gateway, &known);
         let etag = document.etag(&known);
         if !names(Some(tags), &etag) {
+            let known = gateway.note_period(known).await?;
             return whole(gateway, &known, document, &etag).await;
         }
         if Instant::now() >= end || gateway.shutdown.is_requested() {
+            let known = gateway.note_period(known).await?;
             return Ok(unchanged(gateway, &known, &etag));
         }
         let changes = document.changes();

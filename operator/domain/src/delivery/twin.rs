@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{
     TwinDevice, TwinNext, TwinRegistration, TwinSetting, ValueType,
 };
 use entente_crds::{LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
@@ -163,14 +163,16 @@ fn is_unreported(status: &DeviceTwinStatus) -> bool {
     reported.is_none_or(|it| it.version.is_none() && it.settings.is_empty())
 }
 
-/// Returns the instant from which the device counts as not heard of. The gateway writes when it was
-/// heard at most twice in each period, hence the half.
+/// Returns the instant from which the device counts as not heard of: by the period that it was last told,
+/// since it cannot know of another one before it calls. The gateway writes when it was heard at most twice
+/// in each period, hence the half.
 fn silent_from(
     status: &DeviceTwinStatus,
     registration: &TwinRegistration,
     agent: &AgentEndpoint,
 ) -> Option<Timestamp> {
-    let poll = Rhythm::of(agent).period;
+    let told = status.poll_seconds.filter(|told| *told > 0);
+    let poll = told.map_or_else(|| Rhythm::of(agent).period, SignedDuration::from_secs);
     let missed = poll.checked_mul(agent.missed_polls)?;
     let heard = status.last_heard.unwrap_or(registration.at);
     heard.checked_add(missed.checked_add(poll / 2)?).ok()

@@ -105,8 +105,8 @@ pub fn consents(twin: &DeviceTwin) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Returns the status of a twin after a call, if that is to be written: the first use of a token, or
-/// that it was heard of after a while.
+/// Returns the status of a twin after a call, if that is to be written: the first use of a token, that
+/// it was heard of after a while, or that it is told another period than before.
 pub fn after_call(
     twin: &DeviceTwin,
     standing: Standing,
@@ -117,14 +117,24 @@ pub fn after_call(
     let before = status.credential.as_ref()?;
     let credential = credential::after_use(before, standing, now);
     let is_used_first = credential != *before;
-    if !is_used_first && !poll::is_news(status.last_heard, rhythm.period, now) {
+    let is_news =
+        is_told_otherwise(twin, rhythm) || poll::is_news(status.last_heard, rhythm.period, now);
+    if !is_used_first && !is_news {
         return None;
     }
     Some(DeviceTwinStatus {
         credential: Some(credential),
         last_heard: Some(now),
+        poll_seconds: Some(rhythm.period.as_secs()),
         ..status.clone()
     })
+}
+
+/// True if a device is told another period now than is written down. One of which none is written down
+/// yet has no such news.
+pub fn is_told_otherwise(twin: &DeviceTwin, rhythm: poll::Rhythm) -> bool {
+    let told = twin.status.as_ref().and_then(|it| it.poll_seconds);
+    told.is_some_and(|told| told != rhythm.period.as_secs())
 }
 
 /// Returns the status of a twin after the consent was withdrawn; `None` if it was before: the first

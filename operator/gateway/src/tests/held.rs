@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use entente_crds::v1alpha1::Connection;
 use futures::future::join_all;
 use jiff::SignedDuration;
 use reqwest::Response;
@@ -56,6 +57,31 @@ async fn a_request_is_held_until_the_twin_changes() {
     assert_ne!(etag(&answer), tag);
     assert_eq!(json_of(answer).await["delta"]["settings"][0], "a");
     assert_eq!(held(&stand), 0);
+}
+
+// shows C2 C9
+#[tokio::test]
+async fn a_period_that_becomes_another_one_while_a_request_is_held_is_written_down_as_it_is_told() {
+    let stand = Stand::new().await;
+    let device = stand.register("A1").await;
+    let tag = tag_of(&stand, &device, "twin").await;
+    let told = || stand.status("lobby-mfp").poll_seconds;
+    assert_eq!(told(), Some(86_400));
+    let change = async {
+        stand.until(|| held(&stand) == 1).await;
+        let edit = |connection: &mut Connection| {
+            connection.spec.agent.as_mut().unwrap().poll = "1h".into();
+        };
+        let name = stand.gateway.parts.options.connection.clone();
+        stand.cluster.edit("", &name, edit);
+        let hour = SignedDuration::from_hours(1);
+        stand.until(|| stand.gateway.rhythm().period == hour).await;
+        assert_eq!(told(), Some(86_400), "it does not know yet");
+        stand.want(vec![value("a", "1")]);
+    };
+    let (answer, ()) = tokio::join!(wait(&stand, &device, "twin", &tag, 60), change);
+    assert_eq!(json_of(answer).await["poll"]["next"], "PT1H");
+    assert_eq!(told(), Some(3600));
 }
 
 // shows C9

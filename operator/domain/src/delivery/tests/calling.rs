@@ -117,6 +117,13 @@ impl Calling {
         shown.collect()
     }
 
+    /// Edits `poll` of the Connection by which the device calls.
+    fn edit_poll(&mut self, poll: &str) {
+        let connections = self.0.snapshot.connections.values_mut();
+        let mut agents = connections.filter_map(|it| Arc::make_mut(it).spec.agent.as_mut());
+        agents.next().expect("a gateway").poll = poll.into();
+    }
+
     fn online(&self) -> String {
         let device = self.0.snapshot.device.as_ref().expect("a device");
         let status = device.status.as_ref().expect("a status");
@@ -395,6 +402,26 @@ fn a_device_that_is_silent_for_too_long_is_not_online_and_what_was_proved_stays(
     calling.report(hours(61), |_| {});
     calling.pass(hours(61));
     assert_eq!(calling.online(), "True(Answered)");
+}
+
+// shows C2 K2
+#[test]
+fn a_device_is_judged_by_the_period_that_it_was_last_told_and_not_by_one_that_it_cannot_know() {
+    for (told, edited, silent_after) in
+        [(24 * 60, "1m", 60 * 60), (60, "24h", 150), (60, "60m", 150)]
+    {
+        let mut calling = Calling::registered();
+        calling.edit_twin(|twin| {
+            let status = twin.status.as_mut().expect("a status");
+            status.poll_seconds = Some(told * 60);
+        });
+        calling.edit_poll(edited);
+        let minutes = SignedDuration::from_mins;
+        calling.pass(minutes(silent_after) - SignedDuration::from_secs(1));
+        assert_eq!(calling.online(), "True(Answered)", "{told} {edited}");
+        calling.pass(minutes(silent_after));
+        assert_eq!(calling.online(), "False(NotHeardOf)", "{told} {edited}");
+    }
 }
 
 // shows K5

@@ -158,6 +158,32 @@ fn the_first_use_of_a_token_is_written_and_after_that_a_call_in_half_a_period() 
     assert_eq!(later.last_heard, Some(at("2027-04-01T12:00:00Z")));
 }
 
+// shows C2
+#[test]
+fn another_period_is_written_down_with_the_first_call_that_is_told_of_it_and_no_other() {
+    let mut twin = twin();
+    for (rhythm, seconds) in [
+        (RHYTHM, 86_400),
+        (
+            Rhythm {
+                period: SignedDuration::from_mins(1),
+                ..RHYTHM
+            },
+            60,
+        ),
+        (RHYTHM, 86_400),
+    ] {
+        let called = |twin: &DeviceTwin| after_call(twin, Standing::Current, rhythm, at(NOW));
+        let status = called(&twin).unwrap();
+        assert_eq!(status.poll_seconds, Some(seconds));
+        twin.status = Some(status);
+        assert_eq!(called(&twin), None);
+    }
+    // One that was heard of before periods were written down is written at its usual time.
+    twin.status.as_mut().unwrap().poll_seconds = None;
+    assert_eq!(after_call(&twin, Standing::Current, RHYTHM, at(NOW)), None);
+}
+
 fn query(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     parameters.iter().map(owned).collect()
