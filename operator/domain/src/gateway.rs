@@ -23,3 +23,4 @@ pub mod services;
 mod software;
 mod texts;
 pub mod twin;
+pub mod unavailable;

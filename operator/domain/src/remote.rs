@@ -128,6 +128,17 @@ pub struct AskedInstallation {
     pub until: Option<Timestamp>,
     /// State of the installation, by the words of the device.
     pub state: InstallationState,
+    /// The file, while the gateway cannot serve it.
+    pub unavailable: Option<UnavailableFile>,
+}
+
+/// A file that the gateway cannot serve.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnavailableFile {
+    /// The fault in words, and what a person can do.
+    pub message: String,
+    /// Instant from which the fault is of this kind, by the clock of the gateway.
+    pub since: Timestamp,
 }
 
 /// State of an installation, by the words of the device.

@@ -20,9 +20,12 @@ use std::{
 };
 
 use entente_controllers::metrics::Metrics;
-use entente_domain::gateway::artifacts::wait;
+use entente_crds::v1alpha1::ArtifactFault;
+use entente_domain::gateway::{
+    artifacts::wait,
+    unavailable::{Look, Unavailable},
+};
 use entente_drivers::{ConnectionProfile, Fetcher};
-use jiff::SignedDuration;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_blocking,
@@ -45,10 +48,14 @@ pub(crate) const READERS: usize = 256;
 const MOST_FAULTS: usize = 1024;
 /// Seconds after which a device comes again for a file that is on its way.
 const AGAIN: u32 = 10;
+/// Seconds after which a device comes again whose file nobody can have until somebody edits something.
+pub(crate) const UNTIL_AN_EDIT: u32 = 300;
 
 /// A file that a model names.
 #[derive(Clone, Debug)]
 pub(crate) struct Artifact {
+    /// The URL as the model spells it.
+    pub(crate) spelt: String,
     pub(crate) url: Url,
     pub(crate) sha256: String,
     pub(crate) size: u64,
@@ -58,10 +65,24 @@ impl Artifact {
     /// Reads what a model names; `None` if it cannot be fetched by anybody.
     pub(crate) fn of(artifact: &entente_crds::v1alpha1::Artifact) -> Option<Self> {
         Some(Self {
+            spelt: artifact.url.clone(),
             url: Url::parse(&artifact.url).ok()?,
             sha256: artifact.sha256.clone(),
             size: u64::try_from(artifact.size).ok()?,
         })
+    }
+}
+
+impl Artifact {
+    /// Returns the words for a fault that was met through a Connection.
+    fn unavailable(&self, connection: &str, fault: &Fault) -> Unavailable {
+        let is_gone = fault.reason == ArtifactFault::NoConnection;
+        Unavailable {
+            reason: fault.reason,
+            url: self.spelt.clone(),
+            connection: (!is_gone).then(|| connection.to_owned()),
+            detail: fault.message.clone(),
+        }
     }
 }
 
@@ -71,14 +92,22 @@ pub(crate) enum Missing {
     /// It is on its way; seconds after which to come again.
     Later(u32),
     /// It could not be had; seconds after which somebody asks for it again.
-    Faulty(u32),
+    Faulty(u32, Box<Unavailable>),
 }
 
 impl Missing {
     /// Returns the seconds after which to come again.
     pub(crate) fn seconds(&self) -> u32 {
         match self {
-            Self::Later(seconds) | Self::Faulty(seconds) => *seconds,
+            Self::Later(seconds) | Self::Faulty(seconds, _) => *seconds,
+        }
+    }
+
+    /// Returns the words for the status of a twin.
+    pub(crate) fn look(&self) -> Look<'_> {
+        match self {
+            Self::Later(_) => Look::OnItsWay,
+            Self::Faulty(_, fault) => Look::Unavailable(fault),
         }
     }
 }
@@ -87,7 +116,11 @@ enum State {
     /// A fetch is under way; the sender is dropped at its end.
     UnderWay(watch::Receiver<()>),
     /// It failed so many times; nobody asks again before the instant.
-    Failed { failures: u32, until: Instant },
+    Failed {
+        failures: u32,
+        until: Instant,
+        fault: Box<Unavailable>,
+    },
 }
 
 /// The artifact service of one process. Shared by an [`Arc`].
@@ -125,27 +158,27 @@ impl Artifacts {
     }
 
     /// Returns a file that was compared. Otherwise begins to fetch it, if nobody does and its wait is
-    /// over, and waits for the end of that for at most `patience`. `profile` is the Connection through
-    /// which it is fetched.
+    /// over, and waits for the end of that for at most `patience`. `profile` is the Connection of this
+    /// name, through which it is fetched.
     pub(crate) async fn get<P>(
         self: &Arc<Self>,
         artifact: &Artifact,
         patience: Duration,
-        profile: impl FnOnce() -> P,
+        (connection, profile): (&str, impl FnOnce() -> P),
     ) -> Result<Verified, Missing>
     where
         P: Future<Output = Result<Arc<ConnectionProfile>, Fault>> + Send + 'static,
     {
         if let Some(verified) = self.disk.get(&artifact.sha256) {
-            return of_size(verified, artifact);
+            return self.of_size(verified, artifact, connection);
         }
-        let mut ended = self.begin(artifact, profile)?;
+        let mut ended = self.begin(artifact, connection, profile)?;
         if timeout(patience, ended.changed()).await.is_err() {
             return Err(Missing::Later(AGAIN));
         }
         match self.disk.get(&artifact.sha256) {
-            Some(verified) => of_size(verified, artifact),
-            None => Err(Missing::Faulty(self.seconds_left(artifact))),
+            Some(verified) => self.of_size(verified, artifact, connection),
+            None => Err(self.missing(artifact, connection)),
         }
     }
 
@@ -158,17 +191,45 @@ impl Artifacts {
         }
     }
 
-    fn seconds_left(&self, artifact: &Artifact) -> u32 {
+    fn missing(&self, artifact: &Artifact, connection: &str) -> Missing {
         match self.states().get(&artifact.sha256) {
-            Some(State::Failed { until, .. }) => seconds_until(*until),
-            _ => AGAIN,
+            Some(State::Failed { until, fault, .. }) => {
+                let fault = fault.seen_by(&artifact.spelt, connection);
+                Missing::Faulty(seconds_until(*until), Box::new(fault))
+            }
+            _ => Missing::Later(AGAIN),
         }
+    }
+
+    /// Returns a file, if it has the length that the model names: another one would never end for a
+    /// device.
+    fn of_size(
+        &self,
+        verified: Verified,
+        artifact: &Artifact,
+        connection: &str,
+    ) -> Result<Verified, Missing> {
+        if verified.size == artifact.size {
+            return Ok(verified);
+        }
+        let (found, size) = (verified.size, artifact.size);
+        tracing::warn!(
+            found,
+            size,
+            "artifact.size of a model is not the length of the file"
+        );
+        let message = format!("it has {found} bytes, and artifact.size of the model is {size}");
+        let fault = Fault::new(ArtifactFault::WrongSize, message);
+        self.metrics.artifact_fetch(fault.reason.as_str());
+        let fault = artifact.unavailable(connection, &fault);
+        Err(Missing::Faulty(UNTIL_AN_EDIT, Box::new(fault)))
     }
 
     /// Begins a fetch, or joins the one that is under way.
     fn begin<P>(
         self: &Arc<Self>,
         artifact: &Artifact,
+        connection: &str,
         profile: impl FnOnce() -> P,
     ) -> Result<watch::Receiver<()>, Missing>
     where
@@ -177,8 +238,9 @@ impl Artifacts {
         let mut states = self.states();
         let failures = match states.get(&artifact.sha256) {
             Some(State::UnderWay(ended)) => return Ok(ended.clone()),
-            Some(State::Failed { until, .. }) if *until > Instant::now() => {
-                return Err(Missing::Faulty(seconds_until(*until)));
+            Some(State::Failed { until, fault, .. }) if *until > Instant::now() => {
+                let fault = fault.seen_by(&artifact.spelt, connection);
+                return Err(Missing::Faulty(seconds_until(*until), Box::new(fault)));
             }
             Some(State::Failed { failures, .. }) => *failures,
             None => 0,
@@ -190,12 +252,13 @@ impl Artifacts {
         let (service, artifact) = (Arc::clone(self), artifact.clone());
         let fetching = Fetching {
             service,
-            sha256: artifact.sha256.clone(),
+            artifact: artifact.clone(),
+            connection: connection.to_owned(),
             failures,
             _end: end,
         };
         let profile = profile();
-        tokio::spawn(async move { fetching.run(artifact, profile).await });
+        tokio::spawn(async move { fetching.run(profile).await });
         Ok(ended)
     }
 
@@ -219,13 +282,13 @@ impl Artifacts {
                 ),
                 NoRoom::InUse => "files that devices are reading take all the room".to_owned(),
             };
-            Fault::new("NoRoom", message)
+            Fault::new(ArtifactFault::NoRoom, message)
         })?;
         let count = |bytes: usize| self.metrics.artifact_fetched(bytes as u64);
         let fetched = download(&self.fetcher, &profile, artifact, &room, count).await;
         if fetched
             .as_ref()
-            .is_err_and(|fault| fault.outcome == "DiskFull")
+            .is_err_and(|fault| fault.reason == ArtifactFault::DiskFull)
         {
             self.disk.give_up_one();
         }
@@ -255,19 +318,17 @@ impl Artifacts {
 /// A fetch that is under way. Its end is told when it is dropped, also after a panic.
 struct Fetching {
     service: Arc<Artifacts>,
-    sha256: String,
+    artifact: Artifact,
+    connection: String,
     failures: u32,
     _end: watch::Sender<()>,
 }
 
 impl Fetching {
-    async fn run(
-        mut self,
-        artifact: Artifact,
-        profile: impl Future<Output = Result<Arc<ConnectionProfile>, Fault>>,
-    ) {
+    async fn run(mut self, profile: impl Future<Output = Result<Arc<ConnectionProfile>, Fault>>) {
         let service = Arc::clone(&self.service);
         let begun = Instant::now();
+        let artifact = self.artifact.clone();
         let brought = service.bring(&artifact, profile).await;
         let (host, sha256) = (artifact.url.host_str(), &artifact.sha256);
         service.metrics.artifact_bytes(service.disk.taken());
@@ -285,17 +346,17 @@ impl Fetching {
                 self.failures = 0;
             }
             Err(fault) => {
-                let (outcome, problem) = (fault.outcome, &fault.message);
+                let (outcome, problem) = (fault.reason.as_str(), &fault.message);
                 tracing::warn!(host, sha256, outcome, problem, "an artifact cannot be had");
-                service.metrics.artifact_fetch(fault.outcome);
-                self.fail(fault.retry_after);
+                service.metrics.artifact_fetch(outcome);
+                self.fail(&fault);
             }
         }
     }
 
-    fn fail(&mut self, asked: Option<SignedDuration>) {
+    fn fail(&mut self, fault: &Fault) {
         self.failures = self.failures.saturating_add(1);
-        let wait = Duration::try_from(wait(self.failures, asked)).unwrap_or_default();
+        let wait = Duration::try_from(wait(self.failures, fault.retry_after)).unwrap_or_default();
         let until = Instant::now() + wait;
         let mut states = self.service.states();
         if states.len() >= MOST_FAULTS {
@@ -305,8 +366,12 @@ impl Fetching {
                 State::Failed { until, .. } => *until > now,
             });
         }
-        let failures = self.failures;
-        states.insert(self.sha256.clone(), State::Failed { failures, until });
+        let failed = State::Failed {
+            failures: self.failures,
+            until,
+            fault: Box::new(self.artifact.unavailable(&self.connection, fault)),
+        };
+        states.insert(self.artifact.sha256.clone(), failed);
     }
 }
 
@@ -314,29 +379,16 @@ impl Drop for Fetching {
     fn drop(&mut self) {
         let is_under_way = |state: &State| matches!(state, State::UnderWay(_));
         let mut states = self.service.states();
-        if !states.get(&self.sha256).is_some_and(is_under_way) {
+        if !states.get(&self.artifact.sha256).is_some_and(is_under_way) {
             return;
         }
-        states.remove(&self.sha256);
+        states.remove(&self.artifact.sha256);
         drop(states);
         if std::thread::panicking() {
-            self.fail(None);
+            let message = "the gateway has met a defect";
+            self.fail(&Fault::new(ArtifactFault::InternalError, message));
         }
     }
-}
-
-/// Returns a file, if it has the length that the model names: another one would never end for a device.
-fn of_size(verified: Verified, artifact: &Artifact) -> Result<Verified, Missing> {
-    if verified.size == artifact.size {
-        return Ok(verified);
-    }
-    let (found, size) = (verified.size, artifact.size);
-    tracing::warn!(
-        found,
-        size,
-        "artifact.size of a model is not the length of the file"
-    );
-    Err(Missing::Faulty(300))
 }
 
 /// Returns the whole seconds until an instant, one at least.

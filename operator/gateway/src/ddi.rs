@@ -140,12 +140,13 @@ pub(crate) async fn get_base(
 async fn base(gateway: &Arc<Gateway>, parts: &Parts, path: &Segments) -> Answer {
     let caller = gateway.caller(parts, path).await?;
     let (controller, now) = (caller.controller, gateway.now());
+    gateway.forget_stale(&caller).await;
     let twin = Arc::clone(&caller.known.twin);
     let mut next = gateway.next_call(&caller.known);
     let mut told = (twin, None);
     if let Some(wanted) = ddi::offer(&told.0, controller, now).installation {
         let action = wanted.action;
-        let is_there = gateway.file(&caller.known, wanted, PATIENCE_OF_BASE).await;
+        let is_there = gateway.file(&caller, wanted, PATIENCE_OF_BASE).await;
         match is_there {
             Ok(_) => {
                 let decide = |twin: &DeviceTwin| {
@@ -183,7 +184,7 @@ async fn deployment(gateway: &Arc<Gateway>, parts: &Parts, path: &Segments) -> A
     let caller = gateway.caller(parts, path).await?;
     let twin = &caller.known.twin;
     let installation = ddi::alive(twin, caller.controller, path.action())?;
-    let file = gateway.file(&caller.known, installation, PATIENCE).await;
+    let file = gateway.file(&caller, installation, PATIENCE).await;
     let file = file.map_err(|missing| Problem::ArtifactUnavailable(missing.seconds()))?;
     let digests = ddi::Digests {
         sha1: &file.digests.sha1,
@@ -227,7 +228,7 @@ async fn file(gateway: &Arc<Gateway>, parts: &Parts, path: &Segments) -> Answer 
     let unavailable = |missing: Missing| Problem::ArtifactUnavailable(missing.seconds());
     // The file and a place among those who read wait for no longer together.
     let begun = Instant::now();
-    let file = gateway.file(&caller.known, installation, PATIENCE).await;
+    let file = gateway.file(&caller, installation, PATIENCE).await;
     let file = file.map_err(unavailable)?;
     let left = PATIENCE.saturating_sub(begun.elapsed());
     let served = gateway.serve_file(file, parts, left).await;

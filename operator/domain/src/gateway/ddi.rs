@@ -161,6 +161,15 @@ fn is_open(twin: &DeviceTwin, action: i64, now: Timestamp) -> bool {
     }
 }
 
+/// True if this is the installation that a twin asks for, and neither its end nor its version is
+/// reported.
+pub(super) fn is_wanted(twin: &DeviceTwin, action: i64) -> bool {
+    let all = Controller { part: None };
+    let asked = installation(twin, all).filter(|it| it.action == action);
+    let is_over = state_of(twin, action).is_some_and(|state| state.state.is_over());
+    asked.is_some_and(|asked| !is_over && !is_reported(twin, asked))
+}
+
 /// Returns the status of a twin whose device is told of an action; `None` if it was told before.
 pub fn after_offer(twin: &DeviceTwin, action: i64, now: Timestamp) -> Option<DeviceTwinStatus> {
     if state_of(twin, action).is_some() {

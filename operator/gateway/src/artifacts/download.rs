@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use entente_crds::v1alpha1::ArtifactFault;
 use entente_domain::remote::{Failure, FailureKind};
 use entente_drivers::{ConnectionProfile, Fetcher, Wanted};
 use jiff::SignedDuration;
@@ -33,8 +34,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Reason for which an artifact could not be had.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fault {
-    /// One word for metrics.
-    pub(crate) outcome: &'static str,
+    /// Reason for metrics, and for the status of a twin.
+    pub(crate) reason: ArtifactFault,
     /// One sentence for people, without URL.
     pub(crate) message: String,
     /// The wait that the server asks for.
@@ -42,9 +43,9 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(outcome: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: ArtifactFault, message: impl Into<String>) -> Self {
         Self {
-            outcome,
+            reason,
             message: message.into(),
             retry_after: None,
         }
@@ -89,7 +90,7 @@ pub(super) async fn download(
             "its SHA-256 is {} on the server, and artifact.sha256 of the model is another one",
             digests.sha256
         );
-        return Err(Fault::new("WrongDigest", message));
+        return Err(Fault::new(ArtifactFault::WrongDigest, message));
     }
     Ok(digests)
 }
@@ -154,7 +155,7 @@ impl State {
             }
             Err(failure) => return Err(of_failure(&failure)),
         };
-        let stopped = |_| Fault::new("Disk", "it cannot be written");
+        let stopped = |_| Fault::new(ArtifactFault::Disk, "it cannot be written");
         if download.from != self.there {
             self.there = 0;
             pieces.send(Piece::Again).await.map_err(stopped)?;
@@ -173,7 +174,7 @@ impl State {
                     "the file is longer on the server than artifact.size of the model, which is {}",
                     artifact.size
                 );
-                return Err(Fault::new("WrongSize", message));
+                return Err(Fault::new(ArtifactFault::WrongSize, message));
             }
             self.there += length;
             count(piece.len());
@@ -197,18 +198,18 @@ fn may_pass(failure: &Failure) -> bool {
 }
 
 fn of_failure(failure: &Failure) -> Fault {
-    let outcome = match failure.kind {
-        FailureKind::Unreachable => "Unreachable",
-        FailureKind::TimedOut => "TimedOut",
-        FailureKind::TlsFailed | FailureKind::CertificateChanged => "TLSFailed",
-        FailureKind::AddressNotAllowed => "AddressNotAllowed",
-        FailureKind::Unauthorized => "Unauthorized",
-        FailureKind::Busy => "Busy",
-        _ => "WrongAnswer",
+    let reason = match failure.kind {
+        FailureKind::Unreachable => ArtifactFault::Unreachable,
+        FailureKind::TimedOut => ArtifactFault::TimedOut,
+        FailureKind::TlsFailed | FailureKind::CertificateChanged => ArtifactFault::TlsFailed,
+        FailureKind::AddressNotAllowed => ArtifactFault::AddressNotAllowed,
+        FailureKind::Unauthorized => ArtifactFault::Unauthorized,
+        FailureKind::Busy => ArtifactFault::Busy,
+        _ => ArtifactFault::WrongAnswer,
     };
     Fault {
         retry_after: failure.retry_after,
-        ..Fault::new(outcome, failure.message.clone())
+        ..Fault::new(reason, failure.message.clone())
     }
 }
 
@@ -216,10 +217,10 @@ fn of_failure(failure: &Failure) -> Fault {
 pub(super) fn of_disk(error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Fault::new("DiskFull", "the disk of the gateway is full")
+            Fault::new(ArtifactFault::DiskFull, "the disk of the gateway is full")
         }
         kind => Fault::new(
-            "Disk",
+            ArtifactFault::Disk,
             format!("the disk of the gateway cannot be used: {kind}"),
         ),
     }
@@ -303,7 +304,7 @@ mod tests {
             assert!(sent < 100, "the writer takes pieces that it cannot write");
         }
         let error = writer.await.unwrap().unwrap_err();
-        assert_eq!(of_disk(&error).outcome, "DiskFull");
+        assert_eq!(of_disk(&error).reason, ArtifactFault::DiskFull);
     }
 
     #[tokio::test]

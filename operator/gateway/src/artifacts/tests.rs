@@ -29,6 +29,7 @@ impl Stand {
         let metrics = Arc::new(Metrics::new("0"));
         let service = service(&directory, &metrics);
         let artifact = Artifact {
+            spelt: vendor.url(),
             url: vendor.url().parse().unwrap(),
             sha256: digests(content).unwrap().sha256,
             size: content.len() as u64,
@@ -46,7 +47,9 @@ impl Stand {
     async fn get(&self, patience: Duration) -> Result<Verified, Missing> {
         let profile = profile(self.patience_of_request);
         let profile = || std::future::ready(Ok(profile));
-        self.service.get(&self.artifact, patience, profile).await
+        self.service
+            .get(&self.artifact, patience, ("files", profile))
+            .await
     }
 
     /// Returns the outcome of the only fetch, from the metrics, and the bytes that it read.
@@ -143,11 +146,11 @@ async fn a_file_that_is_another_one_reaches_nobody_and_is_not_asked_for_again_at
     let mut right = wrong.clone();
     right[99_999] ^= 1;
     let stand = Stand::new(&right, move |_, request| whole(&wrong, request)).await;
-    let Err(Missing::Faulty(seconds)) = stand.get(LONG).await else {
+    let Err(Missing::Faulty(seconds, _)) = stand.get(LONG).await else {
         panic!("it is served");
     };
     assert!((4..=6).contains(&seconds), "{seconds}");
-    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(_))));
+    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(..))));
     assert_eq!(stand.vendor.requests().len(), 1);
     assert_eq!(stand.outcome().0, "WrongDigest");
     let left = std::fs::read_dir(stand.directory.path().join("artifacts")).unwrap();
@@ -194,7 +197,7 @@ async fn whatever_a_vendor_sends_the_answer_is_later_and_memory_and_disk_are_bou
         let mut stand = Stand::new(&file, move |_, _| text(&answer, then)).await;
         stand.patience_of_request = Duration::from_millis(100);
         let missing = stand.get(LONG).await;
-        let is_faulty = matches!(missing, Err(Missing::Faulty(_)));
+        let is_faulty = matches!(missing, Err(Missing::Faulty(..)));
         assert!(is_faulty, "{shown}: {missing:?}");
         let (found, bytes) = stand.outcome();
         assert_eq!(found, outcome, "{shown}");
@@ -209,7 +212,7 @@ async fn whatever_a_vendor_sends_the_answer_is_later_and_memory_and_disk_are_bou
 async fn a_file_that_is_longer_than_all_room_is_not_even_asked_for() {
     let mut stand = Stand::new(b"", |_, _| text("", Then::Close)).await;
     stand.artifact.size = 10 << 30;
-    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(_))));
+    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(..))));
     assert_eq!(stand.outcome().0, "NoRoom");
     assert!(stand.vendor.requests().is_empty());
 }
@@ -265,7 +268,10 @@ async fn a_vendor_that_is_well_again_is_asked_after_the_wait() {
         _ => whole(&sent, request),
     })
     .await;
-    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(5 | 6))));
+    assert!(matches!(
+        stand.get(LONG).await,
+        Err(Missing::Faulty(5 | 6, _))
+    ));
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(6)).await;
     tokio::time::resume();
@@ -280,5 +286,5 @@ async fn a_model_that_names_another_length_gets_nothing() {
     let mut stand = Stand::new(&file, move |_, request| whole(&sent, request)).await;
     assert!(stand.get(LONG).await.is_ok());
     stand.artifact.size = 999;
-    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(_))));
+    assert!(matches!(stand.get(LONG).await, Err(Missing::Faulty(..))));
 }

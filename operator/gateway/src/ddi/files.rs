@@ -7,24 +7,48 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::http::{Method, request::Parts};
 use entente_controllers::cache::Key;
-use entente_crds::v1alpha1::Connection;
-use entente_domain::gateway::{artifacts::connection_for, ddi::Installation};
+use entente_crds::v1alpha1::{ArtifactFault, Connection, DeviceTwin};
+use entente_domain::gateway::{
+    artifacts::connection_for,
+    ddi::Installation,
+    unavailable::{self, Look, Unavailable},
+};
 use entente_drivers::ConnectionProfile;
 use kube::ResourceExt as _;
 
 use crate::{
     Gateway,
     answers::Answer,
-    artifacts::{Artifact, Fault, Missing, Verified, serve},
+    artifacts::{Artifact, Fault, Missing, UNTIL_AN_EDIT, Verified, serve},
     calls::Known,
+    ddi::Caller,
 };
 
-/// Seconds after which a device comes again whose file nobody may fetch, until somebody edits something.
-const UNTIL_AN_EDIT: u32 = 300;
-
 impl Gateway {
-    /// Returns the file of an installation, once it is there and was compared.
+    /// Returns the file of an installation, once it is there and was compared; otherwise the twin says
+    /// why it is not.
     pub(super) async fn file(
+        self: &Arc<Self>,
+        caller: &Caller,
+        installation: Installation<'_>,
+        patience: Duration,
+    ) -> Result<Verified, Missing> {
+        let file = self.fetched(&caller.known, installation, patience).await;
+        let look = file.as_ref().map_or_else(Missing::look, |_| Look::There);
+        let (action, now) = (installation.action, self.now());
+        let decide = |twin: &DeviceTwin| Ok(unavailable::after_look(twin, action, look, now));
+        // One that cannot be written is logged, and written with the next call.
+        _ = self.change(caller, decide).await;
+        file
+    }
+
+    /// Takes a fault out of the status of a twin that is of no installation any more.
+    pub(super) async fn forget_stale(&self, caller: &Caller) {
+        let decide = |twin: &DeviceTwin| Ok(unavailable::without_stale(twin));
+        _ = self.change(caller, decide).await;
+    }
+
+    async fn fetched(
         self: &Arc<Self>,
         known: &Known,
         installation: Installation<'_>,
@@ -32,8 +56,8 @@ impl Gateway {
     ) -> Result<Verified, Missing> {
         let (namespace, device) = (&known.key.namespace, &known.key.name);
         let wanted = Artifact::of(installation.artifact);
-        let allowed = wanted.filter(|it| self.way_to(namespace, it).is_some());
-        let Some(artifact) = allowed else {
+        let allowed = wanted.and_then(|it| Some((self.way_to(namespace, &it)?, it)));
+        let Some((connection, artifact)) = allowed else {
             let (name, version) = (installation.name, installation.version);
             let problem =
                 "no Connection of protocol HTTP that allows the namespace leads to its URL";
@@ -45,12 +69,17 @@ impl Gateway {
                 problem,
                 "an artifact cannot be had"
             );
-            return Err(Missing::Faulty(UNTIL_AN_EDIT));
+            let outcome = ArtifactFault::NoConnection.as_str();
+            self.parts.metrics.artifact_fetch(outcome);
+            let fault = Unavailable::without_connection(&installation.artifact.url);
+            return Err(Missing::Faulty(UNTIL_AN_EDIT, Box::new(fault)));
         };
         let (gateway, namespace) = (Arc::clone(self), namespace.clone());
         let of = artifact.clone();
         let profile = || async move { gateway.profile(&namespace, &of).await };
-        self.artifacts.get(&artifact, patience, profile).await
+        let through = connection.name_any();
+        let way = (&*through, profile);
+        self.artifacts.get(&artifact, patience, way).await
     }
 
     /// Returns the Connection by which a namespace may fetch a file.
@@ -73,12 +102,16 @@ impl Gateway {
         artifact: &Artifact,
     ) -> Result<Arc<ConnectionProfile>, Fault> {
         let connection = self.way_to(namespace, artifact);
-        let connection = connection
-            .ok_or_else(|| Fault::new("NotAllowed", "no Connection leads to its URL any more"))?;
+        let connection = connection.ok_or_else(|| {
+            Fault::new(
+                ArtifactFault::NoConnection,
+                "no Connection leads to its URL any more",
+            )
+        })?;
         let labels = self.labels(namespace);
         let of = (namespace, &labels);
         let profile = self.profiles.profile(&connection, of, None, self.now());
-        let unusable = |(_, message)| Fault::new("NotUsable", message);
+        let unusable = |(_, message)| Fault::new(ArtifactFault::NotUsable, message);
         profile.await.map_err(unusable)
     }
 

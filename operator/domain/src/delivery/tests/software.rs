@@ -3,7 +3,7 @@
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{Cause, DeploymentState, ItemState, ReleasedAs, SoftwarePart},
+    v1alpha1::{ArtifactFault, Cause, DeploymentState, ItemState, ReleasedAs, SoftwarePart},
 };
 use jiff::SignedDuration;
 
@@ -436,6 +436,49 @@ fn of_an_application_that_is_not_there_the_device_is_asked_and_of_software_that_
     story.runs("4.1.0");
     story.pass();
     assert_eq!(story.asked(), "1 agent 2.1.0");
+}
+
+// shows B6 D9 K2
+#[test]
+fn a_file_that_the_gateway_cannot_serve_is_told_as_that_and_is_no_delay_of_the_device() {
+    for state in [None, Some(DeploymentState::Offered)] {
+        let mut story = Story::new(Some("4.2"), &[]);
+        story.pass();
+        if let Some(state) = state {
+            story.says(state, None);
+        }
+        story.lacks(ArtifactFault::NoConnection, "no Connection leads there");
+        let report = &story.pass()["backup"];
+        let found = item(report, MAIN);
+        assert_eq!(found.state, ItemState::InProgress);
+        let problem = found.problem.expect("a problem");
+        assert_eq!(problem.outcome, Reason::ArtifactUnavailable);
+        let (said, words) = ready(report);
+        assert_eq!(said, "False(ArtifactUnavailable)");
+        let whole = "Firmware/main: 4.2.0 is to be installed, and the gateway cannot serve its file: no \
+                     Connection leads there.";
+        assert_eq!(words, whole);
+        assert_eq!(
+            delay(report),
+            (Reason::ArtifactUnavailable, Cause::Provider)
+        );
+        let device = story.device_says(ConditionType::FirmwareCurrent);
+        assert_eq!(device, "False(ArtifactUnavailable)");
+        // Another kind of fault is told at once, although it has the same reason.
+        story.later(1);
+        story.lacks(ArtifactFault::WrongDigest, "it is another one");
+        let words = ready(&story.pass()["backup"]).1;
+        assert!(words.ends_with("it is another one."), "{words}");
+        // What is said of another action is not said of this one.
+        story.edit_twin(|twin| {
+            let fault = twin.status.as_mut().and_then(|it| it.artifact.as_mut());
+            fault.expect("a fault").action = 7;
+        });
+        let report = &story.pass()["backup"];
+        assert_eq!(ready(report).0, "False(WaitingForDevice)");
+        assert_eq!(delay(report), (Reason::WaitingForDevice, Cause::Device));
+        assert_eq!(story.asked(), "1 main 4.2.0");
+    }
 }
 
 // shows B6 K2

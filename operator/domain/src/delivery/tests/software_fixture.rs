@@ -10,10 +10,11 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     example,
     v1alpha1::{
-        Application, Artifact, Cause, Connection, ConsentWay, DeploymentState, Device, DeviceModel,
-        DeviceTwin, Firmware, Item, ItemState, MAIN_FIRMWARE, MaintenanceWindow, ReportedSoftware,
-        ServiceApplication, ServiceModel, ServiceSubscription, SmartService, SoftwarePart,
-        SoftwareVia, TwinConsent, TwinDeploymentState, TwinRegistration, Weekday,
+        Application, Artifact, ArtifactFault, Cause, Connection, ConsentWay, DeploymentState,
+        Device, DeviceModel, DeviceTwin, Firmware, Item, ItemState, MAIN_FIRMWARE,
+        MaintenanceWindow, ReportedSoftware, ServiceApplication, ServiceModel, ServiceSubscription,
+        SmartService, SoftwarePart, SoftwareVia, TwinArtifact, TwinConsent, TwinDeploymentState,
+        TwinRegistration, Weekday,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -382,6 +383,21 @@ impl Story {
                 at,
                 restarted: status.reported.as_ref().and_then(|it| it.restarted),
                 reported: None,
+            });
+        });
+    }
+
+    /// The gateway cannot serve the file of the installation that the device is asked for.
+    pub(super) fn lacks(&mut self, reason: ArtifactFault, message: &str) {
+        let since = self.now;
+        self.edit_twin(|twin| {
+            let action = twin.spec.deployment.as_ref().expect("asked").action;
+            let status = twin.status.as_mut().expect("registered");
+            status.artifact = Some(TwinArtifact {
+                action,
+                reason,
+                message: message.into(),
+                since,
             });
         });
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     delivery::{Installation, InstallationOrder},
-    remote::{AskedInstallation, InstallationState, SoftwareReading},
+    remote::{AskedInstallation, InstallationState, SoftwareReading, UnavailableFile},
     secret::Redactions,
 };
 
@@ -54,6 +54,12 @@ fn installation(
         DeploymentState::Failed => InstallationState::Failed(words(known)),
         DeploymentState::Cancelled => InstallationState::Cancelled(words(known)),
     });
+    let fault = status.and_then(|it| it.artifact.as_ref());
+    let fault = fault.filter(|it| it.action == asked.action);
+    let unavailable = fault.map(|fault| UnavailableFile {
+        message: redactions.hide(&fault.message),
+        since: fault.since,
+    });
     Some(AskedInstallation {
         part: asked.part?,
         name: asked.name.clone()?,
@@ -61,6 +67,7 @@ fn installation(
         sha256: asked.artifact.as_ref()?.sha256.clone(),
         until: asked.until,
         state,
+        unavailable,
     })
 }
 

@@ -165,6 +165,12 @@ pub(in crate::delivery) fn failure(
     }
 }
 
+/// Returns the sentence for an installation whose file the gateway cannot serve.
+fn unavailable(key: &ItemKey, asked: &AskedInstallation, fault: &str) -> String {
+    let wanted = &asked.version;
+    format!("{key}: {wanted} is to be installed, and the gateway cannot serve its file: {fault}")
+}
+
 /// Returns the sentence for a piece of software that waits for the device.
 pub(in crate::delivery) fn waits_for(reading: &DeviceReading, item: &ResolvedItem) -> String {
     let key = &item.key;
@@ -276,9 +282,15 @@ impl Round<'_> {
             return (ItemState::NotEffective, Some(problem));
         }
         let state = match asked.state {
-            InstallationState::Installed { .. } => ItemState::AwaitingRestart,
+            InstallationState::Installed { .. } => return (ItemState::AwaitingRestart, None),
             _ => ItemState::InProgress,
         };
-        (state, None)
+        let problem = asked.unavailable.as_ref().map(|fault| Problem {
+            outcome: Reason::ArtifactUnavailable,
+            // Another kind of fault is told at once, not after the words of the one before.
+            since: fault.since,
+            message: unavailable(&item.key, asked, &fault.message).into(),
+        });
+        (state, problem)
     }
 }

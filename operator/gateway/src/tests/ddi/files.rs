@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use entente_crds::v1alpha1::{ArtifactFault, TwinArtifact};
 use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::*;
 use crate::tests::vendor::{Then, text, whole};
+
+impl Scene {
+    /// Returns the fault of a file in the status of the twin.
+    fn fault(&self) -> Option<TwinArtifact> {
+        self.stand.status("lobby-mfp").artifact
+    }
+}
 
 const FILE: &str = "/softwaremodules/12/artifacts/mfp-500-4.2.0.swu";
 
@@ -53,6 +61,27 @@ async fn a_device_reads_the_rest_of_a_file_by_its_etag() {
 
 // shows B6 K5
 #[tokio::test]
+async fn a_fault_of_a_file_goes_with_the_next_call_when_nobody_wants_it_any_more() {
+    let wrong = content(300_000);
+    let mut file = wrong.clone();
+    file[0] ^= 1;
+    let scene = Scene::with(Vendor::of(wrong).await, file).await;
+    scene.want(12).await;
+    scene.base().await;
+    assert!(scene.fault().is_some());
+    let cancelled = TwinDeployment {
+        action: 13,
+        cancel: Some(12),
+        ..TwinDeployment::default()
+    };
+    scene.deploy(cancelled).await;
+    scene.base().await;
+    assert_eq!(scene.fault(), None);
+    scene.stand.stop().await;
+}
+
+// shows B6 K5
+#[tokio::test]
 async fn while_the_file_cannot_be_had_nothing_is_offered_and_the_device_comes_again_soon() {
     let wrong = content(300_000);
     let mut file = wrong.clone();
@@ -73,6 +102,14 @@ async fn while_the_file_cannot_be_had_nothing_is_offered_and_the_device_comes_ag
         );
     }
     assert_eq!(scene.state(), None);
+    let fault = scene.fault().unwrap();
+    assert_eq!(
+        (fault.action, fault.reason),
+        (12, ArtifactFault::WrongDigest)
+    );
+    for part in [&*scene.artifact().url, "Connection files", "SHA-256"] {
+        assert!(fault.message.contains(part), "{}", &*fault.message);
+    }
     let files = std::fs::read_dir(scene.stand.directory.path()).unwrap();
     assert_eq!(files.count(), 0);
     scene.stand.stop().await;
@@ -104,6 +141,27 @@ async fn without_a_connection_that_leads_there_nobody_has_the_file_and_nobody_is
     );
     assert_eq!(scene.tasks().await, ["configData"]);
     assert_eq!(scene.vendor.requests().len(), 1);
+    let fault = scene.fault().unwrap();
+    assert_eq!(fault.reason, ArtifactFault::NoConnection);
+    let counted = "artifact_fetches_total{outcome=\"NoConnection\"} 2";
+    let metrics = scene.stand.metrics.encode();
+    assert!(metrics.contains(counted), "{metrics}");
+    // It is written once, however often the device calls.
+    scene.stand.cluster.forget_requests();
+    scene.tasks().await;
+    assert_eq!(scene.stand.cluster.writes(), [""; 0]);
+    // A person lets the namespace in again, and the next call of the device is served.
+    let edit = |connection: &mut Connection| {
+        connection.spec.allow[0].namespaces.match_labels.clear();
+    };
+    scene.stand.cluster.edit("", "files", edit);
+    let is_allowed = || {
+        let found = connections.get(&key).unwrap();
+        found.spec.allow[0].namespaces.match_labels.is_empty()
+    };
+    scene.stand.until(is_allowed).await;
+    assert_eq!(scene.get(FILE).await.status(), StatusCode::OK);
+    assert_eq!(scene.fault(), None);
     scene.stand.stop().await;
 }
 
