@@ -2,9 +2,9 @@
 //! asked for and what proves it is shown by the tests of the domain.
 
 use entente_crds::v1alpha1::{
-    AgentSoftware, Artifact, DeploymentState, DeviceModel, Firmware, MaintenanceWindow,
-    ReportedSetting, ReportedSoftware, SetBy, SmartService, SoftwarePart, SoftwareVia,
-    TwinDeployment, TwinDeploymentState,
+    AgentSoftware, Artifact, ArtifactFault, DeploymentState, DeviceModel, Firmware,
+    MaintenanceWindow, ReportedSetting, ReportedSoftware, SetBy, SmartService, SoftwarePart,
+    SoftwareVia, TwinArtifact, TwinDeployment, TwinDeploymentState,
 };
 
 use super::{
@@ -84,7 +84,15 @@ fn state(process: &InProcess) -> String {
     found.map_or_else(String::new, |item| format!("{:?}", item.state))
 }
 
-// shows B6
+/// Returns the reason of the problem of the firmware in the status of the subscription.
+fn problem(process: &InProcess) -> String {
+    let items = status(process).items;
+    let found = items.iter().find(|item| item.key == "Firmware/main");
+    let problem = found.and_then(|item| item.problem.as_ref());
+    problem.map_or_else(String::new, |problem| problem.outcome.to_string())
+}
+
+// shows B6 K2
 #[tokio::test(start_paused = true)]
 async fn firmware_is_installed_in_the_window_and_proved_by_its_version_with_the_operator_killed() {
     let mut process = needing_firmware();
@@ -104,6 +112,17 @@ async fn firmware_is_installed_in_the_window_and_proved_by_its_version_with_the_
     assert!(process.clock.now() >= opens, "{}", process.clock.now());
     let at = process.clock.now();
     call(&process, |status| {
+        status.artifact = Some(TwinArtifact {
+            action: 1,
+            reason: ArtifactFault::NoConnection,
+            message: "no Connection leads there".into(),
+            since: at,
+        });
+    });
+    let told = |process: &InProcess| problem(process) == "ArtifactUnavailable";
+    process.until("the file is said to be missing", told).await;
+    call(&process, |status| {
+        status.artifact = None;
         status.deployment = Some(TwinDeploymentState {
             action: 1,
             state: DeploymentState::Installed,
