@@ -33,6 +33,10 @@ allowed, as a schema cannot. What they are is in values.schema.json; how they ar
 {{- fail (printf "selector is %q: must be a label selector such as entente.example/desk=north, tier in (gold,silver) or !test, with a comma between several; empty for all" .) -}}
 {{- end -}}
 {{- end -}}
+{{- $service := (.Values.gateway).service | default dict -}}
+{{- if and $service.externalTrafficPolicy (eq (toString $service.type) "ClusterIP") -}}
+{{- fail (printf "gateway.service.externalTrafficPolicy is %q and gateway.service.type is ClusterIP: must be empty, or the type LoadBalancer or NodePort" $service.externalTrafficPolicy) -}}
+{{- end -}}
 {{- $monitoring := .Values.metrics | default dict -}}
 {{- include "entente.checkedLabels" (dict "name" "commonLabels" "labels" .Values.commonLabels) -}}
 {{- include "entente.checkedLabels" (dict "name" "podLabels" "labels" .Values.podLabels) -}}

@@ -76,6 +76,44 @@ async fn a_gateway_has_the_time_to_drain_and_to_end_requests_under_way() {
 }
 
 #[tokio::test]
+async fn requests_to_a_gateway_are_limited_by_the_addresses_that_its_service_keeps() {
+    let enabled = ["gateway.enabled=true", "gateway.tls.secretName=tls"];
+    let balanced = "gateway.service.type=LoadBalancer";
+    let local = "gateway.service.externalTrafficPolicy=Local";
+    for (settings, policy, requests) in [
+        (&[][..], Value::Null, Some("--address-requests=20")),
+        (&[balanced], Value::Null, Some("--address-requests=20")),
+        (
+            &[balanced, local, "gateway.addressRequests=0"],
+            json!("Local"),
+            Some("--address-requests=0"),
+        ),
+        // As after an upgrade with the values of a release that had no such value.
+        (&["gateway.addressRequests=null"], Value::Null, None),
+    ] {
+        let objects = rendered(&[&enabled, settings].concat()).await;
+        let service = named(&objects, "Service", "entente-gateway").unwrap();
+        assert_eq!(service["spec"]["externalTrafficPolicy"], policy);
+        let gateway = named(&objects, "Deployment", "entente-gateway").unwrap();
+        let flags = &gateway["spec"]["template"]["spec"]["containers"][0]["args"];
+        let flags = flags.as_array().unwrap().iter().filter_map(Value::as_str);
+        let found = flags.into_iter().find(|it| it.starts_with("--address-"));
+        assert_eq!(found, requests, "{settings:?}");
+    }
+    for (wrong, place) in [
+        (local, "gateway.service.type is ClusterIP"),
+        (
+            "gateway.service.externalTrafficPolicy=local",
+            "/gateway/service/externalTrafficPolicy",
+        ),
+        ("gateway.addressRequests=-1", "/gateway/addressRequests"),
+    ] {
+        let said = refusal(wrong).await;
+        assert!(said.contains(place), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn the_pods_are_spread_over_nodes_and_zones_where_there_are_any() {
     let objects = rendered(&[]).await;
     let own = deployment(&objects)["selector"].clone();
