@@ -318,6 +318,12 @@ pub fn url_rule(url: &str, schemes: &str) -> String {
     format!("{whole} && {}", numeric_host_rule(url))
 }
 
+/// Returns the rule of the URL of a gateway. It has no path, since devices add the paths of its API to it.
+pub fn gateway_url_rule() -> String {
+    let whole = format!("self.matches('^https://{HOST}(:{PORT})?/?$')");
+    format!("{whole} && {}", numeric_host_rule("self"))
+}
+
 /// Returns the rule of the URL of devices, in which some parts may be left to the Device.
 pub fn url_template_rule() -> String {
     let path = "(/([^?#{}]|[{](address|port|queue)[}])*)?";

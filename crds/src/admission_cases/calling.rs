@@ -52,10 +52,24 @@ fn gateways(table: &mut Table) {
         "a gateway without regions",
         &gateway("/agent", alone),
     );
-    let of_https = "must be a URL such as \"https://gw.eu.example\"";
+    for url in [
+        "https://gw.example/",
+        "https://127.0.0.1:8445",
+        "https://[::1]:8445",
+    ] {
+        let alone = json!({"url": url, "region": "eu"});
+        let name = format!("a gateway at {url}");
+        table.accepts(Connection, &name, &gateway("/agent", alone));
+    }
+    let of_https = "https, a host and at most a port from 1 to 65535";
     for url in [
         "http://gw.sa.northwind.example",
         "https://me@gw.example",
+        "https://gw.example/devices",
+        "https://gw.example?tenant=acme",
+        "https://gw.example/#top",
+        "https://gw.example:0",
+        "https://gw.example.256",
         "gw.example",
     ] {
         let name = format!("a gateway at {url}");

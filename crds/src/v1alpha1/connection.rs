@@ -176,9 +176,10 @@ pub struct HttpEndpoint {
         .message("regions must have an entry with the name that region has and the url that url has: this installation")
 )]
 pub struct AgentEndpoint {
-    /// URL of the gateway of this installation, as devices dial it.
+    /// URL of the gateway of this installation, exactly as devices dial it: they take no link that leads
+    /// to another host or port.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new(schema::url_rule("self", "https")).message(GATEWAY_URL))]
+    #[x_kube(validation = Rule::new(schema::gateway_url_rule()).message(GATEWAY_URL))]
     pub url: String,
     /// Name of the region of this installation.
     #[schemars(schema_with = "schema::dns_label")]
@@ -210,7 +211,7 @@ pub struct AgentEndpoint {
 }
 
 /// Message of the rule of the URL of a gateway.
-const GATEWAY_URL: &str = "must be a URL such as \"https://gw.eu.example\", without user and without a template, with a port from 1 to 65535 and an address that there is";
+const GATEWAY_URL: &str = "must be a URL such as \"https://gw.eu.example\" or \"https://gw.eu.example:8443\": https, a host and at most a port from 1 to 65535, with an address that there is, and without user, path, query and template";
 
 impl AgentEndpoint {
     fn default_poll() -> Duration {
@@ -249,7 +250,7 @@ pub struct AgentRegion {
     pub name: String,
     /// URL of its gateway.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new(schema::url_rule("self", "https")).message(GATEWAY_URL))]
+    #[x_kube(validation = Rule::new(schema::gateway_url_rule()).message(GATEWAY_URL))]
     pub url: String,
     /// The countries that it serves (ISO 3166-1 alpha-2, such as "JP") and parts of them (ISO 3166-2, such
     /// as "JP-13"). A part that one region names goes before its country in another.
