@@ -4,11 +4,11 @@
 //! else wrote in between: two machines that register with one serial number at once never both get a
 //! token that counts. Decides nothing that the domain could decide.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request as HttpRequest, State},
+    extract::{ConnectInfo, Request as HttpRequest, State},
     http::{StatusCode, header, request::Parts},
     response::Response,
 };
@@ -61,25 +61,70 @@ struct Attempt<'a> {
     end: Instant,
 }
 
+/// The sender of a registration, as far as its request was read, for the log.
+#[derive(Default)]
+struct Sender {
+    /// The enrolment whose token was shown, as "namespace/name".
+    enrollment: Option<String>,
+    /// The serial number, bounded.
+    serial_number: Option<String>,
+}
+
 /// Registers a device.
 pub(crate) async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = registered(&gateway, &parts, body).await;
+    let mut sender = Sender::default();
+    let answer = registered(&gateway, &parts, body, &mut sender).await;
     let outcome = match &answer {
         Ok(response) if response.status() == StatusCode::CREATED => "Registered",
         Ok(_) => "Pending",
         Err(problem) => problem.reason(),
     };
     gateway.parts.metrics.gateway_registration(outcome);
-    let attempt = text(&parts.headers, "idempotency-key");
-    let attempt = attempt.map(|it| cut(it.chars().take(65).collect(), 64));
-    tracing::info!(outcome, attempt, "a registration was answered");
+    log(&parts, &sender, outcome, answer.as_ref().err());
     answer.unwrap_or_else(|problem| refusal(&problem, BEARER))
 }
 
-async fn registered(gateway: &Gateway, parts: &Parts, body: Body) -> Answer {
-    let enrollment = admitted(gateway, parts).await?;
-    let body = bodies::read(&parts.headers, body, JSON).await?;
+/// Writes one line, by which a person finds the registration of a device. The address tells senders apart
+/// of which nothing else is known, such as those with a wrong token.
+fn log(parts: &Parts, sender: &Sender, outcome: &str, problem: Option<&Problem>) {
+    let enrollment = sender.enrollment.as_deref();
+    let serial_number = sender.serial_number.as_deref();
+    let attempt = text(&parts.headers, "idempotency-key").map(shown);
+    let Some(problem) = problem else {
+        let message = "a registration was answered";
+        tracing::info!(outcome, enrollment, serial_number, attempt, "{message}");
+        return;
+    };
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = peer.map(|ConnectInfo(peer)| peer.ip().to_string());
+    let finding = problem.finding();
+    tracing::info!(
+        outcome,
+        enrollment,
+        serial_number,
+        address,
+        attempt,
+        finding,
+        "a registration was refused"
+    );
+}
+
+/// Returns a text of a device for the log, bounded.
+fn shown(text: &str) -> String {
+    cut(text.to_owned(), 64)
+}
+
+async fn registered(gateway: &Gateway, parts: &Parts, body: Body, sender: &mut Sender) -> Answer {
+    let enrollment = identified(gateway, parts).await?;
+    sender.enrollment = Some(Key::of(&*enrollment).to_string());
+    let is_admitted = admits(&enrollment, gateway.now());
+    let body = bodies::read(&parts.headers, body, JSON).await;
+    if let Ok(body) = &body {
+        sender.serial_number = body["serialNumber"].as_str().map(shown);
+    }
+    is_admitted?;
+    let body = body?;
     let models = gateway.objects.models.all();
     let models = models.iter().map(Arc::as_ref);
     let request = Request::read(&body, enrollment.spec.consent, models)?;
@@ -102,12 +147,11 @@ async fn registered(gateway: &Gateway, parts: &Parts, body: Body) -> Answer {
     Err(Problem::Unavailable(RETRY_AFTER))
 }
 
-async fn admitted(gateway: &Gateway, parts: &Parts) -> Result<Arc<DeviceEnrollment>, Problem> {
+/// Returns the enrolment whose token is shown, whether it takes registrations or not.
+async fn identified(gateway: &Gateway, parts: &Parts) -> Result<Arc<DeviceEnrollment>, Problem> {
     gateway.admit(parts)?;
     gateway.require_available()?;
-    let enrollment = gateway.enrollment(parts).await?;
-    admits(&enrollment, gateway.now())?;
-    Ok(enrollment)
+    gateway.enrollment(parts).await
 }
 
 impl Gateway {
@@ -309,7 +353,8 @@ pub(crate) async fn get(
 }
 
 async fn state(gateway: &Gateway, parts: &Parts, id: &str) -> Answer {
-    let enrollment = admitted(gateway, parts).await?;
+    let enrollment = identified(gateway, parts).await?;
+    admits(&enrollment, gateway.now())?;
     let namespace = enrollment.namespace().unwrap_or_default();
     let devices = gateway.objects.devices.in_namespace(&namespace);
     // Only the Devices that are given are looked at.

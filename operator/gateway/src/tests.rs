@@ -5,6 +5,8 @@ mod canary;
 mod credentials;
 mod ddi;
 mod held;
+mod lines;
+mod log;
 mod odd;
 mod places;
 mod registrations;

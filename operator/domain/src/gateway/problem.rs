@@ -4,10 +4,14 @@
 //! bounded quotation at most, and never a token or the value of a setting. Called wherever a request is
 //! judged.
 
+use entente_crds::bounded::cut;
 use serde_json::{Value, json};
 
 /// The most faults that an answer has.
 pub const MOST_FAULTS: usize = 32;
+/// The most faults that a line of the log has, and its most characters for them.
+const MOST_LOGGED: usize = 3;
+const MOST_WORDS: usize = 256;
 
 /// A fault of one place in a body, or of one parameter of a query.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -261,6 +265,18 @@ impl Problem {
         said.to_owned()
     }
 
+    /// Returns the finding in words for the log of the gateway: the places of a body that have faults, at
+    /// most three, or the title.
+    pub fn finding(&self) -> String {
+        let Self::Invalid(_, faults) = self else {
+            return self.title().to_owned();
+        };
+        let words = faults.iter().take(MOST_LOGGED);
+        let words = words.map(|fault| format!("{}: {}", fault.pointer, fault.detail));
+        let words: Vec<String> = words.collect();
+        cut(words.join("; "), MOST_WORDS)
+    }
+
     fn detail_of_content(&self) -> String {
         match self {
             Self::PreconditionFailed(etag) => format!("It has the ETag {etag}; read it again."),
@@ -403,6 +419,29 @@ mod tests {
             assert_eq!(body.get("errors").is_some(), has_errors, "{problem:?}");
             let is_later = matches!(problem.status(), 429 | 503);
             assert_eq!(problem.retry_after().is_some(), is_later, "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_finding_has_the_first_faults_of_a_body_and_a_bound() {
+        let fault = |pointer: &str, detail: &str| Fault {
+            pointer: pointer.to_owned(),
+            detail: detail.to_owned(),
+            allowed: Some("a text".to_owned()),
+        };
+        let two = vec![
+            fault("/productName", "it is \"NW 7\""),
+            fault("/timeZone", "it is missing"),
+        ];
+        let problem = Problem::Invalid(Content::InvalidRequest, two);
+        let expected = "/productName: it is \"NW 7\"; /timeZone: it is missing";
+        assert_eq!(problem.finding(), expected);
+        let long = vec![fault("/a", &"\n".repeat(511)); 32];
+        let long = Problem::Invalid(Content::InvalidRequest, long).finding();
+        assert_eq!(long.chars().count(), 256);
+        assert!(!long.contains('\n'), "{long}");
+        for problem in every() {
+            assert!(!problem.finding().is_empty(), "{problem:?}");
         }
     }
 

@@ -1,38 +1,11 @@
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use entente_crds::v1alpha1::{SecretKeyReference, TwinSetting};
 use reqwest::Method;
 use serde_json::json;
-use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt as _};
 
-use super::stand::{Stand, json_of, put_secret, registration, token};
-
-/// The lines of a log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend_from_slice(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use super::{
+    lines::Lines,
+    stand::{Stand, json_of, put_secret, registration, token},
+};
 
 /// Has the device hold a secret.
 fn want_secret(stand: &Stand) {
@@ -52,12 +25,7 @@ fn want_secret(stand: &Stand) {
 // shows C17 K4
 #[tokio::test]
 async fn no_token_no_secret_and_no_raw_text_of_a_device_is_in_the_log_the_metrics_or_an_object() {
-    let lines = Lines::default();
-    let log = tracing_subscriber::fmt::layer().with_writer(lines.clone());
-    let log = log.with_ansi(false);
-    // This test has one thread, and so have the tasks of its gateway.
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(log));
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let (lines, _guards) = Lines::begin();
     let stand = Stand::new().await;
     let first = stand.register("A1").await;
     let path = format!("/v1/devices/{}", first.id);
@@ -85,7 +53,7 @@ async fn no_token_no_secret_and_no_raw_text_of_a_device_is_in_the_log_the_metric
         .await
         .unwrap();
 
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     assert!(log.contains("a device has registered"), "{log}");
     assert!(log.contains("could not be written"), "{log}");
     let objects = stand.cluster.objects();
