@@ -1,7 +1,8 @@
 //! `/livez`, `/readyz` and `/metrics`, over plain HTTP.
 //!
 //! Reads state and shows it; nothing can be changed here. `/livez` names the tasks that do not run any
-//! more, with status 503, and answers 200 while there is none; `/readyz` names the missing parts, with status 503 until none is missing.
+//! more, with status 503, and answers 200 while there is none; `/readyz` names the missing
+//! parts, with status 503 until none is missing, and after that what a person has to do all the same.
 
 use std::sync::Arc;
 
@@ -56,7 +57,12 @@ async fn live(State(shown): State<Shown>) -> Response {
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    ok_unless(&shown.readiness.missing())
+    let missing = shown.readiness.missing();
+    let notes = shown.readiness.notes();
+    if missing.is_empty() && !notes.is_empty() {
+        return format!("ok\n{}\n", notes.join("\n")).into_response();
+    }
+    ok_unless(&missing)
 }
 
 fn ok_unless(faults: &[String]) -> Response {
@@ -126,7 +132,16 @@ mod tests {
         assert!(answer.contains("self-test: has not begun"), "{answer}");
         assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
         readiness.set_ready("self-test");
-        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let answer = get(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
+        readiness.set_notes("caches", vec!["apply a Connection".to_owned()]);
+        let answer = get(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(
+            answer.ends_with("ok\ncaches: apply a Connection\n"),
+            "{answer}"
+        );
         let answer = get(address, "/metrics").await;
         assert!(
             answer.contains("entente_build_info{version=\"1.2.3\"} 1"),

@@ -1,4 +1,4 @@
-//! Components that are not ready yet, with the missing parts.
+//! Components that are not ready yet, with the missing parts, and notes about those that are.
 //!
 //! Written by the self test and by the wait for caches; read by `/readyz`. It never decides what
 //! runs.
@@ -12,6 +12,7 @@ use std::{
 #[derive(Debug, Default)]
 pub struct Readiness {
     missing: Mutex<BTreeMap<String, Vec<String>>>,
+    notes: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl Readiness {
@@ -23,17 +24,24 @@ impl Readiness {
             .collect();
         Self {
             missing: Mutex::new(missing),
+            notes: Mutex::default(),
         }
+    }
+
+    /// Replaces the notes about a component: one sentence each, about what a person has to do although it
+    /// is ready, since another replica could do no more.
+    pub fn set_notes(&self, component: &str, lines: Vec<String>) {
+        put(&self.notes, component, lines);
+    }
+
+    /// Returns all notes, as `component: note`, sorted by component.
+    pub fn notes(&self) -> Vec<String> {
+        lines(&self.notes)
     }
 
     /// Replaces the missing parts of a component: one sentence each; none means that it is ready.
     pub fn set_missing(&self, component: &str, lines: Vec<String>) {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.is_empty() {
-            missing.remove(component);
-        } else {
-            missing.insert(component.to_owned(), lines);
-        }
+        put(&self.missing, component, lines);
     }
 
     /// Marks a component as ready.
@@ -44,14 +52,7 @@ impl Readiness {
     /// Returns everything that is missing, as `component: part`, sorted by component; empty means
     /// ready.
     pub fn missing(&self) -> Vec<String> {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = |(component, lines): (&String, &Vec<String>)| {
-            lines
-                .iter()
-                .map(|line| format!("{component}: {line}"))
-                .collect::<Vec<_>>()
-        };
-        missing.iter().flat_map(lines).collect()
+        lines(&self.missing)
     }
 
     /// True if nothing is missing.
@@ -61,6 +62,24 @@ impl Readiness {
             .unwrap_or_else(PoisonError::into_inner)
             .is_empty()
     }
+}
+
+fn put(all: &Mutex<BTreeMap<String, Vec<String>>>, component: &str, lines: Vec<String>) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if lines.is_empty() {
+        all.remove(component);
+    } else {
+        all.insert(component.to_owned(), lines);
+    }
+}
+
+fn lines(all: &Mutex<BTreeMap<String, Vec<String>>>) -> Vec<String> {
+    let all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_component = |(component, lines): (&String, &Vec<String>)| {
+        let lines = lines.iter().map(|line| format!("{component}: {line}"));
+        lines.collect::<Vec<_>>()
+    };
+    all.iter().flat_map(of_component).collect()
 }
 
 #[cfg(test)]

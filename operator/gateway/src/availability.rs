@@ -11,14 +11,14 @@ use std::{
 };
 
 use entente_controllers::liveness::keep_running;
-use entente_crds::v1alpha1::Connection;
+use entente_crds::v1alpha1::{Connection, Protocol};
 use kube::Api;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
 
-use crate::{Gateway, objects::each};
+use crate::{COMPONENT, Gateway, objects::each};
 
 /// The longest time for which the API server may be away.
 pub(crate) const LONGEST_AWAY: Duration = Duration::from_mins(1);
@@ -78,6 +78,26 @@ impl Gateway {
             && self.with_agent(|_| ()).is_some()
     }
 
+    /// Returns a sentence for the platform team about what it lacks to answer by; none if it lacks nothing.
+    /// Devices are told less: they can only come again.
+    fn lack(&self) -> Option<String> {
+        if self.is_available() {
+            return None;
+        }
+        if !self.objects.are_ready() {
+            return Some("the objects of the cluster were not all read yet".to_owned());
+        }
+        if !self.availability.is_current() {
+            let away = LONGEST_AWAY.as_secs();
+            let said =
+                format!("the API server has not answered, or a watch has failed, for {away} s");
+            return Some(said);
+        }
+        let connection = self.connection();
+        let protocol = connection.as_ref().map(|it| it.spec.protocol);
+        Some(without_agent(&self.parts.options.connection, protocol))
+    }
+
     fn is_blind(&self) -> bool {
         macro_rules! ask {
             ($($cache:ident),+) => { [$(!self.objects.$cache.broken().borrow().is_empty()),+] };
@@ -96,10 +116,22 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
     });
 }
 
+/// Returns a sentence about a Connection that is none of a gateway: there is none, or it has this protocol.
+fn without_agent(name: &str, protocol: Option<Protocol>) -> String {
+    let found = protocol.map_or_else(
+        || "does not exist".to_owned(),
+        |protocol| format!("has protocol {protocol:?} and not Agent"),
+    );
+    format!(
+        "the Connection {name:?} {found}: apply a Connection of protocol Agent with this name, or name \
+         another one by --connection (gateway.connection of the chart); devices are answered 503 until then"
+    )
+}
+
 async fn ask(gateway: Arc<Gateway>) {
     let connection = &gateway.parts.options.connection;
     let api: Api<Connection> = Api::all(gateway.parts.client.clone());
-    let mut was_available = None;
+    let mut lacked = None;
     loop {
         let answer = timeout(PATIENCE, api.get_metadata_opt(connection)).await;
         // Also a refusal is an answer; a watch that is refused is told apart.
@@ -112,13 +144,19 @@ async fn ask(gateway: Arc<Gateway>) {
             gateway.availability.answered();
         }
         gateway.availability.see(gateway.is_blind());
-        let is_available = gateway.is_available();
-        if was_available != Some(is_available) {
-            tracing::info!(is_available, "what devices ask can be answered, or not");
-            was_available = Some(is_available);
+        let lack = gateway.lack();
+        let is_available = lack.is_none();
+        if lacked.as_ref() != Some(&lack) {
+            match &lack {
+                None => tracing::info!("devices are answered"),
+                Some(lack) => tracing::warn!(lack, "devices are not answered"),
+            }
+            let notes = lack.iter().cloned().collect();
+            gateway.parts.readiness.set_notes(COMPONENT, notes);
+            lacked = Some(lack);
         }
-        // What is read at the start is there in a moment.
-        let again = if is_answered && gateway.objects.are_ready() {
+        // What is read at the start is there in a moment, and a Connection may be applied at any time.
+        let again = if is_answered && is_available {
             AGAIN
         } else {
             Duration::from_secs(1)

@@ -1,8 +1,10 @@
 //! `check`: what the plugin and its user need in a cluster: definitions, rights, the operator, the
-//! Connections, and a clock that is right.
+//! gateway, the Connections, and a clock that is right.
 //!
 //! Each check is well, bad, or unknown where the caller may not look; only what is bad makes the exit
 //! code 1.
+
+mod gateway;
 
 use std::collections::BTreeMap;
 
@@ -118,7 +120,11 @@ pub(super) async fn run(
     checks.push(definitions(cluster).await?);
     checks.push(rights(cluster).await?);
     checks.push(operator(cluster, &args.operator_namespace).await?);
-    checks.extend(connections(cluster).await?);
+    let found = Connections::read(cluster).await?;
+    if let Some(all) = &found.all {
+        checks.extend(gateway::check(cluster, &args.operator_namespace, all).await?);
+    }
+    checks.extend(found.checks);
     let is_bad = checks.iter().any(|check| check.state == State::Bad);
     let code = if is_bad { Code::Error } else { Code::Settled };
     let text = || Shown::Text(render::checks(&checks, screen));
@@ -333,25 +339,39 @@ fn holder(lease: &Lease, now: Timestamp) -> Check {
     }
 }
 
-/// Checks every Connection.
-async fn connections(cluster: &Cluster) -> Result<Vec<Check>, ClusterError> {
-    let listed = cluster.list::<Connection>(&Place::Everywhere, ListParams::default());
-    let listed: Listed<Connection> = match listed.await {
-        Ok(listed) => listed,
-        Err(error) if error.is_partial() => {
-            let check = Check::new("Connections", State::Unknown, error.to_string());
-            return Ok(vec![check]);
+/// The Connections and their checks.
+struct Connections {
+    /// All of them; none if that is not known.
+    all: Option<Vec<Connection>>,
+    checks: Vec<Check>,
+}
+
+impl Connections {
+    /// Checks every Connection.
+    async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+        let listed = cluster.list::<Connection>(&Place::Everywhere, ListParams::default());
+        let listed: Listed<Connection> = match listed.await {
+            Ok(listed) => listed,
+            Err(error) if error.is_partial() => {
+                let check = Check::new("Connections", State::Unknown, error.to_string());
+                return Ok(Self {
+                    all: None,
+                    checks: vec![check],
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let mut checks: Vec<Check> = listed.items.iter().map(connection).collect();
+        let are_read = listed.unread.is_empty();
+        let unread = listed.unread.into_iter();
+        checks.extend(unread.map(|it| Check::new("Connections", State::Unknown, it)));
+        if checks.is_empty() {
+            let message = "there is none yet";
+            checks.push(Check::new("Connections", State::Unknown, message));
         }
-        Err(error) => return Err(error),
-    };
-    let mut checks: Vec<Check> = listed.items.iter().map(connection).collect();
-    let unread = listed.unread.into_iter();
-    checks.extend(unread.map(|it| Check::new("Connections", State::Unknown, it)));
-    if checks.is_empty() {
-        let message = "there is none yet";
-        checks.push(Check::new("Connections", State::Unknown, message));
+        let all = are_read.then_some(listed.items);
+        Ok(Self { all, checks })
     }
-    Ok(checks)
 }
 
 fn connection(found: &Connection) -> Check {

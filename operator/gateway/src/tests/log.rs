@@ -1,9 +1,10 @@
 use entente_crds::v1alpha1::DeviceEnrollment;
+use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{
     lines::Lines,
-    stand::{ACME, Stand, problem, registration, token},
+    stand::{ACME, Stand, options, problem, registration, token},
 };
 
 const REFUSED: &str = "a registration was refused";
@@ -49,4 +50,32 @@ async fn a_refused_registration_is_found_in_the_log_by_its_enrolment_and_serial_
     assert!(line.contains("outcome=\"EnrollmentSuspended\""), "{line}");
     assert!(line.contains("serial_number=\"D4\""), "{line}");
     assert!(!lines.text().contains(&token()), "{}", lines.text());
+}
+
+// shows C13
+#[tokio::test]
+async fn a_connection_that_is_not_there_is_named_in_the_log_and_by_readyz_until_it_is() {
+    let (lines, _guards) = Lines::begin();
+    let options = crate::Options {
+        connection: "nothere".to_owned(),
+        ..options()
+    };
+    let stand = Stand::with(options).await;
+    let notes = || stand.gateway.parts.readiness.notes().join("");
+    let missing = "the Connection \"nothere\" does not exist: apply a Connection of protocol Agent";
+    stand.until(|| notes().contains(missing)).await;
+    // Another replica could do no more, and a load balancer without any refuses connections.
+    assert!(stand.gateway.parts.readiness.is_ready());
+    let line = lines.last("devices are not answered").unwrap();
+    assert!(line.contains("WARN") && line.contains("nothere"), "{line}");
+    let region = stand.get("/v1/region?country=JP", "").await;
+    assert_eq!(problem(region).await, (503, "Unavailable".to_owned()));
+
+    let mut connection = super::stand::connection();
+    connection.metadata.name = Some("nothere".to_owned());
+    stand.cluster.apply(&connection);
+    stand.until(|| notes().is_empty()).await;
+    assert!(lines.last("devices are answered").is_some());
+    let region = stand.get("/v1/region?country=JP", "").await;
+    assert_eq!(region.status(), StatusCode::OK);
 }
