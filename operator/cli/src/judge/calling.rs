@@ -50,7 +50,19 @@ fn device(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
         return Found::default();
     };
     let faults = zone_fault(device).into_iter().collect();
-    (faults, own_rules::odd_windows(device, objects, now))
+    let named = device.spec.connections.iter().map(|it| &it.name);
+    let missing = named.filter(|name| !objects.connections.contains_key(*name));
+    let missing = missing.map(|name| in_no_file("Connection", name));
+    let model = &device.spec.model_ref.name;
+    let model = (!objects.models.contains_key(model)).then(|| in_no_file("DeviceModel", model));
+    let mut notes = own_rules::odd_windows(device, objects, now);
+    notes.extend(missing.chain(model));
+    (faults, notes)
+}
+
+/// Returns the note about an object that the files name and do not have.
+fn in_no_file(kind: &str, name: &str) -> String {
+    format!("not judged: the {kind} {name} is in none of the files")
 }
 
 fn enrollment(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
@@ -62,9 +74,7 @@ fn enrollment(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
     let mut notes = Vec::new();
     let connection = objects.connections.get(name).map(|it| &**it);
     if connection.is_none() {
-        notes.push(format!(
-            "not judged: the Connection {name} is in none of the files"
-        ));
+        notes.push(in_no_file("Connection", name));
     }
     let allowing = connection.filter(|it| own_rules::is_allowed(it, &manifest.namespace, objects));
     // A Connection of another protocol is wrong for every namespace.

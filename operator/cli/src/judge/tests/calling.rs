@@ -174,6 +174,16 @@ const NOTES: &[(&str, &str, &str)] = &[
         "not judged: the Connection elsewhere is in none of the files",
     ),
     (
+        "    - name: gateway\n  # The time zone",
+        "    - name: nowhere\n  # The time zone",
+        "not judged: the Connection nowhere is in none of the files",
+    ),
+    (
+        "    name: mfp-510\n  # The serial",
+        "    name: mfp-511\n  # The serial",
+        "not judged: the DeviceModel mfp-511 is in none of the files",
+    ),
+    (
         "kubernetes.io/metadata.name: banco-sul",
         "tier: banks",
         "not judged: no entry under allow of the Connection gateway has the namespace banco-sul",
