@@ -192,6 +192,8 @@ pub struct Device {
     refused_patch: Option<Value>,
     /// Failures in a row.
     failures: u32,
+    /// Sentence about the failure for which it waits, if it does.
+    failed: Option<String>,
     /// Settings of the file when it was read last, to see that somebody edits it.
     seen: Settings,
     _lock: std::fs::File,
@@ -227,6 +229,7 @@ impl Device {
             installed,
             refused_patch: None,
             failures: 0,
+            failed: None,
             seen: Settings::new(),
             _lock: lock,
         };
@@ -252,6 +255,7 @@ impl Device {
             let wait = match result {
                 Ok(named) => {
                     self.failures = 0;
+                    self.recovered();
                     pace::poll(named, random())
                 }
                 // Once at once; a gateway that refuses each new credential is not flooded.
@@ -259,7 +263,7 @@ impl Device {
                     self.failures = 1;
                     continue;
                 }
-                Err(Early::End(ending)) => return Ok(ending),
+                Err(Early::End(ending)) => return self.stopped(ending),
                 Err(Early::Store(error)) => return Err(error.into()),
                 Err(Early::Failure(failure)) if self.options.once => {
                     self.say(&failure.to_string());
@@ -268,13 +272,36 @@ impl Device {
                 }
                 Err(Early::Failure(failure)) => self.after(&failure),
             };
-            self.keep()?;
             if self.options.once {
-                return Ok(Ending::Done);
+                return self.stopped(Ending::Done);
             }
+            self.plan(wait)?;
             if let Some(ending) = self.rest(wait).await? {
-                return Ok(ending);
+                return self.stopped(ending);
             }
+        }
+    }
+
+    /// Keeps when it calls again.
+    fn plan(&mut self, wait: Duration) -> Result<(), StoreError> {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        self.state.next = self.http.now().checked_add(wait).ok();
+        self.keep()
+    }
+
+    /// Keeps that it calls no more.
+    fn stopped(&mut self, ending: Ending) -> Result<Ending, DeviceError> {
+        self.state.next = None;
+        self.keep()?;
+        Ok(ending)
+    }
+
+    /// Says that a failure is over, unless something else was said since.
+    fn recovered(&mut self) {
+        let failed = self.failed.take();
+        let last = self.state.last.as_ref().map(|last| &last.what);
+        if failed.is_some() && failed.as_ref() == last {
+            self.say("the gateway answers again");
         }
     }
 
@@ -290,6 +317,7 @@ impl Device {
         let wait = pace::wait(bounds, failures, failure.retry_after(), random());
         let seconds = wait.as_secs_f64();
         self.say(&format!("{failure}; again in {seconds:.1} s"));
+        self.failed = self.state.last.as_ref().map(|last| last.what.clone());
         wait
     }
 

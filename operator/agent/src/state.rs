@@ -43,6 +43,8 @@ pub struct State {
     pub services_etag: Option<String>,
     /// Last thing that happened, for people.
     pub last: Option<Last>,
+    /// Instant of the next call by the gateway's clock, at the latest; none if the device has stopped.
+    pub next: Option<Timestamp>,
 }
 
 /// A registration that is under way.

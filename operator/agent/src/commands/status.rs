@@ -87,6 +87,9 @@ fn device(state: &State, withdrawal: Option<&Withdrawal>) -> Vec<Vec<String>> {
     if let Some(last) = &state.last {
         row("last", format!("{:.0} {}", last.at, last.what));
     }
+    if let Some(next) = state.next {
+        row("next call", format!("{next:.0} at the latest"));
+    }
     rows
 }
 

@@ -49,7 +49,7 @@ impl Device {
             match self.woken(until, holds).await {
                 Woken::Poll | Woken::Withdrawn => return Ok(None),
                 Woken::Failed(failure) => {
-                    until = after(self.after(&failure));
+                    until = self.put_off(&failure)?;
                     holds = false;
                 }
                 Woken::Here => match self.happened().await? {
@@ -57,12 +57,19 @@ impl Device {
                     Happened::Poll => return Ok(None),
                     Happened::Ended(ending) => return Ok(Some(ending)),
                     Happened::Failed(failure) => {
-                        until = after(self.after(&failure));
+                        until = self.put_off(&failure)?;
                         holds = false;
                     }
                 },
             }
         }
+    }
+
+    /// Returns the end of the wait after a failure.
+    fn put_off(&mut self, failure: &Failure) -> Result<Instant, DeviceError> {
+        let wait = self.after(failure);
+        self.plan(wait)?;
+        Ok(after(wait))
     }
 
     /// Applies and reports what happened here.

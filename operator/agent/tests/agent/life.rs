@@ -368,6 +368,40 @@ async fn withdrawals_at_the_same_moment_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
+async fn a_status_says_when_the_gateway_answers_again_and_when_the_next_call_is() {
+    let gateway = Gateway::start();
+    let mut device = Device::new(&gateway);
+    device.start();
+    device.until_it_polls().await;
+    let unavailable = Fault::problem(503, "Unavailable", &[("retry-after", "1")]);
+    gateway.fault(Method::GET, "/services", unavailable);
+    let says = |device: &Device, what: &str| {
+        let said = device.file("agent.json")["last"]["what"].clone();
+        said.as_str().is_some_and(|it| it.contains(what))
+    };
+    let failed = |device: &Device, _: &Gateway| device.log().contains("again in");
+    device.until("it fails", failed).await;
+    let recovered = |device: &Device, _: &Gateway| says(device, "the gateway answers again");
+    device.until("it is answered", recovered).await;
+    let status = device.run("status", &[]).await;
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("the gateway answers again"), "{status}");
+    let next = status.lines().find(|line| line.starts_with("next call"));
+    let next = next.and_then(|line| line.split_whitespace().nth(2));
+    let next: Option<Timestamp> = next.and_then(|at| at.parse().ok());
+    // A machine under load shows an older status.
+    let earliest = gateway.inner().now() - SignedDuration::from_secs(30);
+    assert!(next.is_some_and(|next| next >= earliest), "{status}");
+    assert_eq!(status.matches("again").count(), 1, "{status}");
+    device.kill();
+    let once = device.run("run", &["--once"]).await;
+    assert!(once.status.success());
+    let status = device.run("status", &[]).await;
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(!status.contains("next call"), "it has stopped: {status}");
+}
+
+#[tokio::test]
 async fn a_withdrawal_that_the_gateway_did_not_hear_is_repeated_and_nothing_else_is_sent() {
     let gateway = Gateway::start();
     let mut device = Device::new(&gateway).and(&["--once"]);
