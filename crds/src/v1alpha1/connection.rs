@@ -506,7 +506,7 @@ pub struct ConnectionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Number of Devices and subscriptions that use it.
+    /// Number of Devices and subscriptions that use it, and of DeviceModels whose files are fetched through it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
     /// Instances on the broker that were left behind, by an abandoned withdrawal or by one that did

@@ -113,6 +113,7 @@ impl Reconcile for Catalogue {
         let connections = objects.connections.subscribe_unreadable();
         watches.channel(connections, triggers::unreadable_connection);
         for unreadable in [
+            objects.models.subscribe_unreadable(),
             objects.services.subscribe_unreadable(),
             objects.devices.subscribe_unreadable(),
             objects.subscriptions.subscribe_unreadable(),

@@ -174,6 +174,47 @@ async fn what_is_used_says_by_how_many_and_what_is_not_says_by_none() {
     process.until("every device is counted", counted).await;
 }
 
+// shows K3
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_files_is_used_by_the_models_with_a_file_below_its_url() {
+    let process = started().await;
+    let files = example::northwind_files().name_any();
+    process.cluster.apply(&example::northwind_files());
+    let used = |process: &InProcess, number: i64| {
+        let status = connection(process, &files).status;
+        status.and_then(|it| it.used_by) == Some(number)
+    };
+    let unused = |process: &InProcess| used(process, 0);
+    process
+        .until("a model without a file counts not", unused)
+        .await;
+    process.cluster.apply(&example::mfp_510());
+    let once = |process: &InProcess| used(process, 1);
+    process.until("its model is counted", once).await;
+    process.cluster.delete::<Connection>("", &files);
+    let waits = |process: &InProcess| {
+        let status = connection(process, &files).status.unwrap_or_default();
+        let message = "Waits for 1 DeviceModel: mfp-510; delete or move them.";
+        says(&status.conditions, "Ready") == "False(InUse)"
+            && status
+                .conditions
+                .iter()
+                .any(|it| it.message.as_str() == message)
+    };
+    process.until("it waits for its model", waits).await;
+    process
+        .cluster
+        .edit("", "mfp-510", |model: &mut DeviceModel| {
+            model.spec.firmware.clear();
+            model.spec.applications.clear();
+        });
+    let is_gone = |process: &InProcess| {
+        let found: Option<Connection> = process.cluster.get("", &files);
+        found.is_none()
+    };
+    process.until("nothing uses it any more", is_gone).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_used_cannot_be_deleted_until_its_last_user_is_gone() {
     let process = started().await;

@@ -12,7 +12,10 @@ use entente_crds::{
         Connection, Device, DeviceModel, ServerInstance, ServiceSubscription, SmartService,
     },
 };
-use entente_domain::delivery::{handles_of, may_exist};
+use entente_domain::{
+    delivery::{handles_of, may_exist},
+    gateway::artifacts::leads_to_file_of,
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -147,9 +150,19 @@ fn handle_of(handle: &ServerInstance) -> Handle {
     }
 }
 
-pub(super) fn model(_: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
+pub(super) fn model(catalogue: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
     if spec_differs(change) || change.by_others {
         queue.add(Subject::Model(change.key.name.clone()));
+    }
+    if !spec_differs(change) {
+        return;
+    }
+    let versions = || [&change.old, &change.new].into_iter().flatten();
+    for connection in catalogue.objects.connections.all() {
+        if versions().any(|model| leads_to_file_of(&connection, model)) {
+            let name = connection.name_any();
+            count_users(catalogue, queue, Subject::Connection(name));
+        }
     }
 }
 

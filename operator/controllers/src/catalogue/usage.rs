@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use entente_crds::v1alpha1::{ServerInstance, ServiceSubscription};
+use entente_crds::v1alpha1::{Protocol, ServerInstance, ServiceSubscription};
 use entente_domain::{
     catalogue::{BrokerInstances, Users},
     delivery::{handles_of, instance_id, may_exist, wants_nothing},
+    gateway::artifacts::leads_to_file_of,
 };
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt as _};
@@ -16,16 +17,28 @@ use crate::{
 };
 
 /// Returns the Devices and subscriptions that use a Connection: because their service names it, or
-/// because their instance is behind it, whatever their service names by now.
+/// because their instance is behind it, whatever their service names by now. DeviceModels use it for
+/// their files.
 pub(super) fn of_connection(objects: &Objects, name: &str) -> Users {
     let services = objects.services.by_index(BY_CONNECTION, name);
     let services = services.iter().filter_map(|it| it.metadata.name.as_ref());
     let of_services = services.flat_map(|it| objects.subscriptions.by_index(BY_SERVICE, it));
     let of_handles = objects.subscriptions.by_index(BY_CONNECTION, name);
+    let mut unreadable = unreadable(objects);
+    let mut models = BTreeSet::new();
+    let found = objects.connections.get(&Key::new("", name));
+    if let Some(files) = found.filter(|it| it.spec.protocol == Protocol::HTTP) {
+        let all = objects.models.all().into_iter();
+        let with_files = all.filter(|model| leads_to_file_of(&files, model));
+        models.extend(with_files.map(|model| model.name_any()));
+        let odd = objects.models.unreadable().into_iter();
+        unreadable.extend(odd.map(|it| format!("DeviceModel {}", it.key.name)));
+    }
     Users {
         devices: names(objects.devices.by_index(BY_CONNECTION, name)),
         subscriptions: names(of_services.chain(of_handles)),
-        unreadable: unreadable(objects),
+        models,
+        unreadable,
         ..Users::default()
     }
 }

@@ -18,13 +18,15 @@ use crate::listing::some_of;
 /// Number of users whose names are in a message.
 const SHOWN: usize = 3;
 
-/// The users of an object of the catalogue; each name is "namespace/name".
+/// The users of an object of the catalogue; each name is "namespace/name", of a model its name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Users {
     /// Names of Devices.
     pub devices: BTreeSet<String>,
     /// Names of ServiceSubscriptions.
     pub subscriptions: BTreeSet<String>,
+    /// Names of DeviceModels with a file that is fetched through it.
+    pub models: BTreeSet<String>,
     /// Objects that cannot be read and may use it, with their kind.
     pub unreadable: BTreeSet<String>,
     /// Error of the write that would keep the object from being deleted while it is used.
@@ -43,7 +45,7 @@ impl Users {
     }
 
     fn number(&self) -> usize {
-        self.devices.len() + self.subscriptions.len()
+        self.devices.len() + self.subscriptions.len() + self.models.len()
     }
 
     /// Returns a summary as it is of an object that stays and is kept, or the wait for users of one
@@ -86,6 +88,7 @@ impl Users {
         let numbers = [
             some(self.devices.len(), "Device"),
             some(self.subscriptions.len(), "subscription"),
+            some(self.models.len(), "DeviceModel"),
         ];
         let numbers = numbers.into_iter().flatten().collect::<Vec<_>>();
         if numbers.is_empty() {
@@ -95,6 +98,7 @@ impl Users {
             });
         }
         let names = self.devices.iter().chain(&self.subscriptions);
+        let names = names.chain(&self.models);
         Some(format!(
             "Waits for {}: {}; delete or move them.",
             numbers.join(" and "),
@@ -137,6 +141,13 @@ mod tests {
                  move them."
             )
         );
+        let users = Users {
+            models: names(&["mfp-510"]),
+            ..Users::default()
+        };
+        let expected = "Waits for 1 DeviceModel: mfp-510; delete or move them.";
+        assert_eq!(users.awaited().as_deref(), Some(expected));
+        assert_eq!(users.count(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{Connection, Protocol};
+use entente_crds::v1alpha1::{Connection, DeviceModel, Protocol};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use url::Url;
@@ -28,8 +28,8 @@ pub fn connection_for<'a>(
 ) -> Option<&'a Connection> {
     let usable = connections.into_iter().filter_map(|connection| {
         let length = length_of_beginning(connection, url)?;
-        let is_usable = allows(connection, namespace_labels).is_some()
-            && connection.metadata.deletion_timestamp.is_none();
+        // One that is being deleted serves on: it is kept as long as a DeviceModel needs it.
+        let is_usable = allows(connection, namespace_labels).is_some();
         is_usable.then_some((length, connection))
     });
     usable
@@ -41,6 +41,14 @@ pub fn connection_for<'a>(
 pub fn leads_to(connection: &Connection, url: &str) -> bool {
     let url = Url::parse(url).ok();
     url.is_some_and(|url| length_of_beginning(connection, &url).is_some())
+}
+
+/// True if a Connection leads to a file of a model.
+pub fn leads_to_file_of(connection: &Connection, model: &DeviceModel) -> bool {
+    let firmware = model.spec.firmware.iter().map(|it| &it.artifact.url);
+    let applications = model.spec.applications.iter();
+    let mut urls = firmware.chain(applications.map(|it| &it.artifact.url));
+    urls.any(|url| leads_to(connection, url))
 }
 
 /// Returns the length of the path by which a Connection of protocol HTTP leads to a URL.
