@@ -1,6 +1,7 @@
 //! Faults that only the operator's own rules know, and what is left to the cluster.
 
 mod calling;
+mod guides;
 
 use std::path::{Path, PathBuf};
 
