@@ -213,12 +213,13 @@ fn example_notices() -> Vec<GeneratedFile> {
 /// firewall register.
 fn example_calling() -> Vec<GeneratedFile> {
     let mut gateway = ExampleFile::new(
-        "Devices behind a firewall: the gateway that they call, an enrollment that makes a Device for \
+        "Devices behind a firewall: the gateway that they call, an enrolment that makes a Device for \
          each that registers, and a model and a service with software that such devices install. The \
          Secret with the token is made with: kubectl create secret \
          generic banco-sul-enrollment --namespace banco-sul --from-literal=token=... ; kubectl label \
-         secret banco-sul-enrollment --namespace banco-sul entente.dev/use=true . The model of the \
-         enrollment is any, and the label is that of the contract in examples/3-contract.yaml.",
+         secret banco-sul-enrollment --namespace banco-sul entente.dev/use=true . Every \
+         product that a DeviceModel names may register by the enrolment; the label in its template is \
+         that by which the contract in examples/3-contract.yaml selects devices.",
     );
     gateway.add(&example::gateway());
     gateway.add(&example::northwind_files());

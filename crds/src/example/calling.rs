@@ -123,7 +123,7 @@ pub fn panel_contract() -> Contract {
     contract
 }
 
-/// An enrollment that makes a Device for each machine of a series.
+/// An enrolment that makes a Device for each machine of a series.
 pub fn enrollment() -> DeviceEnrollment {
     let mut enrollment = DeviceEnrollment::new(
         "banco-sul-branches",

@@ -63,7 +63,7 @@ pub struct DeviceEnrollmentSpec {
     /// again: it is yours from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<DeviceTemplate>,
-    /// The largest number of devices that may be registered by this enrollment at a time.
+    /// The largest number of devices that may be registered by this enrolment at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_devices: Option<i32>,
