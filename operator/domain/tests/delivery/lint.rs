@@ -19,7 +19,8 @@ use entente_domain::names::{ConnectionName, SubscriptionName};
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
 
 /// Returns the fault of an installation that begins while the windows of the device are closed, or while
-/// the device is at another one that it was told of.
+/// the device is at another one that it was told of. One whose version the device reports is over but for
+/// its last word, which may never come: the gateway has it ended before it offers the next one.
 fn installed_at_the_wrong_time(
     snapshot: &DeviceSnapshot,
     action: &Action,
@@ -33,9 +34,16 @@ fn installed_at_the_wrong_time(
         return None;
     };
     let told = snapshot.twin.as_ref().and_then(|twin| {
-        let told = twin.status.as_ref()?.deployment.as_ref()?;
-        let is_of_it = twin.spec.deployment.as_ref()?.action == told.action;
-        (is_of_it && !told.state.is_over()).then_some(told)
+        let status = twin.status.as_ref()?;
+        let (told, wanted) = (status.deployment.as_ref()?, twin.spec.deployment.as_ref()?);
+        let is_of_it = wanted.action == told.action && !told.state.is_over();
+        let mut software = status.reported.iter().flat_map(|it| &it.software);
+        let is_there = software.any(|it| {
+            wanted.part == Some(it.part)
+                && wanted.name.as_deref() == Some(&*it.name)
+                && wanted.version.as_deref() == Some(&*it.version)
+        });
+        (is_of_it && !is_there).then_some(told)
     });
     if let Some(told) = told {
         return Some(format!("{asked:?} is asked for during {told:?}"));

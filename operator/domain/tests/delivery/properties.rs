@@ -19,6 +19,7 @@ use kube::ResourceExt as _;
 use proptest::prelude::*;
 
 mod asked_waits;
+mod calling;
 mod events;
 mod provider;
 mod release;

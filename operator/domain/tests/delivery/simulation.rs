@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 mod broker;
+mod caller;
 mod objects;
 mod patience;
 mod printer;
@@ -22,6 +23,7 @@ mod show;
 mod truth;
 
 pub(crate) use broker::{Broker, Fault};
+pub(crate) use caller::{Caller, Conduct};
 pub(crate) use objects::{Wish, secret_reference};
 pub(crate) use printer::Printer;
 
@@ -37,6 +39,8 @@ pub(crate) struct Simulation {
     pub(crate) snapshot: DeviceSnapshot,
     /// The machine at the device's address.
     pub(crate) printer: Printer,
+    /// The machine in its place, if it calls.
+    pub(crate) caller: Option<Caller>,
     /// The service servers, by Connection.
     pub(crate) brokers: BTreeMap<String, Broker>,
     /// Memory of the controller between passes.
@@ -80,6 +84,7 @@ impl Simulation {
         Self {
             snapshot: objects::empty_world(),
             printer: Printer::new("Northwind MFP 500", "urn:uuid:1"),
+            caller: None,
             brokers: BTreeMap::new(),
             backoffs: Backoffs::default(),
             wishes: patience::Wishes::default(),
@@ -211,6 +216,9 @@ impl Simulation {
                 self.store_device(&status);
                 Answer::Switched(Some(status.exclusive))
             }
+            Action::ReadDevice { connection, .. } if self.caller.is_some() => {
+                self.read_twin(connection)
+            }
             Action::ReadDevice {
                 connection,
                 request,
@@ -218,13 +226,16 @@ impl Simulation {
             Action::WriteDevice {
                 connection, write, ..
             } => self.write_device(connection, write, pass),
-            Action::WriteTwin { .. } => unreachable!("no device of the scripts calls"),
+            Action::WriteTwin { .. } => self.write_twin(action, pass),
             Action::ReadCatalog { connection } => self.read_catalog(connection),
             Action::ReadInstance { .. }
             | Action::PollOperation { .. }
             | Action::Provision { .. }
             | Action::Update { .. }
-            | Action::Deprovision { .. } => self.ask_broker(action, pass),
+            | Action::Deprovision { .. } => {
+                truth::check_order(self, pass.resolved(), action);
+                self.ask_broker(action, pass)
+            }
         }
     }
 
@@ -258,6 +269,7 @@ impl Simulation {
             wakes.extend(report.wake_at);
             self.store_subscription(&name, &report.status);
             truth::check(self, pass.resolved(), &name);
+            truth::check_caller(self, pass.resolved(), &name);
             truth::note(self, pass.resolved(), &name);
             // Outcomes are facts: a second report on top of the written status changes nothing.
             let again = self.report_of(&pass, &name);

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 
 use super::pass_fixture::{now, said};
 use super::software_fixture::{Story, application, delay, firmware, item, ready};
+use crate::gateway::ddi::{Controller, offer};
 
 const MAIN: &str = "Firmware/main";
 const AGENT: &str = "Application/agent";
@@ -417,6 +418,24 @@ fn an_installation_that_the_device_does_not_need_any_more_is_taken_back() {
     story.runs("4.2.0");
     story.pass();
     assert_eq!(story.asked(), "1 main 4.2.0");
+}
+
+// shows B6
+#[test]
+fn an_installation_whose_version_is_there_is_ended_before_the_next_one_is_offered() {
+    let mut story = Story::new(Some("4.2"), &[("agent", "2.1")]);
+    story.pass();
+    story.says(DeploymentState::Downloading, None);
+    story.pass();
+    assert_eq!(story.asked(), "1 main 4.2.0", "one at a time");
+    // It runs the version, and its last word may never come.
+    story.runs("4.2.0");
+    story.pass();
+    assert_eq!(story.asked(), "2 agent 2.1.0 cancels 1");
+    let path = ("acme", "lobby");
+    let all = Controller::of(path, path).expect("its own path");
+    let offered = offer(story.twin(), all, story.now);
+    assert_eq!((offered.cancel, offered.installation.is_some()), (Some(1), false));
 }
 
 // shows B6

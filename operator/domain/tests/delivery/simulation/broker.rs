@@ -121,6 +121,11 @@ impl Broker {
         }
     }
 
+    /// True if nothing is wrong with it that the events of a life may do, and it takes no time.
+    pub(crate) fn is_well(&self) -> bool {
+        self.down.is_none() && self.takes.is_none() && self.fails == 0
+    }
+
     /// Forgets what the operator was told, because it may have died before it wrote that down.
     pub(crate) fn told_nobody(&mut self) {
         for instance in self.instances.values_mut() {

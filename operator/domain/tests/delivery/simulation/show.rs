@@ -10,7 +10,7 @@ use entente_crds::{
     },
 };
 use entente_domain::{
-    delivery::Action,
+    delivery::{Action, InstallationOrder, twin::TwinChange},
     protocol::{IppObject, Place},
     remote::DeviceReadRequest,
 };
@@ -44,7 +44,7 @@ impl Simulation {
                     write.value
                 )
             }
-            Action::WriteTwin { .. } => unreachable!("no device of the scripts calls"),
+            Action::WriteTwin { .. } => write_twin(action),
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
             Action::RecordPrevious {
                 subscription,
@@ -345,6 +345,26 @@ fn one_delay(delay: &Delay) -> String {
     format!(
         "{} to {until} {:?} {}",
         delay.from, delay.cause, delay.reason
+    )
+}
+
+/// Returns a write of a twin, with all that it is about.
+fn write_twin(action: &Action) -> String {
+    let change = TwinChange::of(action).expect("a change of the twin");
+    let writes = change.writes.iter();
+    let writes: Vec<String> = writes
+        .map(|(write, _)| format!("{}={:?}", named(&write.place), write.value))
+        .collect();
+    let asked = change.installation.map(|it| match it {
+        InstallationOrder::Install(it) => format!("install {} {}", it.name, it.version),
+        InstallationOrder::Cancel => "cancel".to_owned(),
+    });
+    let next = change.next.map(|it| it.effective);
+    format!(
+        "write twin: {} asked {asked:?} released {:?} next {next:?} call at {:?}",
+        writes.join(", "),
+        change.released,
+        change.call_at
     )
 }
 

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::ConditionType,
     item_key::ItemKind,
-    v1alpha1::{Item, ItemState, ServiceSubscription, ServiceSubscriptionStatus},
+    v1alpha1::{Item, ItemState, ServiceSubscription, ServiceSubscriptionStatus, StepType},
 };
 use entente_domain::{
     condition::is_true,
-    delivery::{Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted},
+    delivery::{Action, Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted},
 };
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Simulation, printer::scalars};
+use super::{Caller, Simulation, printer::scalars};
 
 /// Compares the status of a subscription with the remote sides.
 pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &str) {
@@ -81,11 +81,16 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
             .get(&server.instance_id)
     });
     match &item.wanted {
-        Wanted::DeviceSetting { place, value, .. } | Wanted::Acceptance { place, value, .. } => {
+        Wanted::DeviceSetting { place, value, .. } | Wanted::Acceptance { place, value, .. }
+            if simulation.caller.is_none() =>
+        {
             simulation.printer.values.get(place) == Some(&scalars(value))
         }
-        // The printer of the simulation is dialled, and has no software.
-        Wanted::Software { .. } => false,
+        Wanted::DeviceSetting { .. } | Wanted::Acceptance { .. } | Wanted::Software { .. } => {
+            let caller = simulation.caller.as_ref();
+            // A printer that is dialled has no software.
+            caller.is_some_and(|caller| is_said(caller, &item.wanted))
+        }
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
         Wanted::ServerSetting { pointer, value, .. } => {
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
@@ -96,6 +101,92 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
             parameters.is_some_and(|parameters| parameters.pointer(pointer) == Some(active))
         }
+    }
+}
+
+/// True if a device that calls said that it has what is wanted of it.
+pub(super) fn is_said(caller: &Caller, wanted: &Wanted) -> bool {
+    match wanted {
+        Wanted::DeviceSetting {
+            place,
+            value,
+            write_only,
+            ..
+        } => {
+            let key = place.as_agent().expect("it is carried by a call");
+            if *write_only {
+                caller.noted_value(key, value)
+            } else {
+                caller.said_value(key, value)
+            }
+        }
+        Wanted::Acceptance { place, value, .. } => {
+            let key = place.as_agent().expect("it is carried by a call");
+            caller.said_value(key, value)
+        }
+        Wanted::Software {
+            part,
+            name,
+            minimum,
+            ..
+        } => caller.said_version(&(*part, name.clone()), minimum),
+        Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => true,
+    }
+}
+
+/// Compares what a status says of the device itself with what the device said, after each pass.
+pub(super) fn check_caller(simulation: &Simulation, resolved: &ResolvedDevice, name: &str) {
+    let Some(caller) = &simulation.caller else {
+        return;
+    };
+    let mut entries = resolved.subscriptions.iter();
+    let entry = entries.find(|entry| *entry.name == *name);
+    let entry = entry.expect("it is resolved");
+    // Of one that has ended the items say what is still to be put back.
+    if !entry.wants_set_up() {
+        return;
+    }
+    let status = simulation.subscription(name).status.as_ref();
+    let items = &status.expect("it was reported").items;
+    for (_, wanted) in entry.items() {
+        let found = items.iter().find(|item| item.key == wanted.key);
+        let is_effective = found.is_some_and(|item| {
+            item.state == ItemState::Effective && item.desired_digest == Some(wanted.digest)
+        });
+        assert!(
+            !is_effective || is_said(caller, &wanted.wanted),
+            "{name}: {} is Effective, and the device did not say so: {:?}\n{caller:#?}\n{}",
+            wanted.key,
+            wanted.wanted,
+            simulation.story()
+        );
+    }
+}
+
+/// Checks that the server is not touched before the device said that it has all that comes before it.
+pub(super) fn check_order(simulation: &Simulation, resolved: &ResolvedDevice, action: &Action) {
+    let (Action::Provision { subscription, .. } | Action::Update { subscription, .. }) = action
+    else {
+        return;
+    };
+    let Some(caller) = &simulation.caller else {
+        return;
+    };
+    let entry = resolved.subscription(subscription).expect("it is resolved");
+    if !entry.wants_set_up() {
+        return;
+    }
+    let before = entry.items().take_while(|(step, _)| {
+        !matches!(step.r#type, StepType::ServerSettings | StepType::Activation)
+    });
+    for (_, item) in before {
+        assert!(
+            is_said(caller, &item.wanted),
+            "the server is touched before {} is said: {:?}\n{}",
+            item.key,
+            item.wanted,
+            simulation.story()
+        );
     }
 }
 
