@@ -44,6 +44,7 @@ mod suitability;
 mod turns;
 mod unfetchable;
 mod unwritten;
+mod unwritten_twin;
 mod values;
 mod wishes;
 mod withdrawing;

@@ -24,6 +24,11 @@ pub enum BackoffKey {
         /// The Connection.
         connection: ConnectionName,
     },
+    /// Every write of the twin of a device that calls: it is read meanwhile, which is no request.
+    Twin {
+        /// The Connection.
+        connection: ConnectionName,
+    },
     /// One item of one subscription, as long as the same value is wanted.
     Item {
         /// The subscription.
@@ -63,6 +68,13 @@ impl BackoffKey {
     /// Returns the key for every request to the device through a connection.
     pub fn device(connection: &ConnectionName) -> Self {
         Self::Device {
+            connection: connection.clone(),
+        }
+    }
+
+    /// Returns the key for every write of the twin of a device that calls through a connection.
+    pub fn twin(connection: &ConnectionName) -> Self {
+        Self::Twin {
             connection: connection.clone(),
         }
     }
@@ -124,6 +136,7 @@ impl BackoffKey {
                 since,
             } if subscription == from => Some(Self::operation(to, *since)),
             Self::Device { .. }
+            | Self::Twin { .. }
             | Self::Item { .. }
             | Self::Server { .. }
             | Self::Operation { .. }

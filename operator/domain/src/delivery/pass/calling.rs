@@ -159,14 +159,20 @@ impl Pass {
             Answer::NotAsked(failure) => Err(failure),
             _ => return,
         };
+        let key = if self.snapshot.twin.is_some() {
+            BackoffKey::twin(connection)
+        } else {
+            // There is nothing to read either.
+            BackoffKey::device(connection)
+        };
         if let Ok(twin) = result {
+            self.backoffs.clear(&key);
             self.snapshot.twin = Some(twin);
             self.observations
                 .record_write(connection, items, &Ok(()), moment.now);
         } else {
             let failure = Failure::new(FailureKind::ProtocolError, UNWRITTEN);
             let why = Blocked::new(Reason::Waiting, UNWRITTEN.to_owned());
-            let key = BackoffKey::device(connection);
             self.back_off(key, why, connection, &failure, moment);
         }
     }

@@ -10,8 +10,11 @@ use std::collections::BTreeSet;
 use entente_crds::v1alpha1::ItemState;
 
 use crate::delivery::{
-    Action, Intent, Plan, ResolvedSubscription, ServedItem, Wanted, model::backoffs::BackoffKey,
-    plan::round::Round, previous::locate, twin::is_of,
+    Action, InstallationOrder, Intent, Plan, ResolvedSubscription, ServedItem, Wanted,
+    model::backoffs::BackoffKey,
+    plan::round::Round,
+    previous::locate,
+    twin::{TwinChange, is_of},
 };
 use crate::names::ConnectionName;
 use crate::remote::DeviceWrite;
@@ -69,14 +72,33 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
         || calls_at_another_time;
     let key = BackoffKey::device(connection);
     if is_needed && round.pending(&key).is_none() && !is_of_an_earlier_device(round) {
-        plan.actions.push(Action::WriteTwin {
+        let write = Action::WriteTwin {
             connection: connection.clone(),
             writes,
             released,
             next,
             installation,
             call_at,
-        });
+        };
+        write_or_wait(round, connection, write, plan);
+    }
+}
+
+/// Plans a write of the twin; after one that failed, those who are served wait for it.
+fn write_or_wait(round: &Round<'_>, connection: &ConnectionName, write: Action, plan: &mut Plan) {
+    let Some(wait) = round.pending(&BackoffKey::twin(connection)) else {
+        plan.actions.push(write);
+        return;
+    };
+    let Some(change) = TwinChange::of(&write) else {
+        return;
+    };
+    let settings = change.writes.iter().flat_map(|(_, items)| items);
+    let software = change
+        .installation
+        .map_or(&[][..], InstallationOrder::items);
+    for served in settings.chain(software) {
+        plan.wait(&served.subscription, wait.clone());
     }
 }
 

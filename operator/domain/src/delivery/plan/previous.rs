@@ -73,6 +73,7 @@ impl Round<'_> {
         sent.is_none()
             && !verified.device_faults.contains_key(connection)
             && self.pending(&BackoffKey::device(connection)).is_none()
+            && self.pending(&BackoffKey::twin(connection)).is_none()
             && self.snapshot.unpinned(connection).is_none()
             && !self.is_settled(subscription, item, verified)
     }

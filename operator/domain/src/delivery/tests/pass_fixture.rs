@@ -23,8 +23,8 @@ use crate::{
     names::ConnectionName,
     protocol::Place,
     remote::{
-        Catalog, DeviceReading, InstanceReading, Offering, OperationState, Plan, Scalar,
-        ServerAnswer,
+        Catalog, DeviceReading, Failure, FailureKind, InstanceReading, Offering, OperationState,
+        Plan, Scalar, ServerAnswer,
     },
 };
 
@@ -78,6 +78,8 @@ pub(super) struct Remote {
     pub(super) asked: Vec<String>,
     /// The twin, of a device that calls.
     pub(super) twin: Option<Arc<DeviceTwin>>,
+    /// True if the API server takes no write of the twin.
+    pub(super) is_unwritable: bool,
 }
 
 impl Remote {
@@ -181,6 +183,10 @@ impl Remote {
     }
 
     fn write_twin(&mut self, action: &Action, snapshot: &DeviceSnapshot) -> Answer {
+        if self.is_unwritable {
+            let failure = Failure::new(FailureKind::ProtocolError, "the API server is away");
+            return Answer::TwinWritten(Err(failure));
+        }
         let change = TwinChange::of(action).expect("a change of the twin");
         let device = snapshot.device.as_ref().expect("a device");
         let before = self.twin.as_deref();

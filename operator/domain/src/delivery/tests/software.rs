@@ -435,7 +435,10 @@ fn an_installation_whose_version_is_there_is_ended_before_the_next_one_is_offere
     let path = ("acme", "lobby");
     let all = Controller::of(path, path).expect("its own path");
     let offered = offer(story.twin(), all, story.now);
-    assert_eq!((offered.cancel, offered.installation.is_some()), (Some(1), false));
+    assert_eq!(
+        (offered.cancel, offered.installation.is_some()),
+        (Some(1), false)
+    );
 }
 
 // shows B6

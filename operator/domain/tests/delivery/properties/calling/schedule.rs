@@ -168,12 +168,7 @@ pub(super) fn happen_to_caller(life: &mut Life, step: &Step) {
             world.forget_waits();
             world.snapshot.catalogs.clear();
         }
-        Step::Withdraws => {
-            world.withdraw_consent();
-            // Left out, for it is known not to hold: a consent that is withdrawn while the operator waits
-            // after a failed write of the twin counts as the provider's time until the wait ends.
-            world.backoffs.clear_all();
-        }
+        Step::Withdraws => world.withdraw_consent(),
         Step::Consents => {
             if !world.consents() && world.snapshot.twin.is_some() {
                 world.register();
