@@ -122,7 +122,7 @@ pub(super) fn after(
             Some(if open {
                 TwinDeployment {
                     action: next_action(Some(present), status),
-                    cancel: Some(present.action),
+                    cancel: unfinished(present, status),
                     ..TwinDeployment::default()
                 }
             } else {
@@ -169,7 +169,12 @@ fn is_over(it: &TwinDeployment, status: Option<&TwinDeploymentState>) -> bool {
 /// the present one should have ended.
 fn unfinished(present: &TwinDeployment, status: Option<&TwinDeploymentState>) -> Option<i64> {
     if present.artifact.is_some() {
-        return Some(present.action).filter(|_| !is_over(present, status));
+        // The present one is offered only once the one before it has ended.
+        let at_work = status.filter(|status| !status.state.is_over());
+        let before = present
+            .cancel
+            .filter(|action| at_work.is_some_and(|status| status.action == *action));
+        return before.or_else(|| Some(present.action).filter(|_| !is_over(present, status)));
     }
     let is_ended = |action: i64| {
         status.is_some_and(|status| {

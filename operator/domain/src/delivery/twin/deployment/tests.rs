@@ -102,6 +102,24 @@ fn what_nobody_wants_any_more_is_ended_once_and_ended_before_the_next_one() {
 
 // shows B6
 #[test]
+fn what_the_device_is_at_is_ended_however_often_it_is_asked_for_something_else_meanwhile() {
+    let mut twin = twin();
+    write(&mut twin, &install("4.1", None));
+    say(&mut twin, state(1, DeploymentState::Downloading));
+    write(&mut twin, &install("4.2", None));
+    write(&mut twin, &install("4.3", None));
+    assert_eq!(shown(&twin), (3, Some("4.3"), Some(1)), "it was told of 1");
+    write(&mut twin, &InstallationOrder::Cancel);
+    assert_eq!(shown(&twin), (4, None, Some(1)));
+    write(&mut twin, &install("4.4", None));
+    assert_eq!(shown(&twin), (5, Some("4.4"), Some(1)));
+    say(&mut twin, state(1, DeploymentState::Cancelled));
+    write(&mut twin, &install("4.5", None));
+    assert_eq!(shown(&twin), (6, Some("4.5"), Some(5)), "1 is over");
+}
+
+// shows B6
+#[test]
 fn an_end_that_the_device_knows_of_is_not_asked_for_again() {
     for said in [
         state(1, DeploymentState::Cancelled),
