@@ -144,7 +144,10 @@ pub(super) fn happen_to_caller(life: &mut Life, step: &Step) {
         // Left out, for it is known not to hold: a Secret that is edited between the write of a twin and
         // the call of its device is handed out with the new text, and is reported as the old one.
         Step::Calls(_) if world.has_text_of_later() => {}
-        Step::Calls(conduct) => world.call(conduct),
+        Step::Calls(conduct) => {
+            life.withdrawn.note_call(conduct);
+            world.call(conduct);
+        }
         Step::Panel(which) => {
             let key = [
                 "backup.weekdays",

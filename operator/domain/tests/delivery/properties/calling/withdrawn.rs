@@ -30,32 +30,46 @@ pub(super) fn owed(world: &Simulation) -> Vec<(Promise, Interval)> {
 }
 
 /// The times in which each pass met a device whose owner does not consent, and in which nothing of the
-/// provider's was missing beside that: the want of a Secret and a server that has had a fault are the
-/// provider's, and are told first.
+/// provider's or of the device's was missing beside that: a Secret that is not there, and what a server or
+/// the device could not do before, are told first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Withdrawn {
     times: Vec<(Timestamp, Option<Timestamp>)>,
-    /// True once a server had a fault: its waits last longer than the fault.
-    had_server_fault: bool,
+    /// True once something else failed: its waits and its words last longer than the fault.
+    had_another_fault: bool,
 }
 
 impl Withdrawn {
-    /// Notes, before a pass, whether the owner consents.
-    pub(super) fn note(&mut self, world: &Simulation) {
+    /// Notes, before a pass, that the owner consents or that the provider has a fault.
+    pub(super) fn note_end(&mut self, world: &Simulation) {
+        self.had_another_fault |= world.brokers.values().any(|it| !it.is_well());
+        if !self.is_withdrawn(world) {
+            self.nobody_looks(world.now);
+        }
+    }
+
+    /// Notes, after a pass, that the owner does not consent: the time until its end is of before.
+    pub(super) fn note_begin(&mut self, world: &Simulation) {
+        let lasts = self.times.last().is_some_and(|(_, until)| until.is_none());
+        if self.is_withdrawn(world) && !lasts {
+            self.times.push((world.now, None));
+        }
+    }
+
+    fn is_withdrawn(&self, world: &Simulation) -> bool {
         let twin = world.snapshot.twin.as_ref();
         let status = twin.and_then(|twin| twin.status.as_ref());
         let consent = status.and_then(|it| it.registration.as_ref()?.consent.as_ref());
         let has_secrets = world.snapshot.secrets.0.values().all(Result::is_ok);
-        self.had_server_fault |= world.brokers.values().any(|it| !it.is_well());
-        let is_withdrawn = has_secrets
-            && !self.had_server_fault
-            && consent.is_some_and(|it| it.withdrawn.is_some());
-        let lasting = self.times.last_mut().filter(|(_, until)| until.is_none());
-        match (lasting, is_withdrawn) {
-            (None, true) => self.times.push((world.now, None)),
-            (Some((_, until)), false) => *until = Some(world.now),
-            _ => {}
-        }
+        has_secrets && !self.had_another_fault && consent.is_some_and(|it| it.withdrawn.is_some())
+    }
+
+    /// Notes that a call will fail at something.
+    pub(super) fn note_call(&mut self, conduct: &Conduct) {
+        self.had_another_fault |= matches!(
+            conduct,
+            Conduct::Leaves(_) | Conduct::Refuses(..) | Conduct::FallsBack | Conduct::Fails
+        );
     }
 
     /// Ends the time that lasts: what happens without the operator is the provider's.
