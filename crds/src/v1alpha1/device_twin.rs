@@ -173,6 +173,11 @@ pub struct DeviceTwinStatus {
     /// Last report of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<TwinReported>,
+    /// The values of Secrets that the device was last given, each by its digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub given: Vec<GivenSecret>,
     /// State of the installation that the device was last offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<TwinDeploymentState>,
@@ -323,12 +328,28 @@ pub struct ReportedSetting {
     /// The value; absent for a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Token<MAX_REPORTED>>,
-    /// The digest in the spec, if the device has that secret.
+    /// The keyed digest of the secret that the device was given, if it has that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub digest: Option<Digest>,
     /// The one who set it.
     pub by: SetBy,
+}
+
+/// The value of a Secret that a device was given with its twin. The Secret may have had another value
+/// when the twin was written.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenSecret {
+    /// The device's own name of the setting.
+    pub name: Token<64>,
+    /// The generation of the twin with which it was given.
+    pub version: i64,
+    /// A keyed digest of the value; absent if that generation was given with several values, of which
+    /// the device may have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<Digest>,
 }
 
 /// The one who set a setting of a device.

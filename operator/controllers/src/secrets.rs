@@ -237,6 +237,31 @@ impl Secrets {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
+    /// Returns the text under a key of a tenant's Secret, with the digest that the operator has of it.
+    /// Its key is read as any other Secret: it is another one after somebody has deleted it.
+    ///
+    /// # Errors
+    /// The Secret has no such text for its user, or one of both could not be read.
+    pub async fn digested_text(
+        &self,
+        namespace: &str,
+        reference: &SecretKeyReference,
+        now: Timestamp,
+    ) -> Result<SecretText, Unread> {
+        let text = self.tenant_text(namespace, reference, now).await?;
+        let key = self.read(&self.namespace, DIGEST_KEY_SECRET, now).await;
+        let key = key.map_err(|unread| Unread::Unanswered(Fault::from(unread).1))?;
+        let bytes = key.values.get(DIGEST_KEY);
+        let bytes = bytes.filter(|bytes| bytes.len() >= DIGEST_KEY_BYTES);
+        let bytes = bytes.ok_or_else(|| {
+            Unread::Unanswered(format!("the Secret {DIGEST_KEY_SECRET} has no key yet"))
+        })?;
+        Ok(SecretText::new(
+            text.to_string(),
+            &DigestKey::new(bytes.clone()),
+        ))
+    }
+
     /// Returns the operator's own key for digests, and makes it if there is none yet.
     async fn digest_key(&self) -> Result<&DigestKey, Fault> {
         self.digest_key

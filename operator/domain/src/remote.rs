@@ -179,6 +179,9 @@ pub enum AskedState {
     Waiting,
     /// The device has taken note of it. What it reports says whether the value is in effect.
     Taken,
+    /// The device has taken note of the version with it, in which its value was missing or another one:
+    /// the Secret could not be read, or was edited.
+    Missed,
     /// The device has said that it does not take it.
     Refused(Failure),
 }

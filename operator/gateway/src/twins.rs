@@ -8,9 +8,12 @@ use axum::{
     response::Response,
 };
 use entente_controllers::{secrets::Unread, status::read};
-use entente_domain::gateway::{headers, problem::Problem, twin};
+use entente_crds::v1alpha1::{DeviceTwin, SecretKeyReference};
+use entente_domain::{
+    gateway::{headers, problem::Problem, twin},
+    secret::SecretText,
+};
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::{
     Gateway,
@@ -43,7 +46,8 @@ impl Document for Twin {
 
     async fn whole(self, gateway: &Gateway, known: &Known, next: &str) -> Answer {
         let secrets = gateway.secrets_of(known).await?;
-        let secret = |reference: &_| secrets.get(reference).map(|it| it.as_str());
+        gateway.note_given(known, &secrets).await?;
+        let secret = |reference: &_| secrets.get(reference).map(SecretText::expose);
         let body = twin::body(&known.twin, secret, next);
         let mut answer = json(StatusCode::OK, &body);
         set_no_store(&mut answer);
@@ -51,7 +55,7 @@ impl Document for Twin {
     }
 }
 
-type Values<'a> = BTreeMap<&'a entente_crds::v1alpha1::SecretKeyReference, Zeroizing<String>>;
+type Values<'a> = BTreeMap<&'a SecretKeyReference, SecretText>;
 
 impl Gateway {
     /// Returns a device with its twin of this version at least, if there is one. Another replica may have
@@ -79,17 +83,36 @@ impl Gateway {
         let mut values = BTreeMap::new();
         for reference in twin::wanted_secrets(&known.twin) {
             let namespace = &known.key.namespace;
-            let read = self.secrets.tenant_text(namespace, reference, self.now());
+            let read = self.secrets.digested_text(namespace, reference, self.now());
             match read.await {
                 Ok(value) => _ = values.insert(reference, value),
                 Err(Unread::Unusable(_, problem)) => {
                     let device = &known.key.name;
                     tracing::warn!(namespace, device, problem, "a setting is left out");
                 }
-                Err(Unread::Unanswered(_)) => return Err(Problem::Unavailable(RETRY_AFTER)),
+                Err(Unread::Unanswered(problem)) => {
+                    tracing::warn!(namespace, problem, "a twin with secrets is not answered");
+                    return Err(Problem::Unavailable(RETRY_AFTER));
+                }
             }
         }
         Ok(values)
+    }
+
+    /// Writes down which values of Secrets a device is about to be given: a Secret may have been edited
+    /// since its twin was written, and the device tells no secret.
+    async fn note_given(&self, known: &Known, secrets: &Values<'_>) -> Result<(), Problem> {
+        if secrets.is_empty() {
+            return Ok(());
+        }
+        let version = twin::version(&known.twin);
+        let digest_of = |reference: &_| secrets.get(reference).map(SecretText::digest);
+        let decide = |twin: &DeviceTwin| {
+            self.standing(&known.key, twin, &known.sha256)?;
+            Ok(twin::after_giving(twin, version, digest_of))
+        };
+        self.change_status(&known.key, decide).await?;
+        Ok(())
     }
 }
 

@@ -244,9 +244,11 @@ fn asked(
     let refused = status.reported.iter().flat_map(|it| &it.refused);
     let refused = refused.into_iter().find(|it| *it.name == *key);
     let state = if has_taken_note(twin, status) {
-        refused.map_or(AskedState::Taken, |refused| {
-            AskedState::Refused(failure_of(refused, redactions))
-        })
+        match refused {
+            Some(refused) => AskedState::Refused(failure_of(refused, redactions)),
+            None if was_given(status, asked) => AskedState::Taken,
+            None => AskedState::Missed,
+        }
     } else {
         AskedState::Waiting
     };
@@ -255,6 +257,17 @@ fn asked(
         digest: asked.digest,
         state,
     })
+}
+
+/// True if the value that a device was asked to take was in the version that it has taken note of. Of a
+/// Secret the gateway gives the value of then.
+fn was_given(status: &DeviceTwinStatus, asked: &TwinSetting) -> bool {
+    if asked.secret_key_ref.is_none() {
+        return true;
+    }
+    let read = status.reported.as_ref().and_then(|it| it.version);
+    let mut given = status.given.iter();
+    given.any(|it| it.name == *asked.name && Some(it.version) == read && it.digest == asked.digest)
 }
 
 /// True if the device has reported since it read the newest version of its twin.

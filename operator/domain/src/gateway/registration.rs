@@ -173,9 +173,10 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
         }),
         last_heard: Some(issue.now),
         poll_seconds: None,
-        // A device that registers anew knows of no installation.
+        // A device that registers anew knows of no installation, and of no secret.
         deployment: None,
         artifact: None,
+        given: Vec::new(),
         // The device has read no document yet, also one that registers anew.
         observed_generation: None,
     };

@@ -165,12 +165,14 @@ fn merge(
             continue;
         }
         let held = settings.get(name);
+        let given = twin::given(of, name, twin::version(of));
         let digest = match said {
             Said {
                 value: None,
                 by: SetBy::Server,
-            } if is_current => wanted_digest(of, name),
-            // It was reported for a version before; the same secret as then is in effect.
+            } if let Some(given) = given.filter(|_| is_current) => given.digest,
+            // It was given none with this version, or reported for one before: the same secret as then
+            // is in effect.
             Said {
                 value: None,
                 by: SetBy::Server,
@@ -195,11 +197,6 @@ fn merge(
     }
     reported.settings = settings.into_values().collect();
     faults.problem().map_or(Ok(()), Err)
-}
-
-fn wanted_digest(of: &DeviceTwin, name: &str) -> Option<entente_crds::digest::Digest> {
-    let mut settings = of.spec.settings.iter();
-    settings.find(|setting| setting.name == name)?.digest
 }
 
 /// True if a twin wants a setting by reference to a Secret, now or next.

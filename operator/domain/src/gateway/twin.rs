@@ -4,9 +4,10 @@
 //! the device has reported it for what is wanted now. It must never show a secret that cannot be read as
 //! one that the device has. Called when a device reads its twin.
 
+use entente_crds::digest::Digest;
 use entente_crds::v1alpha1::{
-    DeviceTwin, RefusedSetting, ReportedSetting, ReportedSoftware, SecretKeyReference, SetBy,
-    TwinReported, TwinSetting,
+    DeviceTwin, DeviceTwinStatus, GivenSecret, RefusedSetting, ReportedSetting, ReportedSoftware,
+    SecretKeyReference, SetBy, TwinReported, TwinSetting,
 };
 use serde_json::{Map, Value, json};
 
@@ -53,6 +54,54 @@ pub fn wanted_secrets(twin: &DeviceTwin) -> Vec<&SecretKeyReference> {
     now.chain(next)
         .filter_map(|setting| setting.secret_key_ref.as_ref())
         .collect()
+}
+
+/// Returns the status of a twin whose device is given the values of secrets with these digests; `None`
+/// if that is known already.
+///
+/// One version that was given with two values proves neither: an answer may have been lost.
+pub fn after_giving(
+    twin: &DeviceTwin,
+    version: i64,
+    digest_of: impl Fn(&SecretKeyReference) -> Option<Digest>,
+) -> Option<DeviceTwinStatus> {
+    let mut status = twin.status.clone().unwrap_or_default();
+    status.given.retain(|it| {
+        twin.spec
+            .settings
+            .iter()
+            .any(|wanted| it.name == *wanted.name)
+    });
+    for wanted in twin
+        .spec
+        .settings
+        .iter()
+        .filter(|it| !is_in_effect(twin, it))
+    {
+        let digest = wanted.secret_key_ref.as_ref().and_then(&digest_of);
+        let Some(digest) = digest else { continue };
+        let given = |digest| GivenSecret {
+            name: wanted.name.as_str().into(),
+            version,
+            digest,
+        };
+        match status.given.iter_mut().find(|it| it.name == *wanted.name) {
+            Some(known) if known.version > version => {}
+            Some(known) if known.version == version && known.digest != Some(digest) => {
+                *known = given(None);
+            }
+            Some(known) => *known = given(Some(digest)),
+            None => status.given.push(given(Some(digest))),
+        }
+    }
+    (twin.status.as_ref() != Some(&status)).then_some(status)
+}
+
+/// Returns the digest of the secret that a device was given for a setting with the version that it has
+/// read last; `None` if it was given none with that one, or several.
+pub(super) fn given<'a>(twin: &'a DeviceTwin, name: &str, version: i64) -> Option<&'a GivenSecret> {
+    let mut given = twin.status.as_ref()?.given.iter();
+    given.find(|it| it.name == *name && it.version == version)
 }
 
 /// Returns the body of the answer. `secret` finds the value of a secret; a setting whose secret cannot

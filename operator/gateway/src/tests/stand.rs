@@ -11,11 +11,13 @@ use entente_controllers::{
     readiness::Readiness,
     shutdown::{Shutdown, ShutdownTrigger},
 };
+use entente_crds::digest::Digest;
 use entente_crds::v1alpha1::{
     AgentEndpoint, AgentRegion, AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSpec, DeviceTwin,
     DeviceTwinSpec, DeviceTwinStatus, Protocol, TwinDevice, TwinSetting,
 };
+use entente_domain::secret::{DigestKey, SecretText};
 use entente_e2e::wait::wait_for;
 use k8s_openapi::{
     ByteString,
@@ -29,6 +31,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{Gateway, Options, Parts};
 
 pub(super) const ACME: &str = "acme";
+const DIGEST_KEY: &[u8; 32] = b"the operator's key for digests!!";
 pub(super) const TOKEN: &str = "an enrolment token of acme";
 /// Time in which something has to become true.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -327,12 +330,28 @@ fn prepare(cluster: &FakeCluster) {
     cluster.apply(&DeviceModel::new("nw-mfp", spec));
     cluster.apply(&enrollment());
     put_secret(cluster, "acme-enrollment", "token", &token());
+    let key = str::from_utf8(DIGEST_KEY).unwrap();
+    put_secret_in(
+        cluster,
+        "entente-system",
+        ("entente-digest-key", "key"),
+        key,
+    );
+}
+
+/// Returns the digest of a text by the operator's key.
+pub(super) fn digest(text: &str) -> Digest {
+    SecretText::new(text.to_owned(), &DigestKey::new(DIGEST_KEY.to_vec())).digest()
 }
 
 /// Stores a Secret that may be used.
 pub(super) fn put_secret(cluster: &FakeCluster, name: &str, key: &str, value: &str) {
+    put_secret_in(cluster, ACME, (name, key), value);
+}
+
+fn put_secret_in(cluster: &FakeCluster, namespace: &str, (name, key): (&str, &str), value: &str) {
     let mut secret = Secret::default();
-    secret.metadata.namespace = Some(ACME.to_owned());
+    secret.metadata.namespace = Some(namespace.to_owned());
     secret.metadata.name = Some(name.to_owned());
     let label = (entente_crds::LABEL_USE.to_owned(), "true".to_owned());
     secret.metadata.labels = Some([label].into());

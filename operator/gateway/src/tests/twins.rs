@@ -2,7 +2,7 @@ use entente_crds::v1alpha1::{DeviceTwin, SecretKeyReference, TwinSetting};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::stand::{ACME, Registered, Stand, json_of, problem, put_secret, value};
+use super::stand::{ACME, Registered, Stand, digest, json_of, problem, put_secret, value};
 
 async fn twin(stand: &Stand, device: &Registered) -> Value {
     let answer = stand
@@ -147,7 +147,7 @@ async fn a_secret_is_sent_until_it_is_reported_and_one_that_is_not_there_is_left
             name: of.to_owned(),
             key: "password".to_owned(),
         }),
-        digest: "a".repeat(32).parse().ok(),
+        digest: Some(digest("hunter2")),
         asked: 1,
         ..TwinSetting::default()
     };
@@ -170,7 +170,7 @@ async fn a_secret_is_sent_until_it_is_reported_and_one_that_is_not_there_is_left
     );
     let status = serde_json::to_string(&stand.status("lobby-mfp")).unwrap();
     assert!(
-        !status.contains("hunter2") && status.contains(&"a".repeat(32)),
+        !status.contains("hunter2") && status.contains(&digest("hunter2").to_string()),
         "{status}"
     );
 
@@ -180,6 +180,47 @@ async fn a_secret_is_sent_until_it_is_reported_and_one_that_is_not_there_is_left
         .refuse(Method::GET, "secrets/", (500, "InternalError"), 100);
     stand.clock.jump(jiff::SignedDuration::from_mins(1));
     let path = format!("/v1/devices/{}/twin", device.id);
+    let answer = stand.get(&path, &device.token).await;
+    assert_eq!(problem(answer).await, (503, "Unavailable".to_owned()));
+}
+
+// shows C7 D1
+#[tokio::test]
+async fn a_secret_that_was_edited_since_its_twin_was_written_is_reported_as_it_was_given() {
+    let stand = Stand::new().await;
+    let device = stand.register("A1").await;
+    put_secret(&stand.cluster, "cloud", "password", "edited");
+    let path = format!("/v1/devices/{}/twin", device.id);
+    stand.want(vec![TwinSetting {
+        name: "password".to_owned(),
+        secret_key_ref: Some(SecretKeyReference {
+            name: "cloud".to_owned(),
+            key: "password".to_owned(),
+        }),
+        digest: Some(digest("first")),
+        asked: 1,
+        ..TwinSetting::default()
+    }]);
+    stand.until_seen("lobby-mfp").await;
+    let read = twin(&stand, &device).await;
+    stand.cluster.forget_requests();
+    assert_eq!(read["desired"]["settings"]["password"]["value"], "edited");
+    twin(&stand, &device).await;
+    assert_eq!(stand.cluster.writes(), [""; 0], "it is noted once");
+    let report = json!({"desiredVersion": read["version"],
+                        "settings": {"password": {"secret": true, "by": "Server"}}});
+    assert_eq!(stand.report(&device, &report).await.status(), 204);
+    let reported = stand.status("lobby-mfp").reported.unwrap();
+    assert_eq!(reported.settings[0].digest, Some(digest("edited")));
+
+    // What cannot be noted is not given.
+    stand.cluster.refuse(
+        Method::GET,
+        "secrets/entente-digest-key",
+        (403, "Forbidden"),
+        9,
+    );
+    stand.clock.jump(jiff::SignedDuration::from_mins(1));
     let answer = stand.get(&path, &device.token).await;
     assert_eq!(problem(answer).await, (503, "Unavailable".to_owned()));
 }

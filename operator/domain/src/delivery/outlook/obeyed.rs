@@ -3,8 +3,8 @@
 //! Decides what its status would say then. Called by the outlook of a device that calls.
 
 use entente_crds::v1alpha1::{
-    DeploymentState, DeviceTwin, DeviceTwinStatus, ReportedSetting, ReportedSoftware, SetBy,
-    TwinDeployment, TwinDeploymentState, TwinReported, TwinSetting,
+    DeploymentState, DeviceTwin, DeviceTwinStatus, GivenSecret, ReportedSetting, ReportedSoftware,
+    SetBy, TwinDeployment, TwinDeploymentState, TwinReported, TwinSetting,
 };
 use jiff::Timestamp;
 
@@ -22,6 +22,15 @@ pub(super) fn obeyed(twin: &DeviceTwin, at: Timestamp) -> DeviceTwin {
     for setting in settings.chain(next.flat_map(|next| &next.settings)) {
         has(&mut reported, setting);
     }
+    let secrets = spec.settings.iter();
+    let secrets = secrets.filter(|it| it.secret_key_ref.is_some());
+    status.given = secrets
+        .map(|it| GivenSecret {
+            name: it.name.as_str().into(),
+            version: generation.unwrap_or_default(),
+            digest: it.digest,
+        })
+        .collect();
     reported.refused.clear();
     reported.version = generation;
     if let Some(asked) = &spec.deployment {

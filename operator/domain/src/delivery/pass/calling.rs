@@ -129,7 +129,7 @@ impl Pass {
                     continue;
                 }
                 let result = match reading.asked_for(place, value) {
-                    Some(AskedState::Taken) => Ok(()),
+                    Some(AskedState::Taken | AskedState::Missed) => Ok(()),
                     Some(AskedState::Refused(failure)) => Err(failure.clone()),
                     Some(AskedState::Waiting) | None => continue,
                 };

@@ -222,7 +222,7 @@ impl Round<'_> {
                 self.read(step, item, *at, None, Found::Unknown)
             }
             Some(AskedState::Taken) => self.read(step, item, *at, Some(item.digest), Found::Wanted),
-            Some(AskedState::Waiting | AskedState::Refused(_)) | None => {
+            Some(AskedState::Waiting | AskedState::Missed | AskedState::Refused(_)) | None => {
                 self.read(step, item, *at, None, Found::Another)
             }
         }

@@ -154,3 +154,36 @@ fn a_twin_that_has_reported_nothing_is_read_too() {
     assert_eq!(document["reported"], json!({"settings": {}}));
     assert_eq!(etag(&twin), "\"13\"");
 }
+
+// shows C7 K4
+#[test]
+fn a_value_of_a_secret_is_noted_once_with_the_version_with_which_it_is_given() {
+    let digest = |text: &str| text.repeat(32).parse::<Digest>().ok();
+    let mut twin = twin(vec![secret("password", "a"), value("a", "1")], Vec::new());
+    let give = |twin: &mut DeviceTwin, version: i64, text: &str| {
+        let given = after_giving(twin, version, |_| digest(text));
+        let is_written = given.is_some();
+        twin.status = given.or_else(|| twin.status.take());
+        let given = &twin.status.as_ref().unwrap().given;
+        assert_eq!(given.len(), 1, "only secrets: {given:?}");
+        (is_written, given[0].version, given[0].digest)
+    };
+    assert_eq!(after_giving(&twin, 13, |_| None), None, "it is left out");
+    assert_eq!(give(&mut twin, 13, "b"), (true, 13, digest("b")));
+    assert_eq!(give(&mut twin, 13, "b"), (false, 13, digest("b")));
+    assert_eq!(give(&mut twin, 14, "b"), (true, 14, digest("b")));
+    assert_eq!(
+        give(&mut twin, 13, "a"),
+        (false, 14, digest("b")),
+        "it is late"
+    );
+    assert_eq!(
+        give(&mut twin, 14, "a"),
+        (true, 14, None),
+        "it may have either"
+    );
+    assert_eq!(give(&mut twin, 14, "b"), (false, 14, None));
+    twin.spec.settings.remove(0);
+    let status = after_giving(&twin, 15, |_| digest("b")).unwrap();
+    assert_eq!(status.given, [], "nobody wants it any more");
+}

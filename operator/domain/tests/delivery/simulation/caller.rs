@@ -334,20 +334,6 @@ impl Simulation {
         registered.is_some() && admission::consents(twin).is_ok()
     }
 
-    /// True if a Secret that the twin asks for has another text than when the twin was written.
-    pub(crate) fn has_text_of_later(&self) -> bool {
-        let twin = self.snapshot.twin.iter();
-        let mut settings = twin.flat_map(|twin| {
-            let next = twin.spec.next.iter().flat_map(|next| &next.settings);
-            twin.spec.settings.iter().chain(next)
-        });
-        settings.any(|setting| {
-            let reference = setting.secret_key_ref.as_ref();
-            let read = reference.and_then(|it| self.snapshot.secrets.0.get(it)?.as_ref().ok());
-            read.is_some_and(|secret| Some(secret.digest()) != setting.digest)
-        })
-    }
-
     /// The machine registers, if it may: it has no credential that counts.
     pub(crate) fn register(&mut self) {
         let device = self.snapshot.device.clone().expect("there is a device");

@@ -141,9 +141,6 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
 pub(super) fn happen_to_caller(life: &mut Life, step: &Step) {
     let world = &mut life.world;
     match step {
-        // Left out, for it is known not to hold: a Secret that is edited between the write of a twin and
-        // the call of its device is handed out with the new text, and is reported as the old one.
-        Step::Calls(_) if world.has_text_of_later() => {}
         Step::Calls(conduct) => {
             life.withdrawn.note_call(conduct);
             world.call(conduct);

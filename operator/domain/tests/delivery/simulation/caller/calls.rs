@@ -113,8 +113,14 @@ impl Simulation {
         }
     }
 
-    fn document(&self) -> Document {
-        let twin = self.snapshot.twin.as_ref().expect("there is a twin");
+    fn document(&mut self) -> Document {
+        let twin = self.snapshot.twin.clone().expect("there is a twin");
+        let twin = &*twin;
+        let secrets = &self.snapshot.secrets.0;
+        let digest_of = |reference: &_| Some(secrets.get(reference)?.as_ref().ok()?.digest());
+        if let Some(status) = twin::after_giving(twin, twin::version(twin), digest_of) {
+            self.gateway_writes(status);
+        }
         let secrets = &self.snapshot.secrets.0;
         let read = |reference: &_| {
             secrets
