@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    Device, DeviceEnrollment, DeviceTemplate, DeviceTwin, EnrollmentMode, SerialNumbers,
+    Device, DeviceEnrollment, DeviceTemplate, DeviceTwin, EnrollmentMode, SerialNumbers, SetBy,
 };
 use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{now, starting_in};
@@ -164,15 +164,17 @@ async fn a_consent_that_is_withdrawn_stops_everything_and_says_so() {
     let what = "the subscription says that consent was withdrawn";
     let subscription = namespace.soon(what, said).await.unwrap();
     assert!(subscription.is("Stalled"), "{subscription:#?}");
-    // What was asked before the operator saw the withdrawal is taken back.
-    let asked_for_nothing = async || {
-        let twin = fixture.twin("behind").await?;
-        twin.spec.settings.is_empty().then_some(twin)
-    };
-    let what = "nothing is asked of it";
-    let twin = namespace.soon(what, asked_for_nothing).await.unwrap();
-    let consent = twin.status.and_then(|it| it.registration?.consent);
+    // What the operator asked for before it saw the withdrawal stays in the twin: the gateway tells the
+    // device of nothing.
+    let twin = fixture.twin("behind").await.expect("a twin");
+    let status = twin.status.expect("a status");
+    let consent = status.registration.and_then(|it| it.consent);
     assert!(consent.expect("consent").withdrawn.is_some());
+    let reported = status.reported.map(|it| it.settings).unwrap_or_default();
+    assert!(
+        reported.iter().all(|it| it.by != SetBy::Server),
+        "{reported:?}"
+    );
     assert!(fixture.broker.instances().is_empty());
 }
 

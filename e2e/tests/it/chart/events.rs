@@ -9,7 +9,10 @@ const ON: [&str; 2] = ["events.enabled=true", "events.tls.secretName=events-tls"
 // shows K4
 #[tokio::test]
 async fn without_events_there_is_no_port_no_service_and_no_right_for_them() {
-    let text = json!(rendered(&[]).await).to_string();
+    let mut objects = rendered(&[]).await;
+    // The words of a definition may have any number in them.
+    objects.retain(|object| object["kind"] != "CustomResourceDefinition");
+    let text = json!(objects).to_string();
     for part in ["8443", "events-tls", "entente-events", "tokenreviews"] {
         assert!(!text.contains(part), "{part}");
     }

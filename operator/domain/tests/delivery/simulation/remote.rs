@@ -77,13 +77,14 @@ impl Simulation {
         let url = self.broker_url(&server.connection);
         let instance = server.instance_id.clone();
         self.assert_patience_with(&url, &instance, action);
+        let broker = &self.brokers[server.connection.as_str()];
+        let faults = crate::lint::plan_of(action, |id| broker.instances.get(id)?.told_plan());
+        assert_eq!(faults, None, "{action:?}\n{}", self.story());
         let broker = self
             .brokers
             .get_mut(server.connection.as_str())
             .expect("its broker is simulated");
         let now = self.now;
-        let faults = crate::lint::plan_of(action, |id| broker.instances.get(id)?.told_plan());
-        assert_eq!(faults, None, "{action:?}");
         let chatters = broker.chatters;
         let answer = match action {
             Action::ReadInstance {
