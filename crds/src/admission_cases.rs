@@ -16,6 +16,7 @@ mod connection;
 mod contract;
 mod contract_amendment;
 mod contract_notice;
+mod data_types;
 mod device;
 mod device_model;
 mod records;
@@ -162,6 +163,7 @@ pub fn all() -> Vec<Case> {
     device::case(&mut table);
     calling::case(&mut table);
     software::case(&mut table);
+    data_types::case(&mut table);
     contract::case(&mut table);
     contract_amendment::case(&mut table);
     contract_notice::case(&mut table);

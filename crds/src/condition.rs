@@ -63,6 +63,10 @@ condition_types! {
     DeviceConfigured of [ServiceSubscription],
     /// Every item on the service server is Effective.
     ServerConfigured of [ServiceSubscription],
+    /// The device sends every kind of data that the service wants. Present only while a service in force wants one.
+    DataTypesConfigured of [ServiceSubscription],
+    /// The service is on: its contract is in force, its local switch is on, the device can do it, and the service server has turned it on.
+    Activated of [ServiceSubscription],
     /// Made again by the operator while its contract still existed; past promises are closed.
     /// Present only while true.
     EvidenceLost of [ServiceSubscription],
@@ -283,7 +287,7 @@ reasons! {
     NeverSeen => "Wait.",
     /// Devices are reached one by one; see each Device.
     PerDevice => "Nothing.",
-    /// The device has to call: it has not fetched yet what is wanted, or has not reported since.
+    /// The device has to call: it has not fetched yet what is wanted, has not reported since, or has not asked to be activated.
     WaitingForDevice => "Wait for its next call; to be faster switch the device off and on, or let a person at the device ask for it.",
     /// Software is to be installed, and the maintenance windows of the device are closed.
     OutsideMaintenanceWindow => "Wait for the window that the message names, or change spec.maintenanceWindows of the Device.",
@@ -299,6 +303,18 @@ reasons! {
     NotHeardOf => "Check that the device is switched on and reaches the gateway.",
     /// The owner of the device has withdrawn the consent to its connection: nothing is sent to it.
     ConsentWithdrawn => "Let the owner of the device agree again at the device, which then registers anew; or end the services on it.",
+    /// The service is on.
+    Active => "Nothing.",
+    /// The service is not in force: its start lies ahead, it has ended, or it is suspended.
+    NotInForce => "Nothing, or correct the dates of the contract.",
+    /// The local switch of the service is off on this device.
+    DisabledLocally => "Switch it on at the device, or take the service out of spec.disabledServices of the Device; status.localEnablement there says who switched it off and when.",
+    /// The device says that it cannot do the service, or lacks a kind of data or a supply that the service needs.
+    UnsupportedByDevice => "Give the device what the message names, or end the service on this device.",
+    /// Everything is there but the answer of the service server that it is on.
+    ProviderPending => "Wait; the message has what the service server said last.",
+    /// Another service of the exclusive group serves on this device until the switch.
+    ExclusiveGroupHeld => "Wait; the message names the one that serves.",
     /// The list of orphans is full, so withdrawals that gave up cannot finish.
     OrphansFull => "See the message of each orphan in status.orphans; the annotation entente.dev/forget-orphan takes one out of the list.",
     /// The object is being deleted, and waits until nothing uses it any more.
@@ -408,6 +424,7 @@ macro_rules! blocking {
             Reason::WaitingForDevice, Reason::NotRegistered, Reason::NotHeardOf, Reason::ConsentWithdrawn,
             Reason::OutsideMaintenanceWindow, Reason::MaintenanceWindowTooShort, Reason::InstallationFailed,
             Reason::ArtifactUnavailable,
+            Reason::DisabledLocally, Reason::UnsupportedByDevice,
             $(Reason::$more),*
         ]
     };
@@ -497,6 +514,7 @@ impl ConditionType {
                 Reason::NotVerifiable,
                 Reason::ConsentWithdrawn,
                 Reason::MaintenanceWindowTooShort,
+                Reason::UnsupportedByDevice,
                 Reason::CompensationNameTaken,
             ],
             Self::Accepted => &[
@@ -587,6 +605,27 @@ impl ConditionType {
                 NotObserved,
                 Withdrawing,
             ),
+            Self::DataTypesConfigured => blocking!(
+                InternalError,
+                Pending,
+                Succeeded,
+                Progressing,
+                NotStarted,
+                Ended,
+                NotObserved,
+                Withdrawing,
+            ),
+            Self::Activated => &[
+                Reason::Active,
+                Reason::NotInForce,
+                Reason::ConsentWithdrawn,
+                Reason::DisabledLocally,
+                Reason::UnsupportedByDevice,
+                Reason::WaitingForDevice,
+                Reason::ProviderPending,
+                Reason::ExclusiveGroupHeld,
+                Reason::Waiting,
+            ],
             Self::EvidenceLost => &[Reason::Recreated],
             Self::Online => &[
                 Reason::Answered,

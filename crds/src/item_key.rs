@@ -40,10 +40,12 @@ pub enum ItemKind {
     Firmware,
     /// An application on the device.
     Application,
+    /// A kind of data that the device sends.
+    DataType,
 }
 
 impl ItemKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::DeviceSetting,
         Self::ServerInstance,
         Self::ServerSetting,
@@ -51,6 +53,7 @@ impl ItemKind {
         Self::Acceptance,
         Self::Firmware,
         Self::Application,
+        Self::DataType,
     ];
 
     fn as_str(self) -> &'static str {
@@ -62,13 +65,18 @@ impl ItemKind {
             Self::Acceptance => "Acceptance",
             Self::Firmware => "Firmware",
             Self::Application => "Application",
+            Self::DataType => "DataType",
         }
     }
 
     /// True if it is an item of the device, and not of the service server.
     pub fn is_on_device(self) -> bool {
         match self {
-            Self::DeviceSetting | Self::Acceptance | Self::Firmware | Self::Application => true,
+            Self::DeviceSetting
+            | Self::Acceptance
+            | Self::Firmware
+            | Self::Application
+            | Self::DataType => true,
             Self::ServerInstance | Self::ServerSetting | Self::Activation => false,
         }
     }
@@ -87,6 +95,7 @@ impl ItemKind {
             Self::Acceptance => StepType::Acceptance,
             Self::Firmware => StepType::Firmware,
             Self::Application => StepType::Applications,
+            Self::DataType => StepType::DataTypes,
         }
     }
 }
@@ -123,6 +132,11 @@ impl ItemKey {
             SoftwarePart::Firmware => Self::named(ItemKind::Firmware, name),
             SoftwarePart::Application => Self::named(ItemKind::Application, name),
         }
+    }
+
+    /// Returns the key of a kind of data that the device sends.
+    pub fn data_type(name: &str) -> Self {
+        Self::named(ItemKind::DataType, name)
     }
 
     fn named(kind: ItemKind, name: &str) -> Self {

@@ -95,9 +95,11 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "devices.identity.certificateSha256",
     "devices.identity.connection",
     "devices.identity.serialNumber",
+    "devices.localEnablement[].service",
     "devices.subscriptions.summary",
     "devicetwins.credential.previousSha256",
     "devicetwins.credential.sha256",
+    "devicetwins.local[].applicationId",
     "devicetwins.registration.enrollment",
     "devicetwins.registration.printerId",
     "devicetwins.registration.region",
@@ -148,8 +150,16 @@ fn fill(path: &str, schema: &Value, filling: Filling<'_>, index: usize) -> Value
             ))
         }
         Some("string") if schema["pattern"].is_string() => json!("7"),
-        // A rule in CEL: a name.
-        Some("string") if schema["x-kubernetes-validations"].is_array() => json!("a".repeat(63)),
+        // A rule in CEL: a length of time, or a name.
+        Some("string") if schema["x-kubernetes-validations"].is_array() => {
+            let rule = schema["x-kubernetes-validations"][0]["rule"].as_str();
+            let is_duration = rule.is_some_and(|rule| rule.contains("(ms|s|m|h)"));
+            json!(if is_duration {
+                "24h".to_owned()
+            } else {
+                "a".repeat(63)
+            })
+        }
         Some("string") => {
             let most = schema["maxLength"]
                 .as_u64()

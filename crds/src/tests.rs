@@ -149,12 +149,26 @@ fn no_enum_has_a_word_that_yaml_1_1_takes_for_a_boolean() {
             return None;
         }
         let words = schema["enum"].as_array()?;
-        let booleans = ["y", "n", "yes", "no", "on", "off", "true", "false"];
         let taken = words
             .iter()
             .filter_map(Value::as_str)
-            .find(|word| booleans.contains(&word.to_ascii_lowercase().as_str()));
+            .find(|word| is_boolean_of_yaml_1_1(word));
         taken.map(str::to_owned)
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+fn is_boolean_of_yaml_1_1(word: &str) -> bool {
+    let booleans = ["y", "n", "yes", "no", "on", "off", "true", "false"];
+    booleans.contains(&word.to_ascii_lowercase().as_str())
+}
+
+/// To kubectl and Helm such a name, written as everybody writes it, is the field `true`.
+#[test]
+fn no_field_has_a_name_that_yaml_1_1_takes_for_a_boolean() {
+    let found = complaints(|_, schema| {
+        let mut names = schema["properties"].as_object()?.keys();
+        names.find(|name| is_boolean_of_yaml_1_1(name)).cloned()
     });
     assert_eq!(found, Vec::<String>::new());
 }

@@ -31,6 +31,11 @@ pub(super) fn whole() -> Value {
         "/spec/maintenanceWindows",
         json!([{"days": ["Sat", "Sun"], "start": "02:00", "duration": "4h"}]),
     );
+    put(
+        &mut object,
+        "/spec/disabledServices",
+        json!(["data-backup"]),
+    );
     object
 }
 

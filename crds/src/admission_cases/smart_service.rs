@@ -261,7 +261,7 @@ fn acceptance(table: &mut Table) {
         "acceptance by a setting that the service does not write",
         &not_written,
     );
-    const STEP: &str = "Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be Firmware, Applications, DeviceSettings, ServerSettings or Activation";
+    const STEP: &str = "Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be Firmware, Applications, DeviceSettings, ServerSettings, DataTypes or Activation";
     let step = [("/spec/steps", json!([{"type": "Acceptance"}]))];
     table.rejects(SmartService, "a step Acceptance", &step, STEP);
 }

@@ -9,12 +9,13 @@ use super::{
 };
 use crate::v1alpha1::{
     AgentEndpoint, AgentRegion, AgentSetting, AgentSoftware, AllowEntry, Application, Artifact,
-    Connection, ConnectionSpec, Contract, ContractService, ContractSpec, Device, DeviceConnection,
-    DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSetting,
-    DeviceSide, DeviceSpec, DeviceTemplate, DeviceTwin, DeviceTwinSpec, Devices, EnrollmentMode,
-    Firmware, HttpEndpoint, LocalReference, MAIN_FIRMWARE, MaintenanceWindow, Protocol, Selector,
-    SerialNumbers, ServiceApplication, ServiceModel, SmartService, SmartServiceSpec, SoftwarePart,
-    SoftwareVia, TwinDeployment, TwinDevice, TwinNext, TwinSetting, ValueType, Via, Weekday,
+    Connection, ConnectionSpec, Contract, ContractService, ContractSpec, DataEvent, Device,
+    DeviceConnection, DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec,
+    DeviceSetting, DeviceSide, DeviceSpec, DeviceTemplate, DeviceTwin, DeviceTwinSpec, Devices,
+    EnrollmentMode, Firmware, HttpEndpoint, LocalReference, MAIN_FIRMWARE, MaintenanceWindow,
+    Protocol, Selector, SerialNumbers, ServiceApplication, ServiceModel, SmartService,
+    SmartServiceSpec, SoftwarePart, SoftwareVia, TwinDataType, TwinDeployment, TwinDevice,
+    TwinNext, TwinSetting, ValueType, Via, Weekday,
 };
 
 /// The Connection of the gateway that the example devices call.
@@ -254,6 +255,13 @@ pub fn device_twin() -> DeviceTwin {
                 setting("backup.endpoint", "https://backup.northwind.example/v1"),
                 setting("backup.weekdays", "sun,wed"),
             ],
+            data_types: vec![TwinDataType {
+                name: "supplies.level".to_owned(),
+                on: vec![DataEvent::BelowThreshold, DataEvent::Replaced],
+                threshold: Some(20),
+                period: "6h".into(),
+                wanted_by: vec!["branches-2027.toner.branch-nw5-0007".to_owned()],
+            }],
             deployment: Some(TwinDeployment {
                 action: 2,
                 part: Some(SoftwarePart::Firmware),

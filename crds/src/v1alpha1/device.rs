@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, LocalReference, MaintenanceWindow, NameReference};
+use super::{Condition, ConsentWay, LocalReference, MaintenanceWindow, NameReference};
 use crate::{
     bounded::{Text, Token},
     condition::Reason,
@@ -81,6 +81,13 @@ pub struct DeviceSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub maintenance_windows: Vec<MaintenanceWindow>,
+    /// The local switch as a command: the SmartServices that are off on this device. Their contracts go
+    /// on, and everything but their activation is set up. A later word at the device counts instead;
+    /// see status.localEnablement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub disabled_services: Vec<String>,
     /// True if the operator must not touch the device for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -151,6 +158,14 @@ pub struct DeviceStatus {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["group".into()]))]
     pub exclusive: Vec<ExclusiveHold>,
+    /// The local switch of each service that was ever switched: the newest word counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["service".into()]))]
+    pub local_enablement: Vec<LocalEnablement>,
+    /// Abilities that the device reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<DeviceCapabilities>,
     /// A recent reading of the device. It is written when the result changes or when a person
     /// asked for it by entente.dev/reconcile-at, and otherwise at most twice in each sync.period of
     /// the Connection, so that the last reading may be up to half a period younger.
@@ -159,6 +174,48 @@ pub struct DeviceStatus {
     /// Value of the annotation entente.dev/reconcile-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
+}
+
+/// Local switch of a service on a device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalEnablement {
+    /// Name of the SmartService.
+    #[schemars(length(max = 63))]
+    pub service: String,
+    /// True if it is on.
+    pub enabled: bool,
+    /// The way by which it was switched: at the panel, by a technician, or by a command, that of the
+    /// device or spec.disabledServices.
+    pub by: ConsentWay,
+    /// The instant of that: of a word of the device as the gateway heard it, of a change of
+    /// spec.disabledServices as the operator saw it.
+    pub at: Timestamp,
+    /// The instant of the last word of the device that counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Timestamp>,
+    /// True if spec.disabledServices named the service when the operator last looked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed: bool,
+}
+
+/// Abilities of a device, as it reported them. What is absent was not reported.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceCapabilities {
+    /// Kinds of data that it can send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub data_types: Option<Vec<Token<64>>>,
+    /// Part numbers of the supplies that it can use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub supplies: Option<Vec<Token<64>>>,
+    /// True if it installs firmware and applications by DDI. Only then is it offered any.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ddi: bool,
 }
 
 /// The subscription that acts for an exclusive group.

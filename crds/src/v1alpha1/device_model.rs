@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Application, Condition, Firmware, ValueType};
-use crate::schema;
+use crate::{duration::Duration, schema};
 
 /// Capabilities of a model of device, and the drivers' own names for them.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -63,6 +63,89 @@ pub struct DeviceModelSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into(), "version".into()]))]
     pub applications: Vec<Application>,
+    /// Kinds of data that the device can send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub data_types: Vec<DataType>,
+    /// Supplies that the device uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub supplies: Vec<Supply>,
+}
+
+/// One kind of data that a device can send: the events that send it and its longest period.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.threshold) || (has(self.sendOn) && 'BelowThreshold' in self.sendOn)").message("threshold goes with sendOn: BelowThreshold only"),
+    validation = Rule::new("!has(self.sendOn) || !('BelowThreshold' in self.sendOn) || has(self.threshold)").message("sendOn: BelowThreshold needs a threshold")
+)]
+pub struct DataType {
+    /// The name that services and the device use, such as supplies.level. An event of it has the type
+    /// dev.entente.<name>.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Events that send it, besides the period.
+    // YAML 1.1, and with it kubectl, takes a plain `on` for true.
+    #[serde(default, rename = "sendOn", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub on: Vec<DataEvent>,
+    /// Percentage at which BelowThreshold sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 99))]
+    pub threshold: Option<i32>,
+    /// Longest time between two messages.
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub period: Duration,
+    /// Manner in which it is sent: one member for each protocol that can.
+    pub via: DataVia,
+}
+
+/// Manner in which a kind of data is sent, by protocol.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataVia {
+    /// It is sent by a device that calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentData>,
+}
+
+/// Sent by a device that calls, under the name of the kind.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentData {}
+
+/// Event that sends a kind of data.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum DataEvent {
+    /// Some of it was used.
+    #[default]
+    Consumed,
+    /// The level fell below the threshold.
+    BelowThreshold,
+    /// A supply was replaced.
+    Replaced,
+    /// An error was raised.
+    Raised,
+    /// An error was cleared.
+    Cleared,
+}
+
+/// One supply that a device uses.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Supply {
+    /// Its name, such as black-toner.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Its part number.
+    #[schemars(length(min = 1, max = 64))]
+    pub part_number: String,
 }
 
 /// Source of a device's identity, for each protocol.

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConsentWay, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference, TwinArtifact, TwinDeployment,
-    TwinDeploymentState,
+    ConsentWay, DataEvent, DeviceCapabilities, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference,
+    TwinArtifact, TwinDeployment, TwinDeploymentState,
 };
 use crate::{
     bounded::{Text, Token},
     digest::Digest,
+    duration::Duration,
     schema::{self, MAX_MESSAGE},
 };
 
@@ -91,6 +92,11 @@ pub struct DeviceTwinSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<TwinSetting>,
+    /// Kinds of data that the device should send, and no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub data_types: Vec<TwinDataType>,
     /// The installation that is wanted, or that was wanted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<TwinDeployment>,
@@ -113,6 +119,32 @@ pub struct TwinDevice {
     /// Its uid: a Device that was made anew has another twin.
     #[schemars(length(max = 64))]
     pub uid: String,
+}
+
+/// One kind of data that a device should send.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TwinDataType {
+    /// Its name in the DeviceModel.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Events that send it, besides the period.
+    // YAML 1.1, and with it kubectl, takes a plain `on` for true.
+    #[serde(default, rename = "sendOn", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub on: Vec<DataEvent>,
+    /// Percentage at which BelowThreshold sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 99))]
+    pub threshold: Option<i32>,
+    /// Longest time between two messages: the shortest that a service wants.
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub period: Duration,
+    /// Names of the ServiceSubscriptions that want it.
+    #[schemars(length(min = 1, max = 256), inner(length(max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub wanted_by: Vec<String>,
 }
 
 /// One setting that a device should have. Exactly one of value and secretKeyRef is set.
@@ -169,7 +201,7 @@ pub struct DeviceTwinStatus {
     pub credential: Option<TwinCredential>,
     /// Abilities of the device besides settings, as it registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<TwinCapabilities>,
+    pub capabilities: Option<DeviceCapabilities>,
     /// Last report of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<TwinReported>,
@@ -178,6 +210,12 @@ pub struct DeviceTwinStatus {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub given: Vec<GivenSecret>,
+    /// Words of the device on each service: whether its local switch is on, and whether the device can
+    /// do it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["applicationId".into()]))]
+    pub local: Vec<TwinLocal>,
     /// State of the installation that the device was last offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<TwinDeploymentState>,
@@ -239,13 +277,25 @@ pub struct TwinRegistration {
     pub last_handled_reregister: Option<Token<MAX_RECONCILE_AT>>,
 }
 
-/// Abilities of a device besides settings.
+/// Word of a device on one of its services.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TwinCapabilities {
-    /// True if it installs firmware and applications by DDI. Only then is it offered any.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ddi: bool,
+pub struct TwinLocal {
+    /// The id under which the device knows the service: the name of the ServiceSubscription.
+    #[schemars(length(min = 1, max = 253))]
+    pub application_id: String,
+    /// True if its local switch is on, so that it asks to be activated.
+    pub enabled: bool,
+    /// The way by which it was switched.
+    pub by: ConsentWay,
+    /// The instant at which the gateway heard it.
+    pub at: Timestamp,
+    /// Abilities that the service needs and the device does not have, in its own words; absent: it can
+    /// do it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub unsupported: Vec<Text<MAX_IDENTITY>>,
 }
 
 /// Consent of the owner of a device to its connection.
@@ -304,6 +354,11 @@ pub struct TwinReported {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<ReportedSetting>,
+    /// Kinds of data that the device sends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub data_types: Vec<ReportedDataType>,
     /// The settings that the device does not take.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
@@ -350,6 +405,18 @@ pub struct GivenSecret {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub digest: Option<Digest>,
+}
+
+/// One kind of data that a device sends.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedDataType {
+    /// Its name.
+    pub name: Token<64>,
+    /// Longest time between two messages; absent: it sends on events alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub period: Option<Duration>,
 }
 
 /// The one who set a setting of a device.

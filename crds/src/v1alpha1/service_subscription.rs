@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod instance;
@@ -69,6 +70,12 @@ use crate::{bounded::Token, digest::Digest, duration::Duration, schema};
         json_path = ".status.conditions[?(@.type==\"Delivered\")].status"
     ),
     printcolumn(name = "STEP", type_ = "string", json_path = ".status.step"),
+    printcolumn(
+        name = "ACTIVATION",
+        type_ = "string",
+        json_path = ".status.activation.state",
+        priority = 1
+    ),
     printcolumn(
         name = "MESSAGE",
         type_ = "string",
@@ -281,8 +288,8 @@ pub struct ServiceSubscriptionStatus {
     /// The generation that the conditions speak of, once Ready or Stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, ResolvedRefs, DeviceConfigured, ServerConfigured, Delivered,
-    /// EvidenceLost.
+    /// Ready, Reconciling, Stalled, ResolvedRefs, DeviceConfigured, DataTypesConfigured,
+    /// ServerConfigured, Activated, Delivered, EvidenceLost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -320,6 +327,9 @@ pub struct ServiceSubscriptionStatus {
     /// The instance on the service server; written before the first provision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerInstance>,
+    /// Activation of the service; absent before the service begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<SubscriptionActivation>,
     /// The instance of the service before, after an edit to another one of the same exclusiveGroup: it
     /// serves until the instance in `server` takes its place, and is removed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -333,6 +343,28 @@ pub struct ServiceSubscriptionStatus {
     /// read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
+}
+
+/// Activation of a service.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionActivation {
+    /// State of the service.
+    pub state: ActivationState,
+    /// The instant since which it is in that state.
+    pub since: Timestamp,
+}
+
+/// State of the activation of a service.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ActivationState {
+    /// It is off: something is missing, which the condition Activated names.
+    #[default]
+    Inactive,
+    /// Everything is there but the answer of the service server.
+    Pending,
+    /// It is on: data of the device are accepted for it.
+    Active,
 }
 
 /// The revision that is delivered or under way.

@@ -33,6 +33,7 @@ use crate::schema;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.acceptance) || !has(self.device) || !has(self.device.settings) || !self.device.settings.exists(i, i.name == self.acceptance.setting)").message("acceptance.setting must be a setting that the device sets by itself, and none of device.settings: what the service writes proves nothing"))]
 #[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.models) || !self.device.models.exists(m, has(m.minimumFirmware)) || self.steps.exists(s, s.type == 'Firmware')").message("steps must have Firmware where device.models has minimumFirmware"))]
+#[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.dataTypes) || self.device.dataTypes.size() == 0 || self.steps.exists(s, s.type == 'DataTypes')").message("steps must have DataTypes where device.dataTypes names a kind of data"))]
 #[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.models) || !self.device.models.exists(m, has(m.applications) && m.applications.size() > 0) || self.steps.exists(s, s.type == 'Applications')").message("steps must have Applications where device.models has applications"))]
 pub struct SmartServiceSpec {
     /// Name of the provider of the service.
@@ -53,8 +54,12 @@ pub struct SmartServiceSpec {
     /// Needs of the service on the service server; absent: no service instruction is ever sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerSide>,
+    /// The one who turns the service on. Besides that, a contract has to be in force, the local switch of the
+    /// device has to be on, and the device has to be able to do it.
+    #[serde(default, skip_serializing_if = "ActivationMode::is_by_operator")]
+    pub activation: ActivationMode,
     /// The controlled order; absent: Firmware and Applications, both early, then DeviceSettings,
-    /// ServerSettings and Activation. A step of which nothing is wanted is done.
+    /// ServerSettings, DataTypes and Activation. A step of which nothing is wanted is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -93,7 +98,7 @@ impl SmartServiceSpec {
         "1h".into()
     }
 
-    /// Returns the steps that the service orders, or the five in their usual order. Acceptance is none
+    /// Returns the steps that the service orders, or the six in their usual order. Acceptance is none
     /// of them.
     pub fn ordered_steps(&self) -> Vec<Step> {
         if !self.steps.is_empty() {
@@ -104,6 +109,7 @@ impl SmartServiceSpec {
             (StepType::Applications, true),
             (StepType::DeviceSettings, false),
             (StepType::ServerSettings, false),
+            (StepType::DataTypes, false),
             (StepType::Activation, false),
         ]
         .map(|(r#type, early)| Step { r#type, early })
@@ -119,6 +125,7 @@ impl Default for SmartServiceSpec {
             parameters: Vec::new(),
             device: None,
             server: None,
+            activation: ActivationMode::default(),
             steps: Vec::new(),
             step_timeout: Self::default_step_timeout(),
             acceptance: None,
@@ -127,6 +134,24 @@ impl Default for SmartServiceSpec {
             service_level: None,
             remedies: Vec::new(),
         }
+    }
+}
+
+/// The one who turns a service on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ActivationMode {
+    /// The operator, at the instant at which the service begins.
+    #[default]
+    ByOperator,
+    /// The device, when it asks for it: a person at its panel, or the device by itself. For devices
+    /// that call.
+    ByDevice,
+}
+
+impl ActivationMode {
+    /// True of the default, which is not written.
+    pub fn is_by_operator(&self) -> bool {
+        *self == Self::ByOperator
     }
 }
 
@@ -242,9 +267,35 @@ pub struct DeviceSide {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<WantedSetting>,
+    /// Kinds of data that the device sends for the service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub data_types: Vec<WantedDataType>,
+    /// Part numbers of the supplies that the service delivers: a device that cannot use one of them
+    /// is never activated. They are compared with what the device said when it registered, else with
+    /// supplies of the DeviceModel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub supplies: Vec<String>,
     /// Treatment of these settings when the service ends on a device.
     #[serde(default)]
     pub release: Release,
+}
+
+/// Kind of data that a service wants from the device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedDataType {
+    /// The name of the kind in the DeviceModel.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Longest time between two messages; absent: period of the DeviceModel. If two services want one
+    /// kind, the shorter one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub period: Option<Duration>,
 }
 
 /// Treatment of the settings of a device when a service ends.
@@ -470,7 +521,7 @@ pub struct Activation {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type != 'Activation' || !has(self.early) || !self.early").message("Activation is never early"),
-    validation = Rule::new("self.type != 'Acceptance'").message("Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be Firmware, Applications, DeviceSettings, ServerSettings or Activation")
+    validation = Rule::new("self.type != 'Acceptance'").message("Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be Firmware, Applications, DeviceSettings, ServerSettings, DataTypes or Activation")
 )]
 pub struct Step {
     /// Part of the service that the step sets up.
@@ -496,6 +547,8 @@ pub enum StepType {
     Firmware,
     /// Applications on the device.
     Applications,
+    /// Kinds of data that the device sends.
+    DataTypes,
     /// Reading from the device that the service works. It follows all other steps, and is never
     /// named among them.
     Acceptance,

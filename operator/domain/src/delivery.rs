@@ -39,7 +39,7 @@ pub use model::{
     backoffs::Backoffs,
     blocked::Blocked,
     digest::digest,
-    item::{Offer, ResolvedItem, Wanted},
+    item::{Offer, ResolvedItem, Wanted, WantedData},
     parameters::{Parameters, ServerValue},
     resolved::{
         Exchange, HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep,

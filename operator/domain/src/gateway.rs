@@ -5,6 +5,7 @@
 //! should hold: that is the spec of its DeviceTwin, which delivery writes. Secrets are handed through
 //! and never kept. Called by the crate `entente-gateway`.
 
+pub mod activation;
 pub mod admission;
 pub mod artifacts;
 pub mod body;

@@ -8,6 +8,7 @@
 #[cfg(test)]
 extern crate self as entente_domain;
 
+pub mod activation;
 mod authority;
 pub mod backoff;
 pub mod broker;

@@ -191,11 +191,12 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NotRegistered
         | Reason::NotHeardOf => (Class::Reconciling, Blame::Device),
         Reason::IdentityMismatch | Reason::CertificateChanged => (Class::Stalled, Blame::Device),
-        Reason::OperationRunning => (Class::Reconciling, Blame::Server),
+        Reason::OperationRunning | Reason::ProviderPending => (Class::Reconciling, Blame::Server),
         Reason::NotVerifiable => (Class::Stalled, Blame::Server),
-        Reason::Suspended | Reason::OutsideMaintenanceWindow => {
+        Reason::Suspended | Reason::OutsideMaintenanceWindow | Reason::DisabledLocally => {
             (Class::Reconciling, Blame::Customer)
         }
+        Reason::UnsupportedByDevice => (Class::Stalled, Blame::Device),
         Reason::ConsentWithdrawn | Reason::MaintenanceWindowTooShort => {
             (Class::Stalled, Blame::Customer)
         }
@@ -246,6 +247,8 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::ProgressingWithRetry
         | Reason::Waiting
         | Reason::HandingOver
+        | Reason::ExclusiveGroupHeld
+        | Reason::NotInForce
         | Reason::ClockSkew
         | Reason::NotObserved
         | Reason::InternalError
@@ -256,6 +259,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         // Reasons of a whole contract, of a connection or of a record, and those of success:
         // nothing waits for these.
         Reason::Succeeded
+        | Reason::Active
         | Reason::Scheduled
         | Reason::Delivered
         | Reason::DeliveredWithExceptions

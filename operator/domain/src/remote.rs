@@ -75,6 +75,8 @@ pub struct DeviceReading {
     pub asked: BTreeMap<Place, AskedValue>,
     /// The software of a device that calls.
     pub software: SoftwareReading,
+    /// The kinds of data of a device that calls.
+    pub data: Box<DataReading>,
     /// True if a device that calls has not reported any setting yet: nothing is known of its values.
     pub is_unreported: bool,
     /// The instant from which a device that calls counts as not heard of, if it does not call before.
@@ -94,6 +96,17 @@ impl DeviceReading {
         let asked = self.asked.get(place)?;
         asked.is(value).then_some(&asked.state)
     }
+}
+
+/// Kinds of data of a device that calls.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DataReading {
+    /// The kinds that it says it sends, each with its longest period; `None`: on events alone.
+    pub sent: BTreeMap<String, Option<SignedDuration>>,
+    /// The kinds that it was asked to send, each with the longest period.
+    pub asked: BTreeMap<String, SignedDuration>,
+    /// True if it has reported since it was asked.
+    pub has_taken_note: bool,
 }
 
 /// Software of a device that calls.

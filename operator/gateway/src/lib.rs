@@ -6,6 +6,7 @@
 //! device that is not quoted and bounded. It holds no truth: any number of replicas serve at once.
 //! Called by the binary, which gives it TLS.
 
+mod activations;
 mod answers;
 mod artifacts;
 mod availability;

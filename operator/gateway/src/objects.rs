@@ -14,8 +14,8 @@ use entente_crds::{
     ANNOTATION_REREGISTER,
     condition::ConditionType,
     v1alpha1::{
-        Connection, Device, DeviceEnrollment, DeviceModel, DeviceTwin, ServiceSubscription,
-        SmartService, SmartServiceSpec,
+        Connection, Device, DeviceEnrollment, DeviceModel, DeviceSide, DeviceStatus, DeviceTwin,
+        ServiceSubscription, SmartService, SmartServiceSpec,
     },
 };
 use k8s_openapi::api::core::v1::Namespace;
@@ -142,6 +142,11 @@ fn services(metrics: &Arc<Metrics>) -> Cache<SmartService> {
         service.spec = SmartServiceSpec {
             provider: spec.provider,
             description: spec.description,
+            activation: spec.activation,
+            device: spec.device.map(|side| DeviceSide {
+                settings: Vec::new(),
+                ..side
+            }),
             ..SmartServiceSpec::default()
         };
         service.status = None;
@@ -156,7 +161,10 @@ fn devices(metrics: &Arc<Metrics>) -> Cache<Device> {
             for annotations in annotations {
                 annotations.retain(|name, _| name == ANNOTATION_REREGISTER);
             }
-            device.status = None;
+            device.status = device.status.take().map(|status| DeviceStatus {
+                local_enablement: status.local_enablement,
+                ..DeviceStatus::default()
+            });
         })
         .with_index(BY_SERIAL_NUMBER, |device: &Device| {
             let namespace = device.namespace().unwrap_or_default();
@@ -210,10 +218,13 @@ fn subscriptions(metrics: &Arc<Metrics>) -> Cache<ServiceSubscription> {
                 ended: status.ended,
                 promises: status.promises,
                 conditions: status.conditions,
+                activation: status.activation,
+                server: status.server,
                 ..Default::default()
             };
-            let delivered = ConditionType::Delivered.as_str();
-            kept.conditions.retain(|it| it.type_ == delivered);
+            let told = [ConditionType::Delivered, ConditionType::Activated];
+            kept.conditions
+                .retain(|it| told.iter().any(|told| it.type_ == told.as_str()));
             for promise in &mut kept.promises {
                 promise.delays = Vec::new();
                 promise.emitted = Vec::new();

@@ -307,7 +307,7 @@ impl Gateway {
             "services": format!("{url}{location}/services"),
             "twin": format!("{url}{location}/twin"),
         });
-        if attempt.request.ddi {
+        if attempt.request.capabilities.ddi {
             links["ddi"] = Value::from(format!("{url}/{namespace}/controller/v1/{device}"));
         }
         let rhythm = Rhythm::of(attempt.agent);

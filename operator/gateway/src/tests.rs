@@ -1,5 +1,6 @@
 //! The gateway over real HTTP on loopback, in front of an API server in this process.
 
+mod activations;
 mod away;
 mod canary;
 mod credentials;

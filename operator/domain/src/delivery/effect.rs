@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use entente_crds::{digest::Digest, item_key::ItemKey};
 use jiff::Timestamp;
 
-use super::{Action, Answer, CarriedItem, InstallationOrder, Pass, ResolvedDevice, Verified};
+use super::{
+    Action, Answer, CarriedItem, InstallationOrder, Pass, ResolvedDevice, ServedItem, Verified,
+};
 use crate::{
     names::{ConnectionName, SubscriptionName},
     remote::{Failure, InstanceKey, ServerAnswer},
@@ -75,24 +77,12 @@ fn effects(
         });
         return served.collect();
     }
-    if let Action::WriteTwin {
-        connection,
-        writes,
-        installation,
-        ..
-    } = action
-    {
-        let settings = writes.iter().flat_map(|(_, items)| items);
-        let settings = settings.map(|served| ("write", served));
-        let installation = installation.iter().flat_map(InstallationOrder::items);
-        let installation = installation.map(|served| ("install", served));
-        let effects = settings
-            .chain(installation)
-            .map(|(operation, served)| Effect {
-                operation,
-                connection: Some(connection.clone()),
-                ..of(&served.subscription, Some(&served.item))
-            });
+    if let Some((connection, served)) = of_a_twin(action) {
+        let effects = served.into_iter().map(|(operation, served)| Effect {
+            operation,
+            connection: Some(connection.clone()),
+            ..of(&served.subscription, Some(&served.item))
+        });
         return effects.collect();
     }
     let Some((operation, subscription, instance, items)) = at_a_server(action) else {
@@ -109,6 +99,25 @@ fn effects(
         ..of(subscription, item)
     });
     effects.collect()
+}
+
+/// Returns the items that a write of a twin asks for, each with its operation.
+fn of_a_twin(action: &Action) -> Option<(&ConnectionName, Vec<(&'static str, &ServedItem)>)> {
+    let Action::WriteTwin {
+        connection,
+        writes,
+        installation,
+        data_items,
+        ..
+    } = action
+    else {
+        return None;
+    };
+    let settings = writes.iter().flat_map(|(_, items)| items);
+    let written = settings.chain(data_items).map(|served| ("write", served));
+    let installed = installation.iter().flat_map(InstallationOrder::items);
+    let installed = installed.map(|served| ("install", served));
+    Some((connection, written.chain(installed).collect()))
 }
 
 /// A change at a service server: operation, subscription, instance and items.

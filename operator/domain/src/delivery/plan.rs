@@ -24,6 +24,7 @@ use crate::unreadable::Referent;
 mod acceptance;
 mod calling;
 mod catalog;
+mod data_types;
 mod device;
 mod instance;
 mod previous;
@@ -179,6 +180,9 @@ impl Round<'_> {
             if turns::is_after_the_switch(subscription, step.r#type) {
                 break;
             }
+            if step.r#type == StepType::Acceptance && subscription.is_off() {
+                break;
+            }
             let effective = turns::is_done(subscription, step, verified);
             if effective && !self.server_sync_is_due(subscription, step) {
                 continue;
@@ -196,10 +200,15 @@ impl Round<'_> {
                     self.server_step(subscription, step, verified, plan);
                 }
                 StepType::Acceptance => self.acceptance_step(subscription, step, verified, plan),
+                StepType::DataTypes => self.data_step(subscription, step, verified, plan),
             }
             if !effective {
                 return;
             }
+        }
+        if let Some(off) = subscription.off() {
+            plan.wait(&subscription.name, off);
+            return;
         }
         turns::switch(self, subscription, plan);
     }

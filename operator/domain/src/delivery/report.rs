@@ -29,6 +29,7 @@ use crate::{
     reconcile_wish::Wish,
 };
 
+mod activation;
 mod conditions;
 pub(super) mod device;
 pub(super) mod exclusive;
@@ -145,6 +146,7 @@ impl Report<'_> {
             items: self.items(&previous, &withdrawal),
             server: self.server(&withdrawal),
             leaving: self.leaving(),
+            activation: self.activation(previous.activation.as_ref()),
             promises,
             last_handled_reconcile_at: self.handled_wish(&previous),
         };
@@ -234,7 +236,11 @@ impl Report<'_> {
         if !proves || is_in_doubt || self.subscription.refused.is_some() {
             return None;
         }
-        match self.verified.completed_at() {
+        if self.subscription.is_off() {
+            return None;
+        }
+        let switched_on = self.subscription.switched_on;
+        let completed = match self.verified.completed_at() {
             Some(at) => Some(at),
             // A service that wants nothing is complete from its instant.
             None if self.verified.items.is_empty() => self
@@ -243,7 +249,8 @@ impl Report<'_> {
                 .as_ref()
                 .map(|revision| revision.effective),
             None => None,
-        }
+        }?;
+        Some(switched_on.map_or(completed, |on| on.max(completed)))
     }
 
     /// Returns the obstacle to the subscription, most important first.
@@ -462,6 +469,7 @@ fn side_of(step: StepType) -> Side {
         StepType::Firmware
         | StepType::Applications
         | StepType::DeviceSettings
+        | StepType::DataTypes
         | StepType::Acceptance => Side::Device,
         StepType::ServerSettings | StepType::Activation => Side::Server,
     }

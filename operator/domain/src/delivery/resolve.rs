@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        CurrentRevision, Revision, ServiceSubscription, SmartService, SoftwarePart, StepType,
+        CurrentRevision, LocalEnablement, Revision, ServiceSubscription, SmartService,
+        SoftwarePart, StepType,
     },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Intent, ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedStep,
-    ResolvedSubscription, digest, observations, previous,
+    Blocked, DeviceSnapshot, Intent, ResolvedConnection, ResolvedDevice, ResolvedItem,
+    ResolvedServer, ResolvedStep, ResolvedSubscription, digest, observations, previous,
     resolve::endpoint::{resolve_connections, target_digest, unreachable},
     resolve::instance::resolve_server,
     schedule::intent::{has_begun, intent},
@@ -26,10 +27,12 @@ use crate::unreadable::Referent;
 
 mod acceptance;
 pub(super) mod asker;
+mod data_types;
 mod doubt;
 pub(super) mod endpoint;
 mod exchange;
 pub(super) mod instance;
+mod legs;
 mod precedence;
 pub(super) mod software;
 mod succession;
@@ -42,30 +45,45 @@ const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 /// Returns the wants of every subscription on the device.
 pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevice {
     let connections = resolve_connections(snapshot);
-    let unreachable = unreachable(snapshot, &connections);
+    let shared = Shared {
+        unreachable: unreachable(snapshot, &connections),
+        switches: legs::switches(snapshot, now),
+        connections,
+    };
     let mut subscriptions: Vec<ResolvedSubscription> = precedence::ordered(snapshot)
         .into_iter()
-        .map(|subscription| resolve_subscription(snapshot, subscription, unreachable.as_ref(), now))
+        .map(|subscription| resolve_subscription(snapshot, subscription, &shared, now))
         .collect();
     succession::hand_over(snapshot, &mut subscriptions, now);
-    turns::give_turns(snapshot, &mut subscriptions, unreachable.as_ref(), now);
+    turns::give_turns(snapshot, &mut subscriptions, &shared, now);
     precedence::refuse_losers(&mut subscriptions);
     turns::end_those_without_precedence(snapshot, &mut subscriptions, now);
     doubt::defer_in_doubt(snapshot, &mut subscriptions);
     precedence::mark_settings(&mut subscriptions);
     software::merge(&mut subscriptions, now);
     ResolvedDevice {
-        target_digest: target_digest(snapshot, &connections),
-        connections,
-        unreachable,
+        target_digest: target_digest(snapshot, &shared.connections),
+        connections: shared.connections,
+        unreachable: shared.unreachable,
+        switches: shared.switches,
         subscriptions,
     }
+}
+
+/// Resolved facts of the device itself, for all of its subscriptions.
+pub(in crate::delivery) struct Shared {
+    /// Connections to the device.
+    connections: Vec<ResolvedConnection>,
+    /// Obstacle to every connection of the device.
+    unreachable: Option<Blocked>,
+    /// Its local switches.
+    switches: Vec<LocalEnablement>,
 }
 
 fn resolve_subscription(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
-    unreachable: Option<&Blocked>,
+    shared: &Shared,
     now: Timestamp,
 ) -> ResolvedSubscription {
     let now = revision::deciding_instant(snapshot, subscription, now);
@@ -75,12 +93,7 @@ fn resolve_subscription(
         || previous::holds(subscription);
     let intent = intent(snapshot, subscription, begun, now);
     let revision = revision::wanted_revision(subscription, now);
-    resolve_as(
-        snapshot,
-        subscription,
-        (intent, revision, begun),
-        unreachable,
-    )
+    resolve_as(snapshot, subscription, (intent, revision, begun), shared)
 }
 
 /// Returns the wants of a subscription that has ended and serves on, as they were until then. One that
@@ -88,7 +101,7 @@ fn resolve_subscription(
 fn serving_on(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
-    unreachable: Option<&Blocked>,
+    shared: &Shared,
 ) -> ResolvedSubscription {
     let last = revision::wanted_revision(subscription, Timestamp::MAX);
     let intent = if subscription.spec.contract.suspend {
@@ -97,14 +110,14 @@ fn serving_on(
         Intent::SetUp
     };
     let treatment = (intent, last, true);
-    resolve_as(snapshot, subscription, treatment, unreachable)
+    resolve_as(snapshot, subscription, treatment, shared)
 }
 
 fn resolve_as(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     (intent, revision, begun): (Intent, Option<&Revision>, bool),
-    unreachable: Option<&Blocked>,
+    shared: &Shared,
 ) -> ResolvedSubscription {
     let mut resolved = ResolvedSubscription {
         name: subscription.name_any().into(),
@@ -121,12 +134,14 @@ fn resolve_as(
         handed_to: None,
         turn: None,
         exchange: None,
+        missing_legs: Vec::new(),
+        switched_on: None,
     };
     let outcome = revision.map_or(Ok(()), |revision| {
-        resolve_revision(snapshot, subscription, revision, &mut resolved)
+        resolve_revision(snapshot, subscription, (revision, shared), &mut resolved)
     });
     resolved.refused = owner_gone(snapshot, subscription)
-        .or_else(|| unreachable.cloned())
+        .or_else(|| shared.unreachable.clone())
         .or_else(|| claimed(snapshot))
         .or_else(|| outcome.err());
     resolved.exchange = exchange::exchange_of(snapshot, subscription, &resolved);
@@ -190,7 +205,7 @@ fn claimed(snapshot: &DeviceSnapshot) -> Option<Blocked> {
 fn resolve_revision(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
-    revision: &Revision,
+    (revision, shared): (&Revision, &Shared),
     resolved: &mut ResolvedSubscription,
 ) -> Result<(), Blocked> {
     let name = &revision.service_ref.name;
@@ -208,39 +223,22 @@ fn resolve_revision(
     resolved.step_timeout = timeout.unwrap_or(DEFAULT_STEP_TIMEOUT);
     let values = values::Values::new(snapshot, subscription, revision);
     let server = resolve_server(snapshot, subscription, service, &values);
+    let of_device = (&*shared.switches, &*shared.connections);
+    resolved.missing_legs = legs::missing(snapshot, subscription, service, of_device);
+    resolved.switched_on = legs::switched_on(name, &shared.switches);
     let (server, server_fault) = match server {
+        Ok(server) if resolved.is_off() => (server.map(ResolvedServer::turned_off), None),
         Ok(server) => (server, None),
         Err(blocked) => (None, Some(blocked)),
     };
     let (device, device_fault) = match device_side(snapshot, service, &values) {
+        // A device that must not act for the service sends nothing for it.
+        Ok(items) if resolved.is_ended_by_a_leg() => (items.without_data(), None),
         Ok(items) => (items, None),
         Err(blocked) => (DeviceItems::default(), Some(blocked)),
     };
     resolved.device_fault.clone_from(&device_fault);
-    resolved.steps = service
-        .spec
-        .ordered_steps()
-        .into_iter()
-        .map(|step| ResolvedStep {
-            early: step.early,
-            items: match step.r#type {
-                StepType::Firmware => device.firmware.clone(),
-                StepType::Applications => device.applications.clone(),
-                StepType::DeviceSettings => device.settings.clone(),
-                StepType::ServerSettings => server
-                    .as_ref()
-                    .map(ResolvedServer::setting_items)
-                    .unwrap_or_default(),
-                StepType::Activation => server
-                    .as_ref()
-                    .map(ResolvedServer::activation_items)
-                    .unwrap_or_default(),
-                StepType::Acceptance => Vec::new(),
-            },
-            r#type: step.r#type,
-        })
-        .chain(device.check.map(acceptance::step_of))
-        .collect();
+    resolved.steps = steps_of(service, device, server.as_ref());
     resolved.server = server;
     resolved.revision = Some(CurrentRevision {
         effective: revision.effective,
@@ -254,13 +252,48 @@ fn resolve_revision(
     device_fault.or(server_fault).map_or(Ok(()), Err)
 }
 
+/// Returns the steps of a service in their order, each with its items.
+fn steps_of(
+    service: &SmartService,
+    device: DeviceItems,
+    server: Option<&ResolvedServer>,
+) -> Vec<ResolvedStep> {
+    let of_server =
+        |items: fn(&ResolvedServer) -> Vec<ResolvedItem>| server.map(items).unwrap_or_default();
+    let steps = service.spec.ordered_steps().into_iter();
+    let steps = steps.map(|step| ResolvedStep {
+        early: step.early,
+        items: match step.r#type {
+            StepType::Firmware => device.firmware.clone(),
+            StepType::Applications => device.applications.clone(),
+            StepType::DeviceSettings => device.settings.clone(),
+            StepType::ServerSettings => of_server(ResolvedServer::setting_items),
+            StepType::DataTypes => device.data_types.clone(),
+            StepType::Activation => of_server(ResolvedServer::activation_items),
+            StepType::Acceptance => Vec::new(),
+        },
+        r#type: step.r#type,
+    });
+    steps.chain(device.check.map(acceptance::step_of)).collect()
+}
+
 /// Items of a service on the device.
 #[derive(Default)]
 struct DeviceItems {
     firmware: Vec<ResolvedItem>,
     applications: Vec<ResolvedItem>,
     settings: Vec<ResolvedItem>,
+    data_types: Vec<ResolvedItem>,
     check: Option<ResolvedItem>,
+}
+
+impl DeviceItems {
+    fn without_data(self) -> Self {
+        Self {
+            data_types: Vec::new(),
+            ..self
+        }
+    }
 }
 
 fn device_side(
@@ -273,6 +306,7 @@ fn device_side(
         check: acceptance::acceptance_item(snapshot, service, &settings)?,
         firmware: software::software_items(snapshot, service, SoftwarePart::Firmware)?,
         applications: software::software_items(snapshot, service, SoftwarePart::Application)?,
+        data_types: data_types::data_items(snapshot, service)?,
         settings,
     })
 }

@@ -10,7 +10,7 @@ use entente_crds::digest::Digest;
 use entente_crds::v1alpha1::{
     AgentEndpoint, Device, DeviceModelSpec, DeviceSetting, DeviceTwin, DeviceTwinSpec,
     DeviceTwinStatus, RefusedBecause, RefusedSetting, ReportedSetting, SecretKeyReference,
-    TwinDevice, TwinNext, TwinRegistration, TwinSetting, ValueType,
+    TwinDataType, TwinDevice, TwinNext, TwinRegistration, TwinSetting, ValueType,
 };
 use entente_crds::{LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY};
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,7 @@ use crate::{
     secret::{Redactions, Secrets},
 };
 
+mod data_types;
 mod deployment;
 
 /// A change of what a device that calls should hold.
@@ -43,6 +44,10 @@ pub struct TwinChange<'a> {
     pub installation: Option<&'a InstallationOrder>,
     /// The instant at which it should call.
     pub call_at: Option<Timestamp>,
+    /// The kinds of data that it should send.
+    pub data_types: &'a [TwinDataType],
+    /// Items that these serve and that are asked for now.
+    pub data_items: &'a [ServedItem],
 }
 
 impl<'a> TwinChange<'a> {
@@ -54,6 +59,8 @@ impl<'a> TwinChange<'a> {
             next,
             installation,
             call_at,
+            data_types,
+            data_items,
             ..
         } = action
         else {
@@ -65,6 +72,8 @@ impl<'a> TwinChange<'a> {
             next: next.as_ref(),
             installation: installation.as_ref(),
             call_at: *call_at,
+            data_types,
+            data_items,
         })
     }
 }
@@ -99,6 +108,7 @@ pub fn reading(
         product_name: Some(registration.product_name.to_string()),
         identity: registration.uuid.as_deref().map(str::to_owned),
         software: deployment::software(twin, &redactions),
+        data: Box::new(data_types::data(twin, status, has_taken_note(twin, status))),
         is_unreported: is_unreported(status),
         silent_from,
         ..DeviceReading::default()
@@ -333,6 +343,7 @@ pub fn wanted_spec(
             uid: device.metadata.uid.clone().unwrap_or_default(),
         }),
         settings,
+        data_types: change.data_types.to_vec(),
         next: change.next.cloned(),
         deployment: deployment::after(twin, change.installation),
         call_at: change.call_at,

@@ -23,6 +23,7 @@ use crate::{reasons::reason, remote::Failure};
 
 mod acceptance;
 pub(super) mod compare;
+pub(super) mod data_types;
 mod device;
 pub(super) mod difference;
 pub(super) mod faults;
@@ -43,6 +44,8 @@ pub struct Verified {
     /// Fault by which another machine is in place of the device, through whichever connection, in
     /// this pass or when it was last asked. Nothing is usable on the named device meanwhile.
     pub another_machine: Option<Blocked>,
+    /// True if a leg of the activation is missing: what is in effect is that the service is off.
+    pub is_off: bool,
 }
 
 /// Proof of one item.
@@ -69,9 +72,8 @@ pub struct VerifiedItem {
 impl Verified {
     /// True if every item was read back as wanted.
     pub fn is_effective(&self) -> bool {
-        self.items
-            .iter()
-            .all(|item| item.state == ItemState::Effective)
+        let mut items = self.items.iter();
+        !self.is_off && items.all(|item| item.state == ItemState::Effective)
     }
 
     /// Returns the instant at which the last item was read back as wanted; `None` while one is not
@@ -86,7 +88,8 @@ impl Verified {
     /// set up, and the check begins. `None` while something is not; the smallest instant if there is
     /// nothing else.
     pub fn set_up_since(&self) -> Option<Timestamp> {
-        acceptance::set_up_since(&self.items)
+        let since = acceptance::set_up_since(&self.items);
+        since.filter(|_| !self.is_off)
     }
 
     /// Returns the items of one step.
@@ -195,6 +198,9 @@ impl Round<'_> {
                 Wanted::DeviceSetting { connection, .. } | Wanted::Software { connection, .. } => {
                     self.device_item(step, item, connection)
                 }
+                Wanted::DataType { connection, data } => {
+                    self.data_item(step, item, (connection, data))
+                }
                 Wanted::ServerInstance
                 | Wanted::ServerSetting { .. }
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),
@@ -207,6 +213,7 @@ impl Round<'_> {
             device_faults: self.device_faults.clone(),
             server_fault: self.server_failure(),
             another_machine: self.another_machine.cloned(),
+            is_off: self.subscription.is_off(),
         }
     }
 

@@ -71,6 +71,12 @@ pub fn newest(list: &str) -> Option<i64> {
 
 /// Returns the seconds for which a request may be held; `None` if it asks for no wait.
 pub fn wait<'a>(prefer: impl IntoIterator<Item = &'a str>) -> Option<u32> {
+    preferred_wait(prefer).filter(|seconds| *seconds > 0)
+}
+
+/// Returns the time that `Prefer` asks to be waited for an answer, in seconds, 0 included; `None` if it
+/// asks for none, or in another form.
+pub fn preferred_wait<'a>(prefer: impl IntoIterator<Item = &'a str>) -> Option<u32> {
     let preferences = prefer.into_iter().flat_map(|header| header.split(','));
     for preference in preferences {
         let bare = preference.split(';').next().unwrap_or_default();
@@ -82,7 +88,7 @@ pub fn wait<'a>(prefer: impl IntoIterator<Item = &'a str>) -> Option<u32> {
             let is_number = !value.is_empty() && value.bytes().all(|it| it.is_ascii_digit());
             // More digits than a number has are a long wait, too.
             let seconds = value.parse().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
-            return (is_number && seconds > 0).then_some(seconds);
+            return is_number.then_some(seconds);
         }
     }
     None

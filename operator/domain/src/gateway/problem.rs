@@ -5,6 +5,7 @@
 //! judged.
 
 use entente_crds::bounded::cut;
+use entente_crds::condition::Reason;
 use serde_json::{Value, json};
 
 /// The most faults that an answer has.
@@ -78,6 +79,11 @@ pub enum Problem {
     AlreadyRegistered,
     /// Several Devices have the serial number and model.
     SerialNumberAmbiguous,
+    /// The device has no service under this application id.
+    ApplicationNotFound,
+    /// A service cannot be activated now: NotInForce, UnsupportedByDevice or ExclusiveGroupHeld, and every
+    /// leg that is missing.
+    NotActivated(Reason, Vec<Reason>),
     /// The action is over.
     ActionOver,
     /// The desired document is no longer that of If-Match; its ETag.
@@ -117,10 +123,11 @@ impl Problem {
             | Self::RegionUnknown
             | Self::RegistrationNotFound
             | Self::ActionNotFound
-            | Self::ArtifactNotFound => 404,
+            | Self::ArtifactNotFound
+            | Self::ApplicationNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Timeout(_) => 408,
-            Self::AlreadyRegistered | Self::SerialNumberAmbiguous => 409,
+            Self::AlreadyRegistered | Self::SerialNumberAmbiguous | Self::NotActivated(..) => 409,
             Self::ActionOver => 410,
             Self::PreconditionFailed(_) => 412,
             Self::TooLarge(_) => 413,
@@ -151,6 +158,8 @@ impl Problem {
             Self::RegistrationNotFound => "RegistrationNotFound",
             Self::ActionNotFound => "ActionNotFound",
             Self::ArtifactNotFound => "ArtifactNotFound",
+            Self::ApplicationNotFound => "ApplicationNotFound",
+            Self::NotActivated(reason, _) => reason.as_str(),
             Self::ActionOver => "ActionOver",
             Self::RangeNotSatisfiable(_) => "RangeNotSatisfiable",
             Self::ArtifactUnavailable(_) => "ArtifactUnavailable",
@@ -187,6 +196,8 @@ impl Problem {
             Self::RegistrationNotFound => "No registration waits under this id.",
             Self::ActionNotFound => "The device never had this action.",
             Self::ArtifactNotFound => "No action of the device has this file now.",
+            Self::ApplicationNotFound => "The device has no service under this application id.",
+            Self::NotActivated(..) => "The service cannot be activated now.",
             Self::ActionOver => "The action is over.",
             Self::RangeNotSatisfiable(_) => "The range begins behind the end.",
             Self::ArtifactUnavailable(_) => "The file is not there yet.",
@@ -256,7 +267,9 @@ impl Problem {
                 "Several Devices of the namespace have this serial number and model; all but one have \
                  to be corrected or deleted."
             }
-            Self::PreconditionFailed(_)
+            Self::ApplicationNotFound
+            | Self::NotActivated(..)
+            | Self::PreconditionFailed(_)
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
             | Self::BadRequest(_)
@@ -279,6 +292,12 @@ impl Problem {
 
     fn detail_of_content(&self) -> String {
         match self {
+            Self::ApplicationNotFound => {
+                "Take the application id from the newest list of services; one \
+                                          that was cancelled has none."
+                    .to_owned()
+            }
+            Self::NotActivated(reason, _) => reason.meaning().to_owned(),
             Self::PreconditionFailed(etag) => format!("It has the ETag {etag}; read it again."),
             Self::TooLarge(most) => format!("It may have {most} bytes."),
             Self::UnsupportedMediaType(allowed) => {
@@ -326,6 +345,9 @@ impl Problem {
             "reason": self.reason(),
             "detail": self.detail(),
         });
+        if let Self::NotActivated(_, missing) = self {
+            body["missing"] = missing.iter().map(|leg| leg.as_str()).collect();
+        }
         if let Self::Invalid(_, faults) = self {
             let faults = faults.iter().take(MOST_FAULTS).map(|fault| {
                 let mut told = json!({"pointer": fault.pointer, "detail": fault.detail});
@@ -381,6 +403,10 @@ mod tests {
             Problem::RegistrationNotFound,
             Problem::ActionNotFound,
             Problem::ArtifactNotFound,
+            Problem::ApplicationNotFound,
+            Problem::NotActivated(Reason::NotInForce, vec![Reason::NotInForce]),
+            Problem::NotActivated(Reason::UnsupportedByDevice, Vec::new()),
+            Problem::NotActivated(Reason::ExclusiveGroupHeld, Vec::new()),
             Problem::ActionOver,
             Problem::RangeNotSatisfiable(100),
             Problem::ArtifactUnavailable(10),

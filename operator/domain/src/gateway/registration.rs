@@ -15,8 +15,7 @@ use entente_crds::{
     ANNOTATION_REREGISTER,
     v1alpha1::{
         Device, DeviceConnection, DeviceEnrollment, DeviceModel, DeviceSpec, DeviceTwin,
-        DeviceTwinStatus, EnrollmentMode, NameReference, TwinCapabilities, TwinRegistration,
-        TwinReported,
+        DeviceTwinStatus, EnrollmentMode, NameReference, TwinRegistration, TwinReported,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -163,10 +162,14 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
     let mut registration = registration(scene, request, issue);
     registration.printer_id = Some(printer_id.clone());
     registration.last_handled_reregister = asked.map(|it| it.as_str().into());
+    let before = before.and(twin.status.as_ref());
+    let local = before.map(|status| status.local.clone());
     let status = DeviceTwinStatus {
         registration: Some(registration),
         credential: Some(credential::first(issue.sha256.to_owned(), issue.now)),
-        capabilities: Some(TwinCapabilities { ddi: request.ddi }),
+        capabilities: Some(request.capabilities.clone()),
+        // What was said of its switches before stays until it says something else.
+        local: local.unwrap_or_default(),
         reported: Some(TwinReported {
             software: request.software.clone(),
             ..TwinReported::default()

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{
     DeviceTwin, DeviceTwinStatus, MAX_TWIN_SETTINGS, RefusedBecause, RefusedSetting,
-    ReportedSetting, ReportedSoftware, SetBy, TwinReported, TwinSetting,
+    ReportedDataType, ReportedSetting, ReportedSoftware, SetBy, TwinReported, TwinSetting,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,9 +18,13 @@ use super::{
     members::{Faults, MOST_NUMBER, Members, kind, list, pointer, text},
     problem::{Fault, Problem},
     software,
-    texts::{INSTANT, NAME, TEXT, VALUE, instant, is_name},
+    texts::{INSTANT, NAME, PERIOD, TEXT, VALUE, instant, is_name, period},
     twin,
 };
+use crate::time::format_duration;
+
+/// The most kinds of data of one report.
+const MOST_DATA_TYPES: usize = 64;
 
 /// Sources of a value.
 const SOURCES: [(&str, SetBy); 4] = [
@@ -58,6 +62,7 @@ pub struct Report {
     desired_version: Option<i64>,
     settings: Change<BTreeMap<String, Option<Said>>>,
     refused: Change<Vec<RefusedSetting>>,
+    data_types: Change<Vec<ReportedDataType>>,
     software: Change<Vec<ReportedSoftware>>,
     restarted: Change<Timestamp>,
 }
@@ -109,6 +114,11 @@ impl Report {
             Change::Keep => {}
             Change::Remove => reported.refused = Vec::new(),
             Change::Set(refused) => reported.refused.clone_from(refused),
+        }
+        match &self.data_types {
+            Change::Keep => {}
+            Change::Remove => reported.data_types = Vec::new(),
+            Change::Set(kinds) => reported.data_types.clone_from(kinds),
         }
         match &self.software {
             Change::Keep => {}
@@ -206,9 +216,10 @@ pub fn is_wanted_secret(of: &DeviceTwin, name: &str) -> bool {
     of.spec.settings.iter().chain(next).any(is_it)
 }
 
-const MEMBERS: [&str; 5] = [
+const MEMBERS: [&str; 6] = [
     "desiredVersion",
     "settings",
+    "dataTypes",
     "refused",
     "software",
     "restarted",
@@ -222,6 +233,7 @@ fn read(body: &Value, faults: &mut Faults) -> Option<Report> {
             .and_then(|value| number(value, faults)),
         settings: change(members.get("settings"), |value| settings(value, faults)),
         refused: change(members.get("refused"), |value| refused(value, faults)),
+        data_types: change(members.get("dataTypes"), |value| data_types(value, faults)),
         software: change(members.get("software"), |value| {
             software::read(value, "/software", faults)
         }),
@@ -315,6 +327,30 @@ fn refused(value: &Value, faults: &mut Faults) -> Option<Vec<RefusedSetting>> {
             name: key.into(),
             reason,
             message: detail.map(Into::into),
+        });
+    }
+    Some(all)
+}
+
+/// Reads the kinds of data that a device sends.
+fn data_types(value: &Value, faults: &mut Faults) -> Option<Vec<ReportedDataType>> {
+    let items = list(value, "/dataTypes", MOST_DATA_TYPES, faults)?;
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let at = pointer("/dataTypes", &index.to_string());
+        let Some(members) = Members::of(item, &at, &["name", "period"], faults) else {
+            continue;
+        };
+        let name = members.required("name", NAME, faults);
+        let period = members.text("period", PERIOD, faults).and_then(period);
+        let Some(name) = name else { continue };
+        if !seen.insert(name) {
+            faults.note(&members.pointer("name"), "it is there twice", "each once");
+        }
+        all.push(ReportedDataType {
+            name: name.into(),
+            period: period.map(|it| format_duration(it).into()),
         });
     }
     Some(all)

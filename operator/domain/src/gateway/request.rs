@@ -4,7 +4,10 @@
 //! a time zone that there are. Every fault is told at once. Called by the gateway before it judges a
 //! registration.
 
-use entente_crds::v1alpha1::{ConsentRule, ConsentWay, DeviceModel, ReportedSoftware, TwinConsent};
+use entente_crds::bounded::Token;
+use entente_crds::v1alpha1::{
+    ConsentRule, ConsentWay, DeviceCapabilities, DeviceModel, ReportedSoftware, TwinConsent,
+};
 use serde_json::Value;
 
 use super::{
@@ -12,10 +15,12 @@ use super::{
     problem::{Content, Problem},
     registration::model_of,
     software,
-    texts::{COUNTRY, LANGUAGE, SERIAL_NUMBER, SUBDIVISION, TEXT, UUID, VERSION, ZONE},
+    texts::{COUNTRY, LANGUAGE, NAME, Rule, SERIAL_NUMBER, SUBDIVISION, TEXT, UUID, VERSION, ZONE},
 };
 use crate::time;
 
+/// The most kinds of data, and the most supplies, of a device.
+const MOST_CAPABILITIES: usize = 64;
 /// The most languages of a device.
 const MOST_LANGUAGES: usize = 8;
 /// Members of the body.
@@ -59,8 +64,8 @@ pub struct Request {
     pub languages: Vec<String>,
     /// Software that runs on it.
     pub software: Vec<ReportedSoftware>,
-    /// True if it installs by DDI.
-    pub ddi: bool,
+    /// Its abilities besides settings.
+    pub capabilities: DeviceCapabilities,
     /// Consent of its owner.
     pub consent: Option<TwinConsent>,
 }
@@ -118,7 +123,7 @@ fn fields<'m>(
     let software = members
         .get("software")
         .and_then(|value| software::read(value, "/software", faults));
-    let ddi = capabilities(&members, faults);
+    let capabilities = capabilities(&members, faults);
     let consent = consent(&members, rule, faults);
     Some(Request {
         serial_number: serial_number?.to_owned(),
@@ -129,7 +134,7 @@ fn fields<'m>(
         time_zone: time_zone?.to_owned(),
         languages,
         software: software.unwrap_or_default(),
-        ddi,
+        capabilities,
         consent,
     })
 }
@@ -156,13 +161,36 @@ fn area(members: &Members<'_>, faults: &mut Faults) {
     }
 }
 
-fn capabilities(members: &Members<'_>, faults: &mut Faults) -> bool {
-    let Some(value) = members.get("capabilities") else {
-        return false;
+fn capabilities(members: &Members<'_>, faults: &mut Faults) -> DeviceCapabilities {
+    let known = ["ddi", "dataTypes", "supplies"];
+    let value = members.get("capabilities");
+    let able = value.and_then(|value| Members::of(value, "/capabilities", &known, faults));
+    let Some(able) = able else {
+        return DeviceCapabilities::default();
     };
-    let able = Members::of(value, "/capabilities", &["ddi"], faults);
-    able.and_then(|able| able.truth("ddi", faults))
-        .unwrap_or_default()
+    DeviceCapabilities {
+        ddi: able.truth("ddi", faults).unwrap_or_default(),
+        data_types: names(&able, "dataTypes", NAME, faults),
+        supplies: names(&able, "supplies", VERSION, faults),
+    }
+}
+
+/// Returns a list of names, each once; `None` if it is absent.
+fn names(
+    able: &Members<'_>,
+    member: &str,
+    rule: Rule,
+    faults: &mut Faults,
+) -> Option<Vec<Token<64>>> {
+    let items = able.list(member, MOST_CAPABILITIES, faults)?;
+    let mut all: Vec<Token<64>> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let at = pointer(&format!("/capabilities/{member}"), &index.to_string());
+        all.extend(text(item, &at, rule, faults).map(Token::from));
+    }
+    all.sort();
+    all.dedup();
+    Some(all)
 }
 
 fn consent(members: &Members<'_>, rule: ConsentRule, faults: &mut Faults) -> Option<TwinConsent> {

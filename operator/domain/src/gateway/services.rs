@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use entente_crds::{
     condition::ConditionType,
-    v1alpha1::{Revision, ServiceSubscription, SmartService},
+    v1alpha1::{ActivationState, Revision, ServiceSubscription, SmartService},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::activation::{DeviceFacts, missing};
 use crate::{
     condition::is_true,
     promise::{end_of, end_of_service, in_force, promises},
@@ -35,10 +36,11 @@ pub struct Services {
 }
 
 impl Services {
-    /// Lists the services of these subscriptions, ordered by their ids. `service` finds a SmartService.
+    /// Lists the services of these subscriptions on a device, ordered by their ids. `service` finds a
+    /// SmartService.
     pub fn of(
         subscriptions: &[Arc<ServiceSubscription>],
-        service: impl Fn(&str) -> Option<Arc<SmartService>>,
+        (service, device): (impl Fn(&str) -> Option<Arc<SmartService>>, &DeviceFacts<'_>),
         now: Timestamp,
     ) -> Self {
         let mut subscriptions: Vec<&ServiceSubscription> =
@@ -54,7 +56,12 @@ impl Services {
             changes = ahead.chain(changes).min();
             if span.is_listed(now) && services.len() < MOST {
                 let smart = service(&span.service);
-                services.push(described(subscription, &span, smart.as_deref(), now));
+                services.push(described(
+                    subscription,
+                    &span,
+                    (smart.as_deref(), device),
+                    now,
+                ));
             }
         }
         Self { services, changes }
@@ -142,7 +149,7 @@ fn begin_of(subscription: &ServiceSubscription, revision: &Revision) -> Timestam
 fn described(
     subscription: &ServiceSubscription,
     span: &Span,
-    service: Option<&SmartService>,
+    (service, device): (Option<&SmartService>, &DeviceFacts<'_>),
     now: Timestamp,
 ) -> Value {
     let zone = time::zone(&subscription.spec.time_zone).unwrap_or(TimeZone::UTC);
@@ -151,17 +158,10 @@ fn described(
         instant.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     };
     let is_over = span.is_over(now);
-    let state = if is_over {
-        "Cancelled"
-    } else if span.from > now {
-        "Scheduled"
-    } else if is_delivered(subscription) {
-        "Active"
-    } else {
-        "Inactive"
-    };
+    let state = state(subscription, span, now);
     let description = service.and_then(|service| service.spec.description.clone());
     let applied = subscription.spec.contract.created;
+    let missing = missing(subscription, (&span.service, service), device);
     json!({
         "applicationId": (!is_over).then(|| subscription.name_any()),
         "serviceId": span.service,
@@ -171,7 +171,54 @@ fn described(
         "from": local(span.from),
         "until": span.until.map(local),
         "state": state,
+        "activation": service.map(|service| service.spec.activation).unwrap_or_default(),
+        "requires": requires(service, device.model),
+        "missing": missing.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
     })
+}
+
+/// Returns the needs of a service on a device of a model.
+fn requires(service: Option<&SmartService>, model: Option<&str>) -> Value {
+    let side = service.and_then(|service| service.spec.device.as_ref());
+    let models = side.map_or(&[][..], |side| &side.models);
+    let of_model = models.iter().find(|it| Some(it.name.as_str()) == model);
+    let applications = of_model.map_or(&[][..], |it| &it.applications);
+    let software: Vec<Value> = applications
+        .iter()
+        .map(|it| json!({"name": it.name, "minimumVersion": it.version}))
+        .collect();
+    let data_types = side.map_or(&[][..], |side| &side.data_types);
+    json!({
+        "supplies": side.map_or(&[][..], |side| &side.supplies),
+        "software": software,
+        "dataTypes": data_types.iter().map(|it| &it.name).collect::<Vec<_>>(),
+    })
+}
+
+fn state(subscription: &ServiceSubscription, span: &Span, now: Timestamp) -> &'static str {
+    let status = subscription.status.as_ref();
+    let activation = status.and_then(|status| status.activation.as_ref());
+    match activation.map(|activation| activation.state) {
+        _ if span.is_over(now) => "Cancelled",
+        _ if span.from > now => "Scheduled",
+        Some(ActivationState::Active) => "Active",
+        Some(ActivationState::Pending) => "Pending",
+        // An operator before this version has written the status.
+        None if is_delivered(subscription) => "Active",
+        Some(ActivationState::Inactive) | None => "Inactive",
+    }
+}
+
+/// Returns the state of a service, as a device is told of it: Scheduled, Inactive, Pending, Active or
+/// Cancelled.
+pub fn state_of(subscription: &ServiceSubscription, now: Timestamp) -> &'static str {
+    let span = Span::of(subscription, now);
+    span.map_or("Cancelled", |span| state(subscription, &span, now))
+}
+
+/// Returns the name of the SmartService that a subscription is of now, else next, else was last.
+pub fn service_of(subscription: &ServiceSubscription, now: Timestamp) -> Option<String> {
+    Some(Span::of(subscription, now)?.service)
 }
 
 /// True if every item of a subscription is proved to be in effect.

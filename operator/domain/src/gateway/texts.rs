@@ -3,7 +3,7 @@
 //! Decides nothing but the form of a text: whether a place, a time zone or a product is there is decided
 //! by others. Called by the readers of bodies and queries.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A rule for a text.
 #[derive(Clone, Copy)]
@@ -84,6 +84,15 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
     (1970..=9999).contains(&year).then_some(instant)
 }
 
+/// Returns a length of time (ISO 8601) in whole seconds, from one second to 366 days.
+pub(super) fn period(text: &str) -> Option<SignedDuration> {
+    let is_iso = text.len() <= 32 && text.starts_with('P');
+    let length: SignedDuration = is_iso.then(|| text.parse().ok())??;
+    let longest = SignedDuration::from_hours(366 * 24);
+    let is_whole = length.subsec_nanos() == 0;
+    (is_whole && length >= SignedDuration::from_secs(1) && length <= longest).then_some(length)
+}
+
 const fn rule(is_allowed: fn(&str) -> bool, allowed: &'static str) -> Rule {
     Rule {
         is_allowed,
@@ -140,6 +149,11 @@ pub(super) const NAME: Rule = rule(
 pub(super) const INSTANT: Rule = rule(
     |text| instant(text).is_some(),
     "an instant (RFC 3339) of the years 1970 to 9999 such as 2027-03-20T01:02:03Z",
+);
+/// A length of time.
+pub(super) const PERIOD: Rule = rule(
+    |text| period(text).is_some(),
+    "a length of time (ISO 8601) in hours, minutes and whole seconds such as PT24H",
 );
 /// A value of a setting.
 pub(super) const VALUE: Rule = Rule {
@@ -200,6 +214,11 @@ mod tests {
                     "2027-03-20T01:02:03Z[UTC]",
                     "now",
                 ],
+            ),
+            (
+                PERIOD,
+                vec!["PT24H", "PT6H30M", "PT1S"],
+                vec!["", "24h", "PT0S", "-PT1H", "PT0.5S", "P1Y", "PT9000H"],
             ),
         ] {
             for text in allowed {

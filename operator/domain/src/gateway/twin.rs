@@ -5,12 +5,14 @@
 //! one that the device has. Called when a device reads its twin.
 
 use entente_crds::digest::Digest;
+use entente_crds::duration::Duration;
 use entente_crds::v1alpha1::{
-    DeviceTwin, DeviceTwinStatus, GivenSecret, RefusedSetting, ReportedSetting, ReportedSoftware,
-    SecretKeyReference, SetBy, TwinReported, TwinSetting,
+    DeviceTwin, DeviceTwinStatus, GivenSecret, RefusedSetting, ReportedDataType, ReportedSetting,
+    ReportedSoftware, SecretKeyReference, SetBy, TwinDataType, TwinReported, TwinSetting,
 };
 use serde_json::{Map, Value, json};
 
+use super::poll::iso;
 use crate::bounded::Token;
 
 /// Returns the version of what a device should hold: it grows with each change.
@@ -133,6 +135,8 @@ pub fn body<'s>(
     }
     delta.sort();
     let mut desired = json!({"settings": settings});
+    let kinds: Vec<Value> = twin.spec.data_types.iter().map(kind_body).collect();
+    desired["dataTypes"] = json!(kinds);
     if let Some(next) = &twin.spec.next {
         let settings = next.settings.iter();
         let settings: Map<String, Value> = settings
@@ -145,9 +149,49 @@ pub fn body<'s>(
         "version": version(twin),
         "desired": desired,
         "reported": reported_body(reported(twin).unwrap_or(&nothing)),
-        "delta": {"settings": delta},
+        "delta": {"settings": delta, "dataTypes": kinds_delta(twin)},
         "poll": {"next": next},
     })
+}
+
+/// Returns a kind of data that a device should send.
+fn kind_body(kind: &TwinDataType) -> Value {
+    let mut body = json!({"name": kind.name, "on": kind.on, "period": period(&kind.period)});
+    if let Some(threshold) = kind.threshold {
+        body["threshold"] = json!(threshold);
+    }
+    body
+}
+
+/// Returns a period as ISO 8601 writes it. One that is none was written by nobody of ours.
+fn period(period: &Duration) -> Option<String> {
+    period.length().ok().map(iso)
+}
+
+/// Returns the names of the kinds of data that a device has to begin to send, or to send more often, and
+/// of those that it has to end, ordered.
+fn kinds_delta(twin: &DeviceTwin) -> Value {
+    let sent = reported(twin).map_or(&[][..], |it| &it.data_types);
+    let suffices = |wanted: &TwinDataType| {
+        let found = sent.iter().find(|it| it.name == *wanted.name.as_str());
+        let found = found.and_then(|it| it.period.as_ref()?.length().ok());
+        let most = wanted.period.length().ok();
+        found.zip(most).is_some_and(|(found, most)| found <= most)
+    };
+    let wanted = &twin.spec.data_types;
+    let mut add: Vec<&str> = wanted
+        .iter()
+        .filter(|it| !suffices(it))
+        .map(|it| it.name.as_str())
+        .collect();
+    let mut remove: Vec<&str> = sent
+        .iter()
+        .filter(|it| wanted.iter().all(|wanted| it.name != *wanted.name.as_str()))
+        .map(|it| &*it.name)
+        .collect();
+    add.sort_unstable();
+    remove.sort_unstable();
+    json!({"add": add, "remove": remove})
 }
 
 /// Returns the document of what a device has reported.
@@ -160,6 +204,13 @@ pub(super) fn reported_body(reported: &TwinReported) -> Value {
         (setting.name.to_string(), said)
     });
     let mut body = json!({"settings": settings.collect::<Map<_, _>>()});
+    if !reported.data_types.is_empty() {
+        let described = |one: &ReportedDataType| match one.period.as_ref().and_then(period) {
+            Some(period) => json!({"name": one.name, "period": period}),
+            None => json!({"name": one.name}),
+        };
+        body["dataTypes"] = reported.data_types.iter().map(described).collect();
+    }
     if let Some(version) = reported.version {
         body["version"] = json!(version);
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{Artifact, SoftwarePart, TwinNext},
+    v1alpha1::{Artifact, SoftwarePart, TwinDataType, TwinNext},
 };
 use jiff::Timestamp;
 
@@ -104,6 +104,10 @@ pub enum Action {
         installation: Option<InstallationOrder>,
         /// Instant at which it should call for an installation that waits for a window.
         call_at: Option<Timestamp>,
+        /// Kinds of data that it should send, and no others.
+        data_types: Vec<TwinDataType>,
+        /// Items that these serve and that are asked for now.
+        data_items: Vec<ServedItem>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {
@@ -213,6 +217,8 @@ pub struct Plan {
     /// Installations that may be asked for now, of which one at a time is; and the opening of a window
     /// that others wait for. Both go into one write of the twin.
     pub(in crate::delivery) installations: Installations,
+    /// Kinds of data that may be asked for now; they go into the same write.
+    pub(in crate::delivery) data_items: Vec<ServedItem>,
 }
 
 /// Installations of a plan under construction.

@@ -6,7 +6,7 @@ use entente_crds::{
     condition::Reason,
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{Artifact, SoftwarePart, TakesEffect},
+    v1alpha1::{Artifact, DataEvent, SoftwarePart, TakesEffect},
 };
 use jiff::SignedDuration;
 
@@ -85,6 +85,13 @@ pub enum Wanted {
         /// The versions that the model lists.
         listed: Vec<String>,
     },
+    /// A kind of data that the device sends.
+    DataType {
+        /// Name of the Connection of the device through which it is asked for.
+        connection: ConnectionName,
+        /// The kind.
+        data: WantedData,
+    },
     /// The instance exists.
     ServerInstance,
     /// A setting on the service server.
@@ -136,6 +143,19 @@ impl Wanted {
     }
 }
 
+/// A kind of data that a device sends for a service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WantedData {
+    /// Its name in the DeviceModel.
+    pub name: String,
+    /// Events that send it, besides the period.
+    pub on: Vec<DataEvent>,
+    /// Percentage at which BelowThreshold sends it.
+    pub threshold: Option<i32>,
+    /// Longest time between two messages.
+    pub period: SignedDuration,
+}
+
 /// A version of software that a device can install.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Offer {
@@ -159,14 +179,18 @@ impl Wanted {
             Self::ServerInstance
             | Self::Activation { .. }
             | Self::Acceptance { .. }
-            | Self::Software { .. } => false,
+            | Self::Software { .. }
+            | Self::DataType { .. } => false,
         }
     }
 
     /// True if it is read from the device, and not from the service server.
     pub(in crate::delivery) fn is_on_device(&self) -> bool {
         match self {
-            Self::DeviceSetting { .. } | Self::Acceptance { .. } | Self::Software { .. } => true,
+            Self::DeviceSetting { .. }
+            | Self::Acceptance { .. }
+            | Self::Software { .. }
+            | Self::DataType { .. } => true,
             Self::ServerInstance | Self::ServerSetting { .. } | Self::Activation { .. } => false,
         }
     }
@@ -179,7 +203,8 @@ impl Wanted {
             Self::ServerInstance
             | Self::Activation { .. }
             | Self::Acceptance { .. }
-            | Self::Software { .. } => false,
+            | Self::Software { .. }
+            | Self::DataType { .. } => false,
         }
     }
 }

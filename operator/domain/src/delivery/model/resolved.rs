@@ -5,14 +5,17 @@
 use std::collections::BTreeSet;
 
 use entente_crds::{
+    condition::Reason,
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{CurrentRevision, Protocol, Release, StepType},
+    v1alpha1::{CurrentRevision, LocalEnablement, Protocol, Release, StepType},
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::activation::MissingLeg;
 use crate::delivery::{Blocked, DeviceEndpoint, ResolvedItem, ResolvedServer};
 use crate::names::{ConnectionName, SubscriptionName};
+use crate::reasons::Side;
 
 /// Treatment of a subscription at `now`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,6 +51,8 @@ pub struct ResolvedDevice {
     pub unreachable: Option<Blocked>,
     /// A digest of the target of every proof: the URLs and the serial number.
     pub target_digest: Option<Digest>,
+    /// Its local switches, after the newest word on each.
+    pub switches: Vec<LocalEnablement>,
     /// The subscriptions, in order of precedence.
     pub subscriptions: Vec<ResolvedSubscription>,
 }
@@ -116,6 +121,10 @@ pub struct ResolvedSubscription {
     /// Fate of the instance in status, where a service of the same exclusive group takes the place of
     /// the one that it was made for.
     pub exchange: Option<Exchange>,
+    /// Legs of its activation that the device misses, the one that has to come first at the front.
+    pub missing_legs: Vec<MissingLeg>,
+    /// The instant since which its local switch is on; `None` if it was never switched.
+    pub switched_on: Option<Timestamp>,
 }
 
 /// Part of a subscription in a change of provider.
@@ -192,6 +201,24 @@ impl ResolvedSubscription {
     /// Adds the exclusive group of its service to what it claims.
     pub(in crate::delivery) fn claim_group(&mut self, group: &str) {
         self.claims.insert(format!("group {group}"));
+    }
+
+    /// True if a leg of its activation is missing, so that it is wanted turned off.
+    pub fn is_off(&self) -> bool {
+        !self.missing_legs.is_empty()
+    }
+
+    /// True if a leg is missing without which the device sends nothing for the service; one that only
+    /// has to ask is told before what it will send.
+    pub(in crate::delivery) fn is_ended_by_a_leg(&self) -> bool {
+        let mut legs = self.missing_legs.iter();
+        legs.any(|leg| leg.reason != Reason::WaitingForDevice)
+    }
+
+    /// Returns the obstacle of the first leg that is missing.
+    pub(in crate::delivery) fn off(&self) -> Option<Blocked> {
+        let leg = self.missing_legs.first()?;
+        Some(Blocked::new(leg.reason, leg.message.clone()).on(Side::Device))
     }
 
     /// True if it takes the place of another one that still serves.

@@ -260,11 +260,20 @@ impl Foresight {
         let Action::WriteTwin {
             writes,
             installation,
+            data_items,
             ..
         } = action
         else {
             return;
         };
+        for served in data_items {
+            let name = served.item.key.name().unwrap_or_default();
+            self.ask(
+                &served.subscription,
+                format!("send data of the kind {name}"),
+                None,
+            );
+        }
         if let Some(InstallationOrder::Install(installation)) = installation {
             let words = in_words(installation, before);
             for served in &installation.items {

@@ -3,8 +3,8 @@
 //! Decides what its status would say then. Called by the outlook of a device that calls.
 
 use entente_crds::v1alpha1::{
-    DeploymentState, DeviceTwin, DeviceTwinStatus, GivenSecret, ReportedSetting, ReportedSoftware,
-    SetBy, TwinDeployment, TwinDeploymentState, TwinReported, TwinSetting,
+    DeploymentState, DeviceTwin, DeviceTwinStatus, GivenSecret, ReportedDataType, ReportedSetting,
+    ReportedSoftware, SetBy, TwinDeployment, TwinDeploymentState, TwinReported, TwinSetting,
 };
 use jiff::Timestamp;
 
@@ -31,6 +31,11 @@ pub(super) fn obeyed(twin: &DeviceTwin, at: Timestamp) -> DeviceTwin {
             digest: it.digest,
         })
         .collect();
+    let sent = spec.data_types.iter().map(|it| ReportedDataType {
+        name: it.name.as_str().into(),
+        period: Some(it.period.clone()),
+    });
+    reported.data_types = sent.collect();
     reported.refused.clear();
     reported.version = generation;
     if let Some(asked) = &spec.deployment {

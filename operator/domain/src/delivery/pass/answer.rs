@@ -119,11 +119,12 @@ impl Pass {
                 connection,
                 writes,
                 installation,
+                data_items,
                 ..
             } => {
                 let items = writes.iter().flat_map(|(_, items)| items);
                 let installed = installation.iter().flat_map(InstallationOrder::items);
-                let items = items.chain(installed).cloned();
+                let items = items.chain(installed).chain(data_items).cloned();
                 self.twin_written(connection, &items.collect::<Vec<_>>(), answer, moment);
             }
             Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),

@@ -148,7 +148,8 @@ impl Pass {
                 let connection = match &wanted.wanted {
                     Wanted::DeviceSetting { connection, .. }
                     | Wanted::Acceptance { connection, .. }
-                    | Wanted::Software { connection, .. } => Some(connection.clone()),
+                    | Wanted::Software { connection, .. }
+                    | Wanted::DataType { connection, .. } => Some(connection.clone()),
                     Wanted::ServerInstance
                     | Wanted::ServerSetting { .. }
                     | Wanted::Activation { .. } => self.server_connection(&subscription.name),

@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::ItemState;
 use crate::delivery::{
     Action, InstallationOrder, Intent, Plan, ResolvedSubscription, ServedItem, Wanted,
     model::backoffs::BackoffKey,
-    plan::round::Round,
+    plan::{data_types, round::Round},
     previous::locate,
     twin::{TwinChange, is_of},
 };
@@ -24,18 +24,7 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
     let Some(connection) = calling_connection(round) else {
         return;
     };
-    let mut writes: Vec<(DeviceWrite, Vec<ServedItem>)> = Vec::new();
-    plan.actions.retain(|action| match action {
-        Action::WriteDevice {
-            connection: through,
-            write,
-            items,
-        } if through == connection => {
-            writes.push((write.clone(), items.clone()));
-            false
-        }
-        _ => true,
-    });
+    let mut writes = taken_writes(plan, connection);
     let answer = round.observations.through(connection).reading.as_ref();
     let answer = answer.and_then(|reading| reading.result.as_ref().ok());
     for write in ahead::begun(round, connection, answer) {
@@ -62,12 +51,15 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
         None if installation.is_none() && !plan.actions.is_empty() => known,
         call_at => call_at,
     };
+    let data_types = data_types::wanted(round, plan);
+    let sends = twin.map_or(&[][..], |twin| &twin.spec.data_types);
     // An instant that has passed is left there until something else is written.
     let calls_at_another_time = known != call_at && known.max(call_at) > Some(round.now);
     let is_needed = !writes.is_empty()
         || !released.is_empty()
         || is_another
         || installation.is_some()
+        || *sends != *data_types
         || is_missing(round)
         || calls_at_another_time;
     let key = BackoffKey::device(connection);
@@ -79,9 +71,31 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
             next,
             installation,
             call_at,
+            data_types,
+            data_items: plan.data_items.clone(),
         };
         write_or_wait(round, connection, write, plan);
     }
+}
+
+/// Takes the writes to a device out of a plan.
+fn taken_writes(
+    plan: &mut Plan,
+    connection: &ConnectionName,
+) -> Vec<(DeviceWrite, Vec<ServedItem>)> {
+    let mut writes = Vec::new();
+    plan.actions.retain(|action| match action {
+        Action::WriteDevice {
+            connection: through,
+            write,
+            items,
+        } if through == connection => {
+            writes.push((write.clone(), items.clone()));
+            false
+        }
+        _ => true,
+    });
+    writes
 }
 
 /// Plans a write of the twin; after one that failed, those who are served wait for it.
@@ -97,7 +111,7 @@ fn write_or_wait(round: &Round<'_>, connection: &ConnectionName, write: Action, 
     let software = change
         .installation
         .map_or(&[][..], InstallationOrder::items);
-    for served in settings.chain(software) {
+    for served in settings.chain(software).chain(change.data_items) {
         plan.wait(&served.subscription, wait.clone());
     }
 }

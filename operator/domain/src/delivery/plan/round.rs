@@ -187,7 +187,10 @@ impl Round<'_> {
         let counts =
             server.is_some_and(|server| server.proof == Proof::Taken && !may_be_fetched(server));
         let waits_for_a_call = proved.state == ItemState::InProgress
-            && matches!(item.wanted, Wanted::DeviceSetting { .. });
+            && matches!(
+                item.wanted,
+                Wanted::DeviceSetting { .. } | Wanted::DataType { .. }
+            );
         // Asking again would change nothing: the device has yet to fetch it.
         if waits_for_a_call {
             return true;

@@ -159,6 +159,9 @@ pub(super) fn until_activated(to: &SubscriptionName) -> Blocked {
 /// True if a subscription is activated; if its service has no activation, if all but its check is in
 /// effect.
 pub(in crate::delivery) fn is_activated(verified: &Verified) -> bool {
+    if verified.is_off {
+        return false;
+    }
     let mut activation = verified.of_step(StepType::Activation).peekable();
     if activation.peek().is_some() {
         activation.all(|item| item.state == ItemState::Effective)

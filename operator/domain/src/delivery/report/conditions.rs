@@ -40,6 +40,13 @@ impl Report<'_> {
             &[StepType::ServerSettings, StepType::Activation],
             blocked,
         );
+        if self.verified.of_step(StepType::DataTypes).next().is_some() {
+            let steps = &[StepType::DataTypes];
+            set = self.side(set, ConditionType::DataTypesConfigured, steps, blocked);
+        } else {
+            set = set.without(ConditionType::DataTypesConfigured);
+        }
+        set = self.activated(set, blocked);
         set = self.delivered(set, delivery);
         if evidence_is_lost(
             self.object,

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Device, DeviceClaim, DeviceConnectionStatus, DeviceFault, DeviceIdentity, DeviceStatus,
-        ItemState, LastSync, StepType, SubscriptionCounts, SyncResult,
+        Device, DeviceCapabilities, DeviceClaim, DeviceConnectionStatus, DeviceFault,
+        DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType, SubscriptionCounts,
+        SyncResult,
     },
 };
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use crate::delivery::{
     plan::sync::{next_sync, sync_period},
     report::exclusive,
     report::software::is_of_settings_or_software,
+    twin::is_of,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
@@ -99,6 +101,8 @@ impl Report<'_> {
                 &previous.exclusive,
                 self.now,
             ),
+            local_enablement: self.resolved.switches.clone(),
+            capabilities: self.capabilities(),
             last_sync: self.last_sync(&previous),
             last_handled_reconcile_at: if self.is_answered() {
                 reconcile_wish(self.device)
@@ -106,6 +110,13 @@ impl Report<'_> {
                 previous.last_handled_reconcile_at.clone()
             },
         }
+    }
+
+    /// Returns the abilities that the device reported, of a device that calls.
+    fn capabilities(&self) -> Option<DeviceCapabilities> {
+        let twin = self.snapshot.twin.as_deref()?;
+        let status = twin.status.as_ref().filter(|_| is_of(twin, self.device))?;
+        status.capabilities.clone()
     }
 
     /// Returns the generation that the pass decided on, as the report of a subscription does.

@@ -17,7 +17,10 @@ const MOST_FIRMWARE: usize = 16;
 /// True if a problem of an item of this step is one of the device as a whole.
 pub(super) fn is_of_settings_or_software(step: StepType) -> bool {
     match step {
-        StepType::DeviceSettings | StepType::Firmware | StepType::Applications => true,
+        StepType::DeviceSettings
+        | StepType::DataTypes
+        | StepType::Firmware
+        | StepType::Applications => true,
         StepType::ServerSettings | StepType::Activation | StepType::Acceptance => false,
     }
 }

@@ -220,6 +220,15 @@ impl ResolvedServer {
         parameters
     }
 
+    /// Returns it with the service wanted off, while a leg of its activation is missing.
+    #[must_use]
+    pub(in crate::delivery) fn turned_off(mut self) -> Self {
+        if let Some(activation) = &mut self.activation {
+            activation.active.clone_from(&activation.inactive);
+        }
+        self
+    }
+
     /// Returns the items of the step ServerSettings: the instance itself, then each setting.
     pub fn setting_items(&self) -> Vec<ResolvedItem> {
         let instance = ResolvedItem {

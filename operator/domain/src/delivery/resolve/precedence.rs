@@ -98,7 +98,8 @@ fn place(wanted: &Wanted) -> Option<Place> {
         | Wanted::Activation { .. }
         | Wanted::Acceptance { .. }
         // Of software the highest version serves everybody.
-        | Wanted::Software { .. } => None,
+        | Wanted::Software { .. }
+        | Wanted::DataType { .. } => None,
     }
 }
 

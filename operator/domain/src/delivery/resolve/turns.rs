@@ -6,13 +6,18 @@
 //! force until the device has the other one as holder. Called by resolve, before precedence.
 
 use entente_crds::item_key::ItemKind;
-use entente_crds::v1alpha1::{ExclusiveHold, ItemState, LeavingInstance, ServiceSubscription};
+use entente_crds::v1alpha1::{
+    ActivationState, ExclusiveHold, ItemState, LeavingInstance, ServiceSubscription,
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Turn, leaving::leaving,
-    observations::record::has_instance, plan::is_preempted, resolve::serving_on,
+    DeviceSnapshot, Intent, ResolvedSubscription, Turn,
+    leaving::leaving,
+    observations::record::has_instance,
+    plan::is_preempted,
+    resolve::{Shared, serving_on},
 };
 use crate::names::SubscriptionName;
 use crate::promise::end_of;
@@ -31,12 +36,12 @@ struct Change {
 pub(in crate::delivery) fn give_turns(
     snapshot: &DeviceSnapshot,
     subscriptions: &mut [ResolvedSubscription],
-    unreachable: Option<&Blocked>,
+    shared: &Shared,
     now: Timestamp,
 ) {
     for index in 0..subscriptions.len() {
         if let Some(change) = change_to(snapshot, subscriptions, index, now) {
-            give_turn(snapshot, subscriptions, &change, unreachable);
+            give_turn(snapshot, subscriptions, &change, shared);
         }
     }
     for index in 0..subscriptions.len() {
@@ -91,7 +96,7 @@ fn give_turn(
     snapshot: &DeviceSnapshot,
     subscriptions: &mut [ResolvedSubscription],
     change: &Change,
-    unreachable: Option<&Blocked>,
+    shared: &Shared,
 ) {
     let (old, new) = (change.old, change.new);
     let to = subscriptions[new].name.clone();
@@ -108,7 +113,7 @@ fn give_turn(
     } else {
         let from = subscriptions[old].name.clone();
         if let Some(object) = snapshot.subscription(&from) {
-            subscriptions[old] = serving_on(snapshot, object, unreachable);
+            subscriptions[old] = serving_on(snapshot, object, shared);
         }
         subscriptions[old].claim_group(&change.group);
         subscriptions[new].turn = Some(Turn::Comes {
@@ -241,7 +246,11 @@ fn serves(
 
 /// True if the service of a subscription was proved to be on, as its status has it.
 fn was_activated(object: &ServiceSubscription) -> bool {
-    let items = object.status.iter().flat_map(|status| &status.items);
+    let status = object.status.as_ref();
+    if let Some(activation) = status.and_then(|status| status.activation.as_ref()) {
+        return activation.state == ActivationState::Active;
+    }
+    let items = status.iter().flat_map(|status| &status.items);
     let mut activation = items.filter(|item| item.key.kind() == Some(ItemKind::Activation));
     activation.any(|item| item.state == ItemState::Effective)
 }

@@ -20,7 +20,9 @@ use crate::{condition::find, delivery::SubscriptionReport};
 
 const ZERO: SignedDuration = SignedDuration::ZERO;
 
+mod activation;
 mod ahead;
+mod data_types;
 
 /// A device of the examples that calls, and passes over it.
 struct Calling(Story);

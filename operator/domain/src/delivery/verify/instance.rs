@@ -83,6 +83,7 @@ impl Round<'_> {
                 Wanted::ServerInstance
                 | Wanted::DeviceSetting { .. }
                 | Wanted::Software { .. }
+                | Wanted::DataType { .. }
                 | Wanted::Acceptance { .. } => {
                     let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
                     self.read(

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use entente_crds::v1alpha1::{
-    ConsentWay, DeviceEnrollmentSpec, DeviceModelSpec, DeviceTemplate, DeviceTwinSpec,
-    SerialNumbers, TwinConsent, TwinDevice,
+    ConsentWay, DeviceCapabilities, DeviceEnrollmentSpec, DeviceModelSpec, DeviceTemplate,
+    DeviceTwinSpec, SerialNumbers, TwinConsent, TwinDevice,
 };
 
 /// A namespace with its objects, and the writes of a gateway.
@@ -39,7 +39,10 @@ fn request(serial_number: &str) -> Request {
         time_zone: "Asia/Tokyo".to_owned(),
         languages: vec!["ja".to_owned()],
         software: vec![],
-        ddi: true,
+        capabilities: DeviceCapabilities {
+            ddi: true,
+            ..DeviceCapabilities::default()
+        },
         consent: Some(TwinConsent {
             by: ConsentWay::Panel,
             at: at(-86_400 * 365),

@@ -57,6 +57,36 @@ fn the_first_report_of_software_after_an_installation_is_noted() {
     assert_eq!(noted(&twin), Some(Timestamp::UNIX_EPOCH));
 }
 
+// shows C7
+#[test]
+fn the_kinds_of_data_that_a_device_sends_are_replaced_as_a_whole_and_judged() {
+    let mut twin = twin();
+    let kinds = json!([{"name": "levels", "period": "PT6H"}, {"name": "errors"}]);
+    apply(&mut twin, &json!({ "dataTypes": kinds })).unwrap();
+    assert_eq!(shown(&twin)["dataTypes"], kinds);
+    apply(&mut twin, &json!({"settings": {}})).unwrap();
+    assert_eq!(shown(&twin)["dataTypes"], kinds, "what is absent stays");
+    for (kinds, pointer) in [
+        (json!({}), "/dataTypes"),
+        (json!([{"period": "PT6H"}]), "/dataTypes/0/name"),
+        (
+            json!([{"name": "a", "period": "6h"}]),
+            "/dataTypes/0/period",
+        ),
+        (
+            json!([{"name": "a", "period": "PT0S"}]),
+            "/dataTypes/0/period",
+        ),
+        (json!([{"name": "a"}, {"name": "a"}]), "/dataTypes/1/name"),
+        (json!([{"name": "a", "on": []}]), "/dataTypes/0/on"),
+        (json!(vec![json!({"name": "a"}); 65]), "/dataTypes"),
+    ] {
+        assert_eq!(refused(&twin, &json!({ "dataTypes": kinds }))[0], pointer);
+    }
+    apply(&mut twin, &json!({"dataTypes": null})).unwrap();
+    assert_eq!(shown(&twin)["dataTypes"], Value::Null);
+}
+
 fn shown(twin: &DeviceTwin) -> Value {
     let reported = twin.status.as_ref().and_then(|it| it.reported.clone());
     twin::reported_body(&reported.unwrap_or_default())

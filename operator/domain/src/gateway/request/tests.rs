@@ -19,7 +19,7 @@ fn whole() -> Value {
         "timeZone": "Asia/Tokyo", "languages": ["ja"],
         "area": {"country": "JP", "subdivision": "13"},
         "software": [{"part": "firmware", "name": "main", "version": "4.1.0"}],
-        "capabilities": {"ddi": true},
+        "capabilities": {"ddi": true, "dataTypes": ["supplies.level"], "supplies": ["TN-500K"]},
         "consent": {"by": "Panel", "at": "2027-03-20T01:02:03Z", "textVersion": "2027-01"},
     })
 }
@@ -33,11 +33,11 @@ fn read(body: &Value) -> Result<Request, Problem> {
 fn the_example_of_the_description_is_read_and_so_is_one_with_what_is_required_only() {
     let request = read(&whole()).unwrap();
     assert_eq!(request.software.len(), 1);
-    assert!(request.ddi);
+    assert!(request.capabilities.ddi);
     let least = json!({"serialNumber": "A", "productName": "NW MFP 1", "shipDestination": "DE",
                        "timeZone": "UTC"});
     let read = Request::read(&least, ConsentRule::NotNeeded, [&model()]).unwrap();
-    assert_eq!((read.consent, read.ddi), (None, false));
+    assert_eq!((read.consent, read.capabilities.ddi), (None, false));
 }
 
 // shows C1
@@ -88,6 +88,8 @@ fn every_fault_is_told_with_its_place_and_a_reason_of_its_own_where_there_is_one
         ("/area/country", json!(null), "InvalidRequest"),
         ("/capabilities/ddi", json!("yes"), "InvalidRequest"),
         ("/capabilities/fax", json!(true), "InvalidRequest"),
+        ("/capabilities/dataTypes", json!("a"), "InvalidRequest"),
+        ("/capabilities/supplies", json!(7), "InvalidRequest"),
         ("/languages", json!("ja"), "InvalidRequest"),
         ("/csr", json!("AAAA"), "InvalidRequest"),
     ] {
@@ -98,6 +100,12 @@ fn every_fault_is_told_with_its_place_and_a_reason_of_its_own_where_there_is_one
     let twice = json!([{"part": "firmware", "name": "main", "version": "1"},
                        {"part": "firmware", "name": "main", "version": "2"}]);
     assert_eq!(answered("/software", twice).1, ["/software/1"]);
+    let named = json!({"dataTypes": ["a b"], "supplies": [7]});
+    let pointers = answered("/capabilities", named).1;
+    assert_eq!(
+        pointers,
+        ["/capabilities/dataTypes/0", "/capabilities/supplies/0"]
+    );
     let languages = json!(vec!["ja"; 9]);
     assert_eq!(answered("/languages", languages).1, ["/languages"]);
 }

@@ -1,5 +1,7 @@
 use entente_crds::v1alpha1::{
-    Condition, NameReference, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec,
+    Condition, DeviceCapabilities, DeviceSide, LocalEnablement, NameReference, ServiceApplication,
+    ServiceModel, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec,
+    SubscriptionActivation,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -58,7 +60,8 @@ fn smart(name: &str) -> Option<Arc<SmartService>> {
 }
 
 fn listed(subscriptions: &[Arc<ServiceSubscription>], now: &str) -> Value {
-    Services::of(subscriptions, smart, at(now)).body("PT24H")["services"].clone()
+    let device = DeviceFacts::default();
+    Services::of(subscriptions, (smart, &device), at(now)).body("PT24H")["services"].clone()
 }
 
 const START: &str = "2027-03-31T15:00:00Z";
@@ -87,6 +90,111 @@ fn the_state_follows_from_dates_and_proof_and_a_cancelled_one_has_no_application
     assert_eq!(listed(&[proved], "2027-10-30T15:00:00Z"), json!([]));
 }
 
+// shows C3 C6
+#[test]
+fn the_state_of_a_service_in_force_is_that_of_its_activation() {
+    for (state, told) in [
+        (ActivationState::Inactive, "Inactive"),
+        (ActivationState::Pending, "Pending"),
+        (ActivationState::Active, "Active"),
+    ] {
+        let mut one = (*subscription("a.b.c", vec![revision(START, Some(END))], true)).clone();
+        one.status.as_mut().unwrap().activation = Some(SubscriptionActivation {
+            state,
+            since: at(START),
+        });
+        assert_eq!(state_of(&one, at(START)), told);
+        assert_eq!(state_of(&one, at(END)), "Cancelled");
+        assert_eq!(listed(&[Arc::new(one)], START)[0]["state"], told);
+    }
+}
+
+// shows C3
+#[test]
+fn a_service_says_what_it_needs_of_the_model_of_the_device_and_which_legs_are_missing() {
+    let mut one = (*subscription("a.b.c", vec![revision(START, None)], false)).clone();
+    let conditions = &mut one.status.as_mut().unwrap().conditions;
+    conditions[0].type_ = "Activated".to_owned();
+    conditions[0].reason = "DisabledLocally".to_owned();
+    let application = |name: &str, version: &str| ServiceApplication {
+        name: name.to_owned(),
+        version: version.to_owned(),
+    };
+    let needs = |name: &str| {
+        let model = |model: &str, version: &str| ServiceModel {
+            name: model.to_owned(),
+            minimum_firmware: None,
+            applications: vec![application("agent", version)],
+        };
+        let mut found = smart(name)?;
+        Arc::make_mut(&mut found).spec.device = Some(DeviceSide {
+            models: vec![model("mfp-500", "2.1"), model("mfp-700", "3.0")],
+            supplies: vec!["TN-500K".to_owned()],
+            ..DeviceSide::default()
+        });
+        Some(found)
+    };
+    let of = |device: &DeviceFacts<'_>| {
+        let services = Services::of(&[Arc::new(one.clone())], (needs, device), at(START));
+        services.body("PT1H")["services"][0].clone()
+    };
+    let model = DeviceFacts {
+        model: Some("mfp-700"),
+        ..DeviceFacts::default()
+    };
+    let found = of(&model);
+    assert_eq!(found["missing"], json!(["DisabledLocally"]));
+    assert_eq!(found["requires"]["supplies"], json!(["TN-500K"]));
+    let software = json!([{"name": "agent", "minimumVersion": "3.0"}]);
+    assert_eq!(found["requires"]["software"], software);
+    let none = of(&DeviceFacts::default());
+    assert_eq!(none["requires"]["software"], json!([]));
+}
+
+// shows C5
+#[test]
+fn every_leg_that_is_missing_is_listed_and_not_only_the_first() {
+    let needs = |name: &str| {
+        let mut found = smart(name)?;
+        Arc::make_mut(&mut found).spec.device = Some(DeviceSide {
+            supplies: vec!["TN-500K".to_owned()],
+            ..DeviceSide::default()
+        });
+        Some(found)
+    };
+    let mut one = (*subscription("a.b.c", vec![revision(START, None)], false)).clone();
+    let conditions = &mut one.status.as_mut().unwrap().conditions;
+    conditions[0].type_ = "Activated".to_owned();
+    conditions[0].reason = "NotInForce".to_owned();
+    let capabilities = DeviceCapabilities {
+        supplies: Some(Vec::new()),
+        ..DeviceCapabilities::default()
+    };
+    let switch = |service: &str, enabled| LocalEnablement {
+        service: service.to_owned(),
+        enabled,
+        ..LocalEnablement::default()
+    };
+    let missing = |switches: &[LocalEnablement]| {
+        let device = DeviceFacts {
+            capabilities: Some(&capabilities),
+            switches,
+            ..DeviceFacts::default()
+        };
+        let one = [Arc::new(one.clone())];
+        let services = Services::of(&one, (needs, &device), at(START));
+        services.body("PT1H")["services"][0]["missing"].clone()
+    };
+    assert_eq!(
+        missing(&[switch("toner", false)]),
+        json!(["NotInForce", "DisabledLocally", "UnsupportedByDevice"])
+    );
+    assert_eq!(
+        missing(&[switch("toner", true), switch("backup", false)]),
+        json!(["NotInForce", "UnsupportedByDevice"])
+    );
+}
+
 // shows C3
 #[test]
 fn a_service_is_described_in_the_time_zone_of_its_contract() {
@@ -99,6 +207,8 @@ fn a_service_is_described_in_the_time_zone_of_its_contract() {
         "applicationId": "acme.toner.mfp", "serviceId": "toner", "provider": "Northwind",
         "description": "Toner is sent", "appliedOn": "2027-03-01",
         "from": "2027-04-01T00:00:00+09:00", "until": null, "state": "Active",
+        "activation": "ByOperator", "missing": [],
+        "requires": {"supplies": [], "software": [], "dataTypes": []},
     }]);
     assert_eq!(listed(&subscriptions, START), expected);
 }
@@ -142,7 +252,8 @@ fn the_tag_changes_with_the_list_and_the_next_change_is_known() {
         vec![revision(START, Some(END))],
         true,
     )];
-    let of = |now: &str| Services::of(&one, smart, at(now));
+    let device = DeviceFacts::default();
+    let of = |now: &str| Services::of(&one, (smart, &device), at(now));
     let before = of("2027-03-01T00:00:00Z");
     assert_eq!(before.changes, Some(at(START)));
     assert_eq!(before.etag(), of("2027-03-02T00:00:00Z").etag());
@@ -164,6 +275,7 @@ fn services_are_ordered_by_their_ids_and_one_without_a_smart_service_is_listed_t
     let named = |name: &str| subscription(name, vec![revision(START, None)], true);
     let list = listed(&[named("b.b.c"), named("a.b.c")], START);
     assert_eq!(list[0]["applicationId"], "a.b.c");
-    let none = Services::of(&[named("a.b.c")], |_| None, at(START));
+    let device = DeviceFacts::default();
+    let none = Services::of(&[named("a.b.c")], (|_: &str| None, &device), at(START));
     assert_eq!(none.body("PT1H")["services"][0]["provider"], "");
 }

@@ -1,4 +1,4 @@
-use entente_crds::v1alpha1::{DeviceTwinSpec, DeviceTwinStatus, TwinNext};
+use entente_crds::v1alpha1::{DataEvent, DeviceTwinSpec, DeviceTwinStatus, TwinNext};
 
 use super::*;
 
@@ -75,13 +75,56 @@ fn the_twin_has_what_is_wanted_what_is_reported_and_the_names_that_differ() {
         json!({
             "version": 13,
             "desired": {"settings": {"backup.weekdays": {"value": "wed"},
-                                     "backup.endpoint": {"value": "https://b"}}},
+                                     "backup.endpoint": {"value": "https://b"}},
+                        "dataTypes": []},
             "reported": {"version": 12, "settings": {
                 "backup.endpoint": {"value": "https://b", "by": "Panel"},
                 "other": {"value": "1", "by": "Default"}}},
-            "delta": {"settings": ["backup.weekdays"]},
+            "delta": {"settings": ["backup.weekdays"], "dataTypes": {"add": [], "remove": []}},
             "poll": {"next": "PT24H"},
         })
+    );
+}
+
+// shows C7 C8
+#[test]
+fn the_kinds_of_data_are_there_and_those_that_begin_and_end() {
+    let kind = |name: &str, period: &str| TwinDataType {
+        name: name.to_owned(),
+        on: vec![DataEvent::BelowThreshold],
+        threshold: Some(20),
+        period: period.into(),
+        wanted_by: vec!["acme.toner.mfp".to_owned()],
+    };
+    let sent = |name: &str, period: Option<&str>| ReportedDataType {
+        name: name.into(),
+        period: period.map(Into::into),
+    };
+    let mut twin = twin(Vec::new(), Vec::new());
+    twin.spec.data_types = vec![
+        kind("counters", "24h"),
+        kind("levels", "6h"),
+        kind("parts", "1h"),
+    ];
+    let reported = twin.status.as_mut().unwrap().reported.as_mut().unwrap();
+    reported.data_types = vec![
+        sent("counters", Some("12h")),
+        sent("levels", Some("7h")),
+        sent("errors", None),
+    ];
+    let found = read(&twin);
+    assert_eq!(
+        found["desired"]["dataTypes"][1],
+        json!({"name": "levels", "on": ["BelowThreshold"], "threshold": 20, "period": "PT6H"})
+    );
+    assert_eq!(
+        found["delta"]["dataTypes"],
+        json!({"add": ["levels", "parts"], "remove": ["errors"]})
+    );
+    assert_eq!(
+        found["reported"]["dataTypes"],
+        json!([{"name": "counters", "period": "PT12H"}, {"name": "levels", "period": "PT7H"},
+               {"name": "errors"}])
     );
 }
 

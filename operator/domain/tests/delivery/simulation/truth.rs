@@ -91,6 +91,8 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
             // A printer that is dialled has no software.
             caller.is_some_and(|caller| is_said(caller, &item.wanted))
         }
+        // No service of the simulation wants any data.
+        Wanted::DataType { .. } => false,
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
         Wanted::ServerSetting { pointer, value, .. } => {
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
@@ -130,7 +132,10 @@ pub(super) fn is_said(caller: &Caller, wanted: &Wanted) -> bool {
             minimum,
             ..
         } => caller.said_version(&(*part, name.clone()), minimum),
-        Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => true,
+        Wanted::ServerInstance
+        | Wanted::ServerSetting { .. }
+        | Wanted::Activation { .. }
+        | Wanted::DataType { .. } => true,
     }
 }
 
