@@ -163,6 +163,10 @@ fn words(problem: &Problem) -> String {
             let _ = std::fmt::Write::write_fmt(&mut words, format_args!(" (allowed: {allowed})"));
         }
     }
+    if !problem.missing.is_empty() {
+        let legs = problem.missing.join(", ");
+        let _ = std::fmt::Write::write_fmt(&mut words, format_args!("; missing: {legs}"));
+    }
     words
         .chars()
         .filter(|c| !c.is_control())

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{period::Period, twin::Reported};
 
+mod services;
+
+pub use services::{Activation, Answered, MinimumSoftware, Requires, Service, Services, Word};
+
 /// Region of a place, the answer of `GET /v1/region`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,9 +113,16 @@ pub struct Area {
 
 /// Abilities of a device besides settings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Capabilities {
     /// True if it installs by DDI.
     pub ddi: bool,
+    /// Kinds of data that it can send; none if it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_types: Option<Vec<String>>,
+    /// Part numbers of the supplies that it can use; none if it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supplies: Option<Vec<String>>,
 }
 
 /// A credential, as it is answered once.
@@ -189,33 +200,6 @@ pub struct PendingState {
     pub interval: u64,
 }
 
-/// Answer of `GET …/services`.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-pub struct Services {
-    /// The services.
-    pub services: Vec<Service>,
-    /// Time to come again.
-    pub poll: Poll,
-}
-
-/// A contracted service.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Service {
-    /// Id of the contract's service on this device; none where it was cancelled. The member has to be
-    /// there, so that one that was forgotten is not taken for a cancellation.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub application_id: Option<String>,
-    /// Id of the service.
-    pub service_id: String,
-    /// Name of its provider.
-    pub provider: String,
-    /// The service in one sentence.
-    pub description: String,
-    /// `Scheduled`, `Inactive`, `Active` or `Cancelled`.
-    pub state: String,
-}
-
 /// Answer of `GET …/twin`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub struct Twin {
@@ -235,9 +219,27 @@ pub struct Twin {
 pub struct Desired {
     /// Settings by name. The member has to be there: a twin without it is no empty one.
     pub settings: BTreeMap<String, DesiredSetting>,
+    /// Kinds of data that the device sends; a gateway that names no list says nothing about them.
+    #[serde(default, rename = "dataTypes")]
+    pub data_types: Option<Vec<DataType>>,
     /// The next revision.
     #[serde(default)]
     pub next: Option<Next>,
+}
+
+/// A kind of data that the device sends.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DataType {
+    /// Name of the kind.
+    pub name: String,
+    /// Events that send it, such as `Consumed`.
+    #[serde(default)]
+    pub on: Vec<String>,
+    /// Percentage at which `BelowThreshold` sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u8>,
+    /// Longest time between two messages.
+    pub period: Period,
 }
 
 /// A revision that lies ahead.
@@ -290,6 +292,9 @@ pub struct Problem {
     /// Faults of the content.
     #[serde(default)]
     pub errors: Vec<Fault>,
+    /// Legs of an activation that are missing.
+    #[serde(default)]
+    pub missing: Vec<String>,
 }
 
 /// A fault of a request.

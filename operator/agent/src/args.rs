@@ -169,6 +169,14 @@ pub struct Behaviour {
     /// Install no firmware and no applications.
     #[arg(long)]
     pub no_ddi: bool,
+    /// Kinds of data that the device can send, told to the gateway at the registration; "" for none.
+    /// Without it the device can send each.
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', num_args = 1)]
+    pub data_types: Option<Vec<String>>,
+    /// Part numbers of the supplies that the device can use, told to the gateway at the registration; ""
+    /// for none. Without it the device can use each.
+    #[arg(long, value_name = "PART,…", value_delimiter = ',', num_args = 1)]
+    pub supplies: Option<Vec<String>>,
     /// Restart by itself after an installation, and be off for this time. Otherwise what was installed
     /// runs when this program is started again.
     #[arg(long, value_parser = duration, value_name = "TIME")]
@@ -191,7 +199,7 @@ pub struct FaultFlags {
     /// Refuse a setting; may be repeated.
     #[arg(long, value_name = "KEY")]
     pub refuse: Vec<String>,
-    /// Accept a setting and do not apply it; may be repeated.
+    /// Accept a setting or a kind of data and do not apply it; may be repeated.
     #[arg(long, value_name = "KEY")]
     pub ignore: Vec<String>,
     /// Report that firmware was installed, and run the old one.
@@ -268,6 +276,25 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn abilities_are_lists_that_may_be_empty_or_absent() {
+        let read = |flags: &[&str]| {
+            let fixed =
+                "entente-agent run --state d --gateway g --token-file t --serial s --product p";
+            let words = fixed.split(' ').chain(flags.iter().copied());
+            let Command::Run(run) = Arguments::parse_from(words).command else {
+                panic!("it is run");
+            };
+            run.behaviour.supplies
+        };
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&["--supplies", ""]), Some(vec![String::new()]));
+        assert_eq!(
+            read(&["--supplies", "TN-500K,TN-500C"]),
+            Some(vec!["TN-500K".to_owned(), "TN-500C".to_owned()])
+        );
     }
 
     #[test]

@@ -21,7 +21,9 @@ use crate::{
     table::table,
 };
 
+mod activation;
 mod credential;
+mod data_types;
 mod ddi;
 mod device;
 mod region;
@@ -145,7 +147,9 @@ pub async fn run(subject: Subject) -> Report {
     region::run(&mut bench).await;
     registration::run(&mut bench).await;
     device::run(&mut bench).await;
+    activation::run(&mut bench).await;
     reported::run(&mut bench).await;
+    data_types::run(&mut bench).await;
     credential::run(&mut bench).await;
     ddi::run(&mut bench).await;
     withdrawal::run(&mut bench).await;

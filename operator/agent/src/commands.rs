@@ -95,6 +95,8 @@ fn options(run: Run) -> Result<Options> {
             languages: plate.languages,
             software: plate.software,
             ddi: !behaviour.no_ddi,
+            data_types: behaviour.data_types.map(named),
+            supplies: behaviour.supplies.map(named),
         },
         consent: accepted.filter(|_| run.consent.accept),
         faults: Faults {
@@ -111,6 +113,14 @@ fn options(run: Run) -> Result<Options> {
         },
         once: behaviour.once,
     })
+}
+
+/// Returns the names of a list, which is empty where only its separator is there.
+fn named(names: Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn entry(

@@ -26,6 +26,7 @@ use crate::{
     twin::{self, Faults, Held, Settings},
 };
 
+mod activation;
 mod registration;
 mod rest;
 mod settings;
@@ -37,6 +38,8 @@ pub use registration::{token_of, withdraw_link};
 pub const STATE: &str = "agent.json";
 /// File of the settings, which a person may edit.
 pub const SETTINGS: &str = "settings.json";
+/// File of the kinds of data that the device sends.
+pub const DATA_TYPES: &str = "data-types.json";
 /// File of the services and their switches.
 pub const SERVICES: &str = "services.json";
 /// File of the software.
@@ -121,6 +124,10 @@ pub struct Description {
     pub software: Vec<Software>,
     /// True if it installs by DDI.
     pub ddi: bool,
+    /// Kinds of data that it can send; none for all.
+    pub data_types: Option<Vec<String>>,
+    /// Part numbers of the supplies that it can use; none for all.
+    pub supplies: Option<Vec<String>>,
 }
 
 /// Manner in which a run ended.
@@ -196,6 +203,10 @@ pub struct Device {
     failed: Option<String>,
     /// Settings of the file when it was read last, to see that somebody edits it.
     seen: Settings,
+    /// Uses of switches when the gateway was told last, to see that somebody uses one.
+    seen_switches: activation::Switches,
+    /// Times that the list of services was the same since the gateway was told something.
+    unchanged: u32,
     _lock: std::fs::File,
 }
 
@@ -231,6 +242,8 @@ impl Device {
             failures: 0,
             failed: None,
             seen: Settings::new(),
+            seen_switches: activation::Switches::new(),
+            unchanged: 0,
             _lock: lock,
         };
         if device.installed.staged.is_some() {
@@ -375,7 +388,7 @@ impl Device {
         Ok(())
     }
 
-    /// Reads services, settings and software, applies and reports.
+    /// Reads services, settings and software, tells of switches, applies and reports.
     async fn poll(&mut self) -> Result<Duration, Early> {
         if self.state.looks_up_again(self.http.now())
             && let Err(Early::Failure(failure)) = self.look_up().await
@@ -383,9 +396,12 @@ impl Device {
             // The gateway is known; the region is looked up at the next poll.
             self.say(&failure.to_string());
         }
-        let services = self.poll_services().await?;
-        let twin = self.poll_twin().await?;
-        let mut next = services.min(twin);
+        let mut next = self.poll_services().await?;
+        // The kinds of data of a service come once it is on.
+        if let Some(wait) = self.tell().await? {
+            next = next.min(wait);
+        }
+        next = next.min(self.poll_twin().await?);
         if self.options.description.ddi {
             next = next.min(self.poll_updates().await?);
         }

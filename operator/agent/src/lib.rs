@@ -1,10 +1,12 @@
 //! A reference device for makers of devices, and for people without one.
 //!
 //! It is an independent reader of docs/api/gateway.yaml: it shares no code with the gateway, so that each
-//! finds the other's errors. Decisions are pure functions (`state`, `twin`, `services`, `software`,
-//! `ddi`, `answer`, `pace`, `clock`, `link`); requests and files are at the edge (`http`, `download`,
-//! `store`, `device`). `check` is a test of a gateway by the same document.
+//! finds the other's errors. Decisions are pure functions (`state`, `twin`, `services`, `activation`,
+//! `abilities`, `software`, `ddi`, `answer`, `pace`, `clock`, `link`); requests and files are at the edge
+//! (`http`, `download`, `store`, `device`). `check` is a test of a gateway by the same document.
 
+pub mod abilities;
+pub mod activation;
 pub mod answer;
 pub mod api;
 pub mod args;

@@ -7,7 +7,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{By, Service};
+use crate::{
+    activation::Told,
+    api::{Activation, By, Requires, Service},
+};
 
 /// A service as the device keeps it in `services.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -23,6 +26,15 @@ pub struct Kept {
     pub application_id: Option<String>,
     /// State, as the gateway answered it.
     pub state: String,
+    /// Side that turns it on.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Needs of the service on the device.
+    #[serde(default)]
+    pub requires: Requires,
+    /// Legs of its activation that are missing, as the gateway answered them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// True if the service may work on this device (requirement C15); so it is until somebody turns it
     /// off.
     pub enabled: bool,
@@ -32,6 +44,29 @@ pub struct Kept {
     /// Instant at which it was used last, by the gateway's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// Last word on it that the gateway has heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+}
+
+impl Default for Kept {
+    /// A service of which nothing is known but that nobody has turned it off.
+    fn default() -> Self {
+        Self {
+            service_id: String::new(),
+            description: String::new(),
+            provider: String::new(),
+            application_id: None,
+            state: String::new(),
+            activation: Activation::default(),
+            requires: Requires::default(),
+            missing: Vec::new(),
+            enabled: true,
+            by: None,
+            at: None,
+            told: None,
+        }
+    }
 }
 
 /// Most services that are kept: a gateway lists no more.
@@ -44,6 +79,7 @@ pub fn keep(kept: &[Kept], listed: &[Service]) -> Vec<Kept> {
         .map(|service| Kept {
             application_id: None,
             state: "Cancelled".into(),
+            missing: Vec::new(),
             ..service.clone()
         })
         .collect();
@@ -54,22 +90,8 @@ pub fn keep(kept: &[Kept], listed: &[Service]) -> Vec<Kept> {
         match known {
             // A service that was cancelled and contracted anew is listed twice.
             Some(known) if known.application_id.is_some() && service.application_id.is_none() => {}
-            Some(known) => {
-                known.description.clone_from(&service.description);
-                known.provider.clone_from(&service.provider);
-                known.application_id.clone_from(&service.application_id);
-                known.state.clone_from(&service.state);
-            }
-            None => result.push(Kept {
-                service_id: service.service_id.clone(),
-                description: service.description.clone(),
-                provider: service.provider.clone(),
-                application_id: service.application_id.clone(),
-                state: service.state.clone(),
-                enabled: true,
-                by: None,
-                at: None,
-            }),
+            Some(known) => *known = kept_as(service, known.clone()),
+            None => result.push(kept_as(service, Kept::default())),
         }
     }
     result.sort_by(|one, other| one.service_id.cmp(&other.service_id));
@@ -78,6 +100,21 @@ pub fn keep(kept: &[Kept], listed: &[Service]) -> Vec<Kept> {
         result.truncate(MOST);
     }
     result
+}
+
+/// Returns a service as it is listed, with the switch that the device has for it.
+fn kept_as(service: &Service, device: Kept) -> Kept {
+    Kept {
+        service_id: service.service_id.clone(),
+        description: service.description.clone(),
+        provider: service.provider.clone(),
+        application_id: service.application_id.clone(),
+        state: service.state.clone(),
+        activation: service.activation,
+        requires: service.requires.clone(),
+        missing: service.missing.clone(),
+        ..device
+    }
 }
 
 /// Turns the switch of a service; false if the device knows no such service.
@@ -102,6 +139,9 @@ mod tests {
             provider: "Northwind".into(),
             description: format!("{id} in one sentence"),
             state: state.into(),
+            activation: Activation::ByOperator,
+            requires: Requires::default(),
+            missing: Vec::new(),
         }
     }
 
@@ -131,6 +171,31 @@ mod tests {
             assert_eq!(kept[0].application_id.as_deref(), Some("b.toner.x"));
             assert_eq!(kept[0].state, "Scheduled");
         }
+    }
+
+    #[test]
+    fn what_a_service_needs_and_misses_is_that_of_the_newest_list() {
+        let toner = listed("toner", Some("a.toner.x"), "Inactive");
+        let missing = Service {
+            activation: Activation::ByDevice,
+            missing: vec!["ExclusiveGroupHeld".into()],
+            ..toner.clone()
+        };
+        let kept = keep(&keep(&[], std::slice::from_ref(&toner)), &[missing]);
+        assert_eq!(kept[0].missing, ["ExclusiveGroupHeld"]);
+        assert_eq!(kept[0].activation, Activation::ByDevice);
+        assert!(keep(&kept, &[toner])[0].missing.is_empty());
+        assert!(keep(&kept, &[])[0].missing.is_empty());
+    }
+
+    #[test]
+    fn a_file_of_before_has_switches_that_were_never_told() {
+        let text = r#"{"serviceId": "toner", "description": "", "provider": "Northwind",
+            "applicationId": "a.toner.x", "state": "Active", "enabled": false, "by": "Panel",
+            "at": "2027-04-01T00:00:00Z"}"#;
+        let kept: Kept = serde_json::from_str(text).unwrap();
+        assert_eq!(kept.told, None);
+        assert!(crate::activation::is_switched(&kept));
     }
 
     // shows C15

@@ -1,4 +1,4 @@
-//! The settings of the device, against those that the gateway wants.
+//! The settings of the device, and the kinds of data that it sends, against those that the gateway wants.
 //!
 //! Decides what is applied, when, and what is reported. It applies a new version of the desired
 //! document once; a value that a person changes afterwards stays, is reported as theirs, and is
@@ -11,7 +11,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::api::{DesiredSetting, Next, Software, Twin};
+use crate::api::{DataType, DesiredSetting, Next, Software, Twin};
+
+mod data_types;
+
+pub use data_types::{Sent, to_send};
 
 /// Settings as they are in `settings.json`: values by name.
 pub type Settings = BTreeMap<String, String>;
@@ -65,6 +69,9 @@ pub struct Reported {
     /// Settings in effect, each as it is sent.
     #[serde(default)]
     pub settings: BTreeMap<String, Value>,
+    /// Kinds of data that are sent.
+    #[serde(default, rename = "dataTypes")]
+    pub data_types: Vec<Sent>,
     /// Settings that were refused.
     #[serde(default)]
     pub refused: Vec<Refused>,
@@ -81,7 +88,7 @@ pub struct Reported {
 pub struct Faults {
     /// Settings that it refuses.
     pub refuse: BTreeSet<String>,
-    /// Settings that it accepts and does not apply.
+    /// Settings and kinds of data that it accepts and does not apply.
     pub ignore: BTreeSet<String>,
 }
 
@@ -94,6 +101,12 @@ pub struct Held {
     pub etag: Option<String>,
     /// Settings that are wanted.
     pub desired: BTreeMap<String, DesiredSetting>,
+    /// Kinds of data that are wanted.
+    #[serde(default)]
+    pub data_types: Vec<DataType>,
+    /// Kinds of data that the device sends.
+    #[serde(default)]
+    pub sends: Vec<DataType>,
     /// Revision that lies ahead.
     pub next: Option<Next>,
     /// Settings that are in effect, as the device knows them.
@@ -111,6 +124,7 @@ impl Held {
     pub fn begin(&mut self) {
         self.etag = None;
         self.version = None;
+        self.data_types.clear();
     }
 
     /// Accepts the desired document of an answer, to be applied.
@@ -127,6 +141,9 @@ impl Held {
         }
         self.version = Some(twin.version);
         self.desired = desired;
+        if let Some(kinds) = &twin.desired.data_types {
+            self.data_types.clone_from(kinds);
+        }
         self.next = next;
         self.acknowledged = twin.reported.clone();
         self.etag = etag.filter(|_| complete);
@@ -244,6 +261,7 @@ impl Held {
             // Before the first document is applied there is nothing to confirm.
             version: self.applied.or(self.acknowledged.version),
             settings: settings.collect(),
+            data_types: self.sends.iter().map(Sent::from).collect(),
             refused: self.refused.clone(),
             software: software.to_vec(),
             restarted: restarted.or(self.acknowledged.restarted),
@@ -282,6 +300,9 @@ pub fn patch(from: &Reported, to: &Reported) -> Option<Value> {
     if !settings.is_empty() {
         patch.insert("settings".into(), Value::Object(settings));
     }
+    if sorted(&from.data_types) != sorted(&to.data_types) {
+        patch.insert("dataTypes".into(), json!(to.data_types));
+    }
     if from.refused != to.refused {
         patch.insert("refused".into(), json!(to.refused));
     }
@@ -294,8 +315,8 @@ pub fn patch(from: &Reported, to: &Reported) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
-fn sorted(software: &[Software]) -> Vec<&Software> {
-    let mut sorted: Vec<&Software> = software.iter().collect();
+fn sorted<T: Ord>(items: &[T]) -> Vec<&T> {
+    let mut sorted: Vec<&T> = items.iter().collect();
     sorted.sort();
     sorted
 }

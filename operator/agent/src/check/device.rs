@@ -17,7 +17,7 @@ use crate::{
 const SERVICES: &str = "/v1/devices/{printerId}/services";
 const TWIN: &str = "/v1/devices/{printerId}/twin";
 /// Id that no device has: another namespace of UUIDs.
-const FOREIGN: &str = "/v1/devices/00000000-0000-5000-8000-000000000000";
+pub(super) const FOREIGN: &str = "/v1/devices/00000000-0000-5000-8000-000000000000";
 
 pub(super) async fn run(bench: &mut Bench) {
     documents(bench).await;
@@ -44,8 +44,16 @@ async fn documents(bench: &mut Bench) {
         status(answer, 200)?;
         for_polls(answer)?;
         has(answer, "cache-control", "no-cache")?;
-        let read: Result<Services, _> = answer::body(answer);
-        read.map(drop).map_err(|failure| failure.to_string())
+        let read: Services = answer::body(answer).map_err(|failure| failure.to_string())?;
+        let body = json(answer)?;
+        for at in 0..read.services.len() {
+            for member in ["activation", "requires", "missing"] {
+                let place = format!("/services/{at}/{member}");
+                let found = body.pointer(&place);
+                found.ok_or_else(|| format!("there is no {place}"))?;
+            }
+        }
+        Ok(())
     };
     bench.of_device(title, request, rule).await;
     let required = "200 with its version as tag, no-store, and Entente-Poll-Next";
@@ -57,13 +65,19 @@ async fn documents(bench: &mut Bench) {
         has(answer, "cache-control", "no-store")?;
         let twin: Twin = answer::body(answer).map_err(|failure| failure.to_string())?;
         has(answer, "etag", &format!("\"{}\"", twin.version))?;
-        let delta = json(answer)?;
-        let delta = delta
-            .pointer("/delta/settings")
-            .and_then(|delta| delta.as_array());
-        delta
-            .map(drop)
-            .ok_or_else(|| "there is no delta.settings".into())
+        let body = json(answer)?;
+        for list in [
+            "/desired/dataTypes",
+            "/delta/settings",
+            "/delta/dataTypes/add",
+            "/delta/dataTypes/remove",
+        ] {
+            let found = body.pointer(list);
+            found
+                .and_then(|found| found.as_array())
+                .ok_or_else(|| format!("there is no list {list}"))?;
+        }
+        Ok(())
     };
     bench.of_device(title, request, rule).await;
     for (name, rest) in [("services-by-post", "/services"), ("twin-by-put", "/twin")] {

@@ -14,8 +14,8 @@ use crate::{
     http::{Request, Token},
 };
 
-const SECTION: &str = "/v1/devices/{printerId}/twin/reported";
-const PATCH: &str = "application/merge-patch+json";
+pub(super) const SECTION: &str = "/v1/devices/{printerId}/twin/reported";
+pub(super) const PATCH: &str = "application/merge-patch+json";
 
 pub(super) async fn run(bench: &mut Bench) {
     let required = "204 with the tag; what is absent stays, null removes, lists are replaced";
@@ -34,7 +34,7 @@ pub(super) async fn run(bench: &mut Bench) {
     malformed(bench).await;
 }
 
-async fn patch(
+pub(super) async fn patch(
     bench: &mut Bench,
     device: &Registered,
     body: &Value,
@@ -52,7 +52,10 @@ async fn patch(
 }
 
 /// Reads the twin: its tag and its body.
-async fn twin(bench: &mut Bench, device: &Registered) -> Result<(String, Value), String> {
+pub(super) async fn twin(
+    bench: &mut Bench,
+    device: &Registered,
+) -> Result<(String, Value), String> {
     let answer = bench.twin(device, &device.credential.token).await?;
     status(&answer, 200)?;
     Ok((answer.etag.clone().unwrap_or_default(), body_of(&answer)?))
@@ -102,7 +105,7 @@ async fn preconditions(bench: &mut Bench, device: &Registered) -> Result<(), Str
 }
 
 /// A report with a fault: its name, its body, and the pointer to the fault.
-type Fault = (&'static str, Value, &'static str);
+pub(super) type Fault = (&'static str, Value, &'static str);
 
 fn faults_of_settings() -> [Fault; 7] {
     let many: serde_json::Map<String, Value> = (0..129)
@@ -182,7 +185,13 @@ fn faults_of_the_rest() -> [Fault; 5] {
 
 async fn faults(bench: &mut Bench) {
     let all = faults_of_settings().into_iter().chain(faults_of_the_rest());
-    for (name, body, pointer) in all {
+    each(bench, all).await;
+    secret(bench).await;
+}
+
+/// Sends reports that have faults.
+pub(super) async fn each(bench: &mut Bench, faults: impl IntoIterator<Item = Fault>) {
+    for (name, body, pointer) in faults {
         let title: Title = (
             name,
             SECTION,
@@ -194,7 +203,6 @@ async fn faults(bench: &mut Bench) {
         let rule = |answer: &Answer| pointed(answer, "InvalidRequest", &[pointer]);
         bench.of_device(title, request, rule).await;
     }
-    secret(bench).await;
 }
 
 async fn secret(bench: &mut Bench) {

@@ -5,6 +5,8 @@ use std::{path::Path, process::ExitCode};
 
 use super::{Result, text};
 use crate::{
+    activation::is_switched,
+    api::DataType,
     device::{SERVICES, SOFTWARE, STATE, TWIN, WITHDRAWAL, Withdrawal},
     services::Kept,
     software::Installed,
@@ -27,12 +29,25 @@ pub(super) fn print(folder: &Path) -> Result {
     let withdrawal: Option<Withdrawal> = store.read(WITHDRAWAL).map_err(text)?;
     let mut parts = vec![table(&["DEVICE", ""], &device(&state, withdrawal.as_ref()))];
     if !services.is_empty() {
-        let heading = ["SERVICE", "HERE", "STATE", "APPLICATION", "DESCRIPTION"];
+        let heading = [
+            "SERVICE",
+            "HERE",
+            "BY",
+            "STATE",
+            "MISSING",
+            "ANSWER",
+            "APPLICATION",
+            "DESCRIPTION",
+        ];
         parts.push(table(&heading, &of_services(&services)));
     }
     if !held.in_effect.is_empty() || !held.desired.is_empty() {
         let heading = ["SETTING", "IN EFFECT", "BY", "WANTED"];
         parts.push(table(&heading, &settings(&held)));
+    }
+    if !held.data_types.is_empty() || !held.sends.is_empty() {
+        let heading = ["DATA", "SENT", "EACH", "ON"];
+        parts.push(table(&heading, &data_types(&held)));
     }
     if !installed.running.is_empty() || installed.staged.is_some() {
         let heading = ["SOFTWARE", "RUNS", "AFTER A RESTART"];
@@ -93,20 +108,52 @@ fn device(state: &State, withdrawal: Option<&Withdrawal>) -> Vec<Vec<String>> {
     rows
 }
 
+/// Rows of the services: the switch here and the way by which it was used, the state and the missing
+/// legs as the gateway listed them, and its last answer to a word of the device.
 fn of_services(services: &[Kept]) -> Vec<Vec<String>> {
     let rows = services.iter().map(|service| {
-        let here = match (service.enabled, service.by) {
-            (true, None) => "on".to_owned(),
-            (true, Some(by)) => format!("on ({by:?})"),
-            (false, None) => "off".to_owned(),
-            (false, Some(by)) => format!("off ({by:?})"),
+        let here = if service.enabled { "on" } else { "off" };
+        let by = service.by.map_or_else(String::new, |by| format!("{by:?}"));
+        let answer = match &service.told {
+            _ if is_switched(service) => "(not told yet)".to_owned(),
+            Some(told) => told.answer.clone(),
+            None => String::new(),
         };
         vec![
             service.service_id.clone(),
-            here,
+            here.to_owned(),
+            by,
             service.state.clone(),
+            service.missing.join(","),
+            answer,
             service.application_id.clone().unwrap_or_default(),
             service.description.clone(),
+        ]
+    });
+    rows.collect()
+}
+
+/// Rows of the kinds of data that are wanted, and of those that are sent.
+fn data_types(held: &Held) -> Vec<Vec<String>> {
+    let wanted = held.data_types.iter();
+    let mut kinds: Vec<&DataType> = wanted.chain(&held.sends).collect();
+    kinds.sort_by(|one, other| one.name.cmp(&other.name));
+    kinds.dedup_by(|one, other| one.name == other.name);
+    let rows = kinds.into_iter().map(|kind| {
+        let is_sent = held.sends.iter().any(|sent| sent.name == kind.name);
+        let on: Vec<String> = kind
+            .on
+            .iter()
+            .map(|on| match kind.threshold {
+                Some(threshold) if on == "BelowThreshold" => format!("{on} {threshold}%"),
+                _ => on.clone(),
+            })
+            .collect();
+        vec![
+            kind.name.clone(),
+            if is_sent { "yes" } else { "no" }.to_owned(),
+            kind.period.to_string(),
+            on.join(","),
         ]
     });
     rows.collect()
@@ -161,4 +208,69 @@ fn software(installed: &Installed) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn kept(by: Option<&str>, told: Option<&str>, missing: &[&str]) -> Kept {
+        let at: Timestamp = "2027-04-01T00:00:00Z".parse().unwrap();
+        let told = told.map(
+            |answer| json!({"applicationId": "acme.toner.x", "switched": at, "answer": answer}),
+        );
+        let kept = json!({"serviceId": "toner", "description": "Toner is sent in time",
+            "provider": "Northwind", "applicationId": "acme.toner.x", "state": "Inactive",
+            "enabled": by.is_none(), "by": by, "at": by.map(|_| at), "told": told,
+            "missing": missing});
+        serde_json::from_value(kept).unwrap()
+    }
+
+    // shows C15
+    #[test]
+    fn a_service_is_shown_with_its_switch_who_used_it_its_state_and_its_missing_legs() {
+        let all = [
+            kept(None, None, &["NotInForce", "ExclusiveGroupHeld"]),
+            kept(Some("Technician"), Some("Inactive"), &["DisabledLocally"]),
+            kept(Some("Panel"), None, &[]),
+        ];
+        let rows: Vec<String> = of_services(&all)
+            .iter()
+            .map(|row| row[1..6].join("|"))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "on||Inactive|NotInForce,ExclusiveGroupHeld|",
+                "off|Technician|Inactive|DisabledLocally|Inactive",
+                "off|Panel|Inactive||(not told yet)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_kind_of_data_is_shown_with_what_sends_it_and_whether_it_is_sent() {
+        let kind = |name: &str| {
+            json!({"name": name, "on": ["Consumed", "BelowThreshold"], "threshold": 20,
+                "period": "PT24H"})
+        };
+        let held = Held {
+            data_types: serde_json::from_value(json!([kind("supplies.level"), kind("a")])).unwrap(),
+            sends: serde_json::from_value(json!([kind("supplies.level"), kind("b")])).unwrap(),
+            ..Held::default()
+        };
+        let rows: Vec<String> = data_types(&held).iter().map(|row| row.join("|")).collect();
+        let on = "Consumed,BelowThreshold 20%";
+        assert_eq!(
+            rows,
+            [
+                format!("a|no|PT24H|{on}"),
+                format!("b|yes|PT24H|{on}"),
+                format!("supplies.level|yes|PT24H|{on}"),
+            ]
+        );
+    }
 }

@@ -98,6 +98,7 @@ impl Device {
         // Kept before the registration is, so that no crash leaves the tag of another twin.
         self.held.begin();
         self.store.write(TWIN, &self.held)?;
+        self.begin_services()?;
         self.state.registered(registered);
         self.say(&format!("registered as {device}, {id}"));
         self.keep()?;
@@ -127,7 +128,11 @@ impl Device {
             languages: device.languages.clone(),
             area,
             software: self.installed.running.clone(),
-            capabilities: Capabilities { ddi: device.ddi },
+            capabilities: Capabilities {
+                ddi: device.ddi,
+                data_types: device.data_types.clone(),
+                supplies: device.supplies.clone(),
+            },
             consent: self.state.consent.clone()?,
         })
     }

@@ -1,8 +1,8 @@
 //! The rest between two polls: until its end, until the gateway has news, or until something happens at
 //! the device itself.
 //!
-//! A change of the settings by a person is reported at once, and the next revision is applied at its
-//! instant, with or without the gateway.
+//! A change of the settings by a person is reported at once, and so is a use of a switch; the next
+//! revision is applied at its instant, with or without the gateway.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ const TICK: Duration = Duration::from_millis(250);
 enum Woken {
     /// Its time is over, or the gateway has news.
     Poll,
-    /// Something happened at the device: a setting was changed, or the next revision is in force.
+    /// Something happened at the device: a setting was changed, a switch was used, or the next revision is
+    /// in force.
     Here,
     /// Consent is withdrawn.
     Withdrawn,
@@ -29,8 +30,8 @@ enum Woken {
 
 /// Result of what happened at the device.
 enum Happened {
-    /// The rest goes on.
-    Fine,
+    /// The rest goes on, for this time at the longest.
+    Fine(Option<Duration>),
     /// The rest ends, and the device polls.
     Poll,
     /// The run ends.
@@ -53,7 +54,11 @@ impl Device {
                     holds = false;
                 }
                 Woken::Here => match self.happened().await? {
-                    Happened::Fine => {}
+                    Happened::Fine(None) => {}
+                    Happened::Fine(Some(wait)) => {
+                        until = until.min(after(wait));
+                        self.plan(until.saturating_duration_since(Instant::now()))?;
+                    }
                     Happened::Poll => return Ok(None),
                     Happened::Ended(ending) => return Ok(Some(ending)),
                     Happened::Failed(failure) => {
@@ -75,17 +80,24 @@ impl Device {
     /// Applies and reports what happened here.
     async fn happened(&mut self) -> Result<Happened, DeviceError> {
         let reported = match self.settle() {
-            Ok(()) if self.state.registration.is_some() => self.send_report().await,
-            other => other,
+            Ok(()) if self.state.registration.is_some() => self.tell_and_report().await,
+            other => other.map(|()| None),
         };
         self.keep()?;
         match reported {
-            Ok(()) => Ok(Happened::Fine),
+            Ok(wait) => Ok(Happened::Fine(wait)),
             Err(Early::End(ending)) => Ok(Happened::Ended(ending)),
             Err(Early::Store(error)) => Err(error.into()),
             Err(Early::Again | Early::Failure(Failure::MovedOn)) => Ok(Happened::Poll),
             Err(Early::Failure(failure)) => Ok(Happened::Failed(failure)),
         }
+    }
+
+    /// Sends words on services, and reports. Returns the time after which to ask again, if there is one.
+    async fn tell_and_report(&mut self) -> Result<Option<Duration>, Early> {
+        let wait = self.tell().await?;
+        self.send_report().await?;
+        Ok(wait)
     }
 
     async fn woken(&self, until: Instant, holds: bool) -> Woken {
@@ -137,7 +149,8 @@ impl Device {
             if let Ok(Some(_)) = self.store.read::<serde_json::Value>(WITHDRAWAL) {
                 return Woken::Withdrawn;
             }
-            if self.held.is_next_due(self.http.now()) || self.is_edited() {
+            let is_due = self.held.is_next_due(self.http.now());
+            if is_due || self.is_edited() || self.is_switched() {
                 return Woken::Here;
             }
             let left = until.saturating_duration_since(Instant::now());

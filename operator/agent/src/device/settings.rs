@@ -1,4 +1,4 @@
-//! Services and settings: read, kept, applied and reported.
+//! Services, settings and kinds of data: read, kept, applied and reported.
 //!
 //! `services` and `twin` decide what is kept, applied and reported.
 
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::{Device, Early, SERVICES, SETTINGS, TWIN};
+use super::{DATA_TYPES, Device, Early, SERVICES, SETTINGS, TWIN};
 use crate::{
     answer::{self, Failure},
-    api::{Services, Twin},
+    api::{DataType, Services, Twin},
     http::{Request, Token},
     services::{self, Kept},
     twin,
@@ -26,8 +26,10 @@ impl Device {
         let request = Request::get(&link, Token::None).with("If-None-Match", tag);
         let answer = self.ask(request).await?;
         if answer.status == 304 {
+            self.unchanged = self.unchanged.saturating_add(1);
             return Ok(answer.poll_next.unwrap_or(OTHERWISE));
         }
+        self.unchanged = 0;
         let list: Services = answer::body(&answer)?;
         let store = &self.store;
         store.locked(|| {
@@ -74,6 +76,7 @@ impl Device {
 
     /// Applies what is wanted now. Without settings that can be read, nothing is changed.
     pub(super) fn settle(&mut self) -> Result<(), Early> {
+        self.settle_data_types()?;
         let before = self.held.clone();
         let Some(file) = self.file() else {
             return Ok(());
@@ -94,6 +97,37 @@ impl Device {
             self.seen = settings;
         }
         if self.held != before {
+            self.store.write(TWIN, &self.held)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the kinds of data that are wanted and that the device can send, and no others.
+    fn settle_data_types(&mut self) -> Result<(), Early> {
+        if self.held.version.is_none() {
+            // The document of this registration is still to be read.
+            return Ok(());
+        }
+        let sends = twin::to_send(
+            &self.held.data_types,
+            |name| self.abilities().sends(name),
+            &self.options.faults,
+        );
+        // Nobody but the device writes the file: one that cannot be read is written anew.
+        let file = self.store.read::<Vec<DataType>>(DATA_TYPES);
+        let file = file.ok().flatten().unwrap_or_default();
+        if file != sends {
+            self.store.write(DATA_TYPES, &sends)?;
+            let names: Vec<&str> = sends.iter().map(|kind| &*kind.name).collect();
+            let names = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
+            self.say(&format!("kinds of data that are sent: {names}"));
+        }
+        if self.held.sends != sends {
+            self.held.sends = sends;
             self.store.write(TWIN, &self.held)?;
         }
         Ok(())

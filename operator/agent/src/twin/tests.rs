@@ -252,3 +252,88 @@ fn numbers_and_truth_values_of_a_file_are_texts() {
     assert_eq!(read, settings([("a", "1"), ("b", "true"), ("c", "x")]));
     assert_eq!(odd, ["d", "e"]);
 }
+
+fn kind(name: &str, period: &str) -> Value {
+    json!({"name": name, "on": ["Consumed"], "period": period})
+}
+
+/// A device that took a twin with these kinds of data, and sends those that it can.
+fn sending(kinds: &Value, is_able: fn(&str) -> bool) -> Held {
+    let desired = json!({"settings": {}, "dataTypes": kinds}).to_string();
+    let (mut held, _) = applied(&settings([]), &wanted(2, &desired), &Faults::default());
+    held.sends = to_send(&held.data_types, is_able, &Faults::default());
+    held
+}
+
+// shows C7
+#[test]
+fn the_kinds_that_are_wanted_and_possible_are_sent_and_reported_and_no_others() {
+    let kinds = json!([
+        kind("supplies.level", "PT6H"),
+        kind("counters.total", "PT24H")
+    ]);
+    let mut held = sending(&kinds, |_| true);
+    assert_eq!(
+        reported(&held)["dataTypes"],
+        json!([{"name": "counters.total", "period": "PT24H"},
+               {"name": "supplies.level", "period": "PT6H"}])
+    );
+    // They are reported once, in whatever order the gateway gives them back.
+    held.acknowledged = held.report(&[], None);
+    held.acknowledged.data_types.reverse();
+    assert_eq!(reported(&held), Value::Null);
+    held.sends = to_send(
+        &held.data_types,
+        |name| name != "counters.total",
+        &Faults::default(),
+    );
+    let one = json!([{"name": "supplies.level", "period": "PT6H"}]);
+    assert_eq!(reported(&held), json!({"dataTypes": one}));
+    let ignore = ["supplies.level".to_owned(), "counters.total".to_owned()].into();
+    let faults = Faults {
+        ignore,
+        ..Faults::default()
+    };
+    held.sends = to_send(&held.data_types, |_| true, &faults);
+    assert_eq!(reported(&held), json!({"dataTypes": []}));
+}
+
+// shows C7
+#[test]
+fn a_shorter_period_is_reported_and_a_kind_that_nobody_wants_is_ended() {
+    let mut held = sending(&json!([kind("supplies.level", "PT24H")]), |_| true);
+    held.acknowledged = held.report(&[], None);
+    let takes = |held: &mut Held, kinds: &Value| {
+        let desired = json!({"settings": {}, "dataTypes": kinds}).to_string();
+        let acknowledged = held.acknowledged.clone();
+        held.take(&wanted(3, &desired), None);
+        held.acknowledged = acknowledged;
+        held.sends = to_send(&held.data_types, |_| true, &Faults::default());
+    };
+    takes(&mut held, &json!([kind("supplies.level", "PT6H")]));
+    let shorter = json!([{"name": "supplies.level", "period": "PT6H"}]);
+    assert_eq!(reported(&held), json!({"dataTypes": shorter}));
+    takes(&mut held, &json!([]));
+    assert_eq!(reported(&held)["dataTypes"], json!([]));
+}
+
+#[test]
+fn a_document_without_kinds_of_data_changes_none_but_a_new_registration_begins_without() {
+    let mut held = sending(&json!([kind("supplies.level", "PT24H")]), |_| true);
+    held.take(&wanted(3, r#"{"settings":{}}"#), None);
+    assert_eq!(held.data_types.len(), 1);
+    held.begin();
+    held.take(&wanted(3, r#"{"settings":{}}"#), None);
+    assert_eq!(held.data_types, []);
+}
+
+#[test]
+fn a_kind_that_is_wanted_twice_is_sent_once() {
+    let kinds = json!([kind("a", "PT6H"), kind("b", "PT6H"), kind("a", "PT24H")]);
+    let names: Vec<String> = sending(&kinds, |_| true)
+        .sends
+        .into_iter()
+        .map(|kind| kind.name)
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+}

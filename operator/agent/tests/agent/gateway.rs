@@ -19,6 +19,7 @@ use axum::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+mod activation;
 mod answers;
 mod content;
 mod updates;
@@ -92,6 +93,10 @@ pub(crate) struct Inner {
     pub(crate) desired: Value,
     pub(crate) reported: Value,
     pub(crate) services: Value,
+    /// Words of the device on its services, by application id, in turn.
+    pub(crate) words: Vec<(String, Value)>,
+    /// True while the provider does not answer.
+    pub(crate) pends: bool,
     pub(crate) poll_next: &'static str,
     pub(crate) sleep: &'static str,
     /// Gateway's clock minus the true one.
@@ -210,6 +215,8 @@ impl Shared {
             desired: json!({"settings": {}}),
             reported: json!({"settings": {}}),
             services: json!([]),
+            words: Vec::new(),
+            pends: false,
             poll_next: "PT1S",
             sleep: "00:00:01",
             ahead: SignedDuration::ZERO,

@@ -11,4 +11,5 @@ mod device;
 mod gateway;
 mod life;
 mod reports;
+mod services;
 mod updates;

@@ -10,6 +10,8 @@ use super::*;
 enum Event {
     /// The gateway wants values for some of the names; a name that is `true` is a secret.
     Wants(Vec<(u8, u8, bool)>),
+    /// The gateway wants kinds of data, each so often.
+    WantsData(BTreeMap<u8, u8>),
     /// The next revision wants another value.
     Next(u8, u8),
     /// The next revision begins.
@@ -28,6 +30,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let wanted = (name.clone(), value.clone(), proptest::bool::weighted(0.2));
     let event = prop_oneof![
         proptest::collection::vec(wanted, 0..4).prop_map(Event::Wants),
+        proptest::collection::btree_map(name.clone(), value.clone(), 0..4)
+            .prop_map(Event::WantsData),
         (name.clone(), value.clone()).prop_map(|(name, value)| Event::Next(name, value)),
         Just(Event::Begins),
         (name, proptest::option::of(value)).prop_map(|(name, value)| Event::Edits(name, value)),
@@ -56,6 +60,7 @@ struct World {
     held: Held,
     file: Settings,
     version: u64,
+    kinds: Vec<Value>,
     reported: Value,
 }
 
@@ -71,6 +76,13 @@ impl World {
                     })
                     .collect();
                 self.takes(&json!({ "settings": settings }));
+            }
+            Event::WantsData(kinds) => {
+                let kinds = kinds.iter().map(|(at, hours)| {
+                    json!({"name": name(*at), "on": [], "period": format!("PT{}H", hours + 1)})
+                });
+                self.kinds = kinds.collect();
+                self.takes(&json!({"settings": self.held.desired, "next": self.held.next}));
             }
             Event::Next(at, of) => {
                 let settings = json!(self.held.desired);
@@ -99,6 +111,8 @@ impl World {
 
     fn takes(&mut self, desired: &Value) {
         self.version += 1;
+        let mut desired = desired.clone();
+        desired["dataTypes"] = json!(self.kinds);
         let twin = json!({"version": self.version, "desired": desired,
             "reported": self.reported, "poll": {"next": "PT1H"}});
         let tag = format!("\"{}\"", self.version);
@@ -111,6 +125,7 @@ impl World {
         if self.held.is_to_apply() {
             self.file = self.held.apply(faults);
         }
+        self.held.sends = to_send(&self.held.data_types, |_| true, faults);
     }
 
     fn reports(&mut self) {
@@ -172,6 +187,13 @@ proptest! {
                 prop_assert_eq!(&setting["value"], &json!(world.file[name]));
             }
         }
+        let sent = world.reported.get("dataTypes").and_then(Value::as_array);
+        let sent: Vec<Value> = sent.into_iter().flatten().cloned().collect();
+        let wanted = world.kinds.iter();
+        let wanted: Vec<Value> = wanted
+            .map(|kind| json!({"name": kind["name"], "period": kind["period"]}))
+            .collect();
+        prop_assert_eq!(sent, wanted);
         let canary = !world.reported.to_string().contains("canary");
         prop_assert!(canary, "{}", world.reported);
         prop_assert_eq!(patch(&world.held.acknowledged, &world.held.report(&[], None)), None);

@@ -90,6 +90,10 @@ impl Inner {
             ["v1", "devices", id, rest @ ("services" | "twin")] => {
                 self.device(asked, id, &["GET"], rest, query)
             }
+            ["v1", "devices", id, "services", service, "activation"] => {
+                let rest = format!("activation/{service}");
+                self.device(asked, id, &["PUT"], &rest, query)
+            }
             ["v1", "devices", id, "credential"] => {
                 self.device(asked, id, &["POST"], "credential", query)
             }
@@ -250,7 +254,10 @@ impl Inner {
                 let credential = self.credential();
                 plus(json_answer(201, &credential), "cache-control", "no-store")
             }
-            _ => self.report(asked),
+            rest => match rest.strip_prefix("activation/") {
+                Some(id) => self.activation(asked, id),
+                None => self.report(asked),
+            },
         }
     }
 
@@ -286,8 +293,13 @@ impl Inner {
 
     fn twin(&self, asked: &Asked) -> Response {
         let tag = format!("\"{}\"", self.version);
-        let body = json!({"version": self.version, "desired": self.desired,
-            "reported": self.reported, "delta": {"settings": []},
+        let mut desired = self.desired.clone();
+        if desired["dataTypes"].is_null() {
+            desired["dataTypes"] = json!([]);
+        }
+        let kinds = content::kinds_delta(&desired["dataTypes"], &self.reported["dataTypes"]);
+        let body = json!({"version": self.version, "desired": desired,
+            "reported": self.reported, "delta": {"settings": [], "dataTypes": kinds},
             "poll": {"next": self.poll_next}});
         self.tagged(asked, &tag, "no-store", &body)
     }
@@ -328,6 +340,9 @@ impl Inner {
             } else {
                 self.reported[name] = value.clone();
             }
+        }
+        if self.defect == "replaces-kinds-of-data" && patch["dataTypes"].is_null() {
+            self.reported.as_object_mut().unwrap().remove("dataTypes");
         }
         let response = with(204, &[], Body::empty());
         let response = plus(response, "etag", &tag);

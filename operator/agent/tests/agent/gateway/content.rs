@@ -121,7 +121,7 @@ pub(crate) fn digest(value: &Value) -> u64 {
 }
 
 /// Members that are not known, as faults.
-fn unknown(body: &Value, at: &str, known: &[&str], faults: &mut Vec<Fault>) {
+pub(crate) fn unknown(body: &Value, at: &str, known: &[&str], faults: &mut Vec<Fault>) {
     for name in body.as_object().into_iter().flatten().map(|(name, _)| name) {
         if !known.contains(&&**name) {
             faults.push(Fault::new(&format!("{at}/{name}"), "no such member"));
@@ -149,7 +149,7 @@ pub(crate) fn registration(body: &Value) -> (&'static str, Vec<Fault>) {
     unknown(
         &body["capabilities"],
         "/capabilities",
-        &["ddi"],
+        &["ddi", "dataTypes", "supplies"],
         &mut faults,
     );
     for name in ["serialNumber", "productName", "shipDestination", "timeZone"] {
@@ -195,6 +195,7 @@ pub(crate) fn report(patch: &Value, version: u64) -> Vec<Fault> {
     let known = [
         "desiredVersion",
         "settings",
+        "dataTypes",
         "refused",
         "software",
         "restarted",
@@ -230,6 +231,7 @@ pub(crate) fn report(patch: &Value, version: u64) -> Vec<Fault> {
             faults.push(Fault::new(&format!("/refused/{at}/reason"), "a reason"));
         }
     }
+    kinds_faults(&patch["dataTypes"], &mut faults);
     let mut seen = BTreeSet::new();
     for (at, one) in patch["software"]
         .as_array()
@@ -242,6 +244,39 @@ pub(crate) fn report(patch: &Value, version: u64) -> Vec<Fault> {
         }
     }
     faults
+}
+
+fn kinds_faults(kinds: &Value, faults: &mut Vec<Fault>) {
+    if !kinds.is_null() && !kinds.is_array() {
+        faults.push(Fault::new("/dataTypes", "a list"));
+    }
+    let mut seen = BTreeSet::new();
+    for (at, kind) in kinds.as_array().into_iter().flatten().enumerate() {
+        let at = format!("/dataTypes/{at}");
+        unknown(kind, &at, &["name", "period"], faults);
+        let name = kind["name"].as_str().unwrap_or_default();
+        if name.is_empty() || !seen.insert(name) {
+            faults.push(Fault::new(&format!("{at}/name"), "a name, once"));
+        }
+        let period = kind["period"].as_str();
+        let is_odd = period.is_some_and(|period| !period.starts_with("PT") || period == "PT0S");
+        if is_odd || !kind["period"].is_null() && period.is_none() {
+            faults.push(Fault::new(&format!("{at}/period"), "a length of time"));
+        }
+    }
+}
+
+/// Names of the kinds of data to add, and of those to end.
+pub(crate) fn kinds_delta(wanted: &Value, sent: &Value) -> Value {
+    let names = |kinds: &Value| -> BTreeSet<String> {
+        let kinds = kinds.as_array().into_iter().flatten();
+        let names = kinds.filter_map(|kind| kind["name"].as_str());
+        names.map(String::from).collect()
+    };
+    let (wanted, sent) = (names(wanted), names(sent));
+    let add: Vec<&String> = wanted.difference(&sent).collect();
+    let remove: Vec<&String> = sent.difference(&wanted).collect();
+    json!({"add": add, "remove": remove})
 }
 
 fn setting_faults(name: &str, setting: &Value, faults: &mut Vec<Fault>) {
