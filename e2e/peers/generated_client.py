@@ -1,8 +1,9 @@
 """A device that calls the gateway, for the end-to-end tests: its client is generated.
 
 Every request and every message is of the client that openapi-python-client generates from
-docs/api/gateway.yaml; this file only decides which comes next, from the region to the report. The
-device takes every setting that it is asked for, and keeps none longer than its process lives.
+docs/api/gateway.yaml; this file only decides which comes next, from the region to the activation. The
+device takes every setting and every kind of data that it is asked for, asks for each service that it has to
+ask for, and keeps nothing longer than its process lives.
 
 Writes one line of JSON for each answer: {"answer": NAME, ...}; a refusal ends it with that answer, and
 nothing else does. Never writes a token or a secret. Started by the GeneratedClient fixture; never use it for
@@ -107,11 +108,22 @@ class Device:
             return
         twin, self.seen = answer.parsed, answer.headers["ETag"]
         wanted = twin.desired.settings.additional_properties
-        tell("twin", version=twin.version, names=sorted(wanted), delta=twin.delta.settings)
+        kinds = twin.desired.data_types
+        tell(
+            "twin",
+            version=twin.version,
+            names=sorted(wanted),
+            delta=twin.delta.settings,
+            kinds=[kind.to_dict() for kind in kinds],
+            begins=twin.delta.data_types.add,
+        )
         settings = self.models.ReportedPatchSettingsType0()
         for name, setting in wanted.items():
             settings[name] = self.in_effect(setting)
-        patch = self.models.ReportedPatch(desired_version=twin.version, settings=settings)
+        sends = [self.models.ReportedDataTypesItem(name=it.name, period=it.period) for it in kinds]
+        patch = self.models.ReportedPatch(
+            desired_version=twin.version, settings=settings, data_types=sends
+        )
         members = {"client": client, "body": patch, "if_match": self.seen}
         expected = (type(None), self.models.PreconditionFailed)
         answer = self.ask("device.report_twin", expected, registered.printer_id, **members)
@@ -126,7 +138,8 @@ class Device:
         return self.models.ReportedSettingType1(secret=True, by=by)
 
     def list_services(self, registered, client):
-        """Reads the list of services, unless it is still the one that it has read."""
+        """Reads the list of services, unless it is still the one that it has read, and asks for those that
+        wait for it."""
         members = {"client": client, "if_none_match": self.listed}
         expected = (self.models.Services, type(None))
         answer = self.ask("device.list_services", expected, registered.printer_id, **members)
@@ -134,6 +147,24 @@ class Device:
             self.listed = answer.headers["ETag"]
             services = answer.parsed.services
             tell("services", states={it.service_id: it.state.value for it in services})
+            for service in services:
+                waits = service.activation.value == "ByDevice" and service.state.value == "Inactive"
+                if waits and not service.missing:
+                    self.activate(service, registered, client)
+
+    def activate(self, service, registered, client):
+        """Asks for a service, as often as its answer is still to come."""
+        word = self.models.ActivationWord(active=True, by=self.models.ActivationWordBy.PANEL)
+        while True:
+            members = {"client": client, "body": word, "prefer": WAIT}
+            expected = (self.models.ActivationState, self.models.ActivationPending)
+            ids = (registered.printer_id, service.application_id)
+            answer = self.ask("device.put_activation", expected, *ids, **members).parsed
+            tell("activation", service=service.service_id, **answer.to_dict())
+            if isinstance(answer, self.models.ActivationState):
+                return
+            # What it is turned on for may be asked of the device first.
+            self.follow_twin(registered, client)
 
 
 def main():

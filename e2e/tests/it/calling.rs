@@ -1,8 +1,10 @@
 //! Devices that call: the real gateway as a process with the chart's rights, and the reference device
 //! that reads its published protocol alone.
 
+mod activation;
 mod away;
 mod conformance;
+mod data_types;
 mod fixture;
 mod fleet;
 mod generated;
@@ -10,6 +12,7 @@ mod history;
 mod life;
 mod openapi;
 mod order;
+mod played;
 mod rolled;
 mod swupdate;
 mod vendor;

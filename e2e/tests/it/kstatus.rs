@@ -6,6 +6,7 @@
 //! Each test is some rows of one table: the object, its conditions, the verdict. A row whose
 //! conditions hold must have its verdict at once: the verdict is never waited for.
 
+mod activation;
 mod argo_cd;
 mod closed_list;
 mod situation;
@@ -42,7 +43,7 @@ async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
             ),
             (
                 "subscription/ahead.backup.mfp",
-                "Ready=True/Scheduled Delivered=False/NotStarted",
+                "Ready=True/Scheduled Activated=False/NotInForce Delivered=False/NotStarted",
                 "Current",
             ),
             ("device/mfp", "Ready=True/NothingWanted", "Current"),
@@ -177,7 +178,8 @@ async fn a_change_of_provider_whose_broker_is_off_is_in_progress() {
             (
                 "subscription/changing.backup.mfp",
                 "Ready=False/HandingOver Reconciling=True/ProgressingWithRetry \
-                 Delivered=False/HandingOver ServerConfigured=False/Unreachable",
+                 Activated=False/ExclusiveGroupHeld Delivered=False/HandingOver \
+                 ServerConfigured=False/Unreachable",
                 "InProgress",
             ),
             (
@@ -204,7 +206,8 @@ async fn a_set_up_that_is_under_way_is_in_progress() {
             (
                 "subscription/running.backup.mfp",
                 "Ready=False/OperationRunning Reconciling=True/ProgressingWithRetry \
-                 DeviceConfigured=True/Succeeded ServerConfigured=False/OperationRunning",
+                 DeviceConfigured=True/Succeeded ServerConfigured=False/OperationRunning \
+                 Activated=False/Waiting",
                 "InProgress",
             ),
             (
@@ -298,7 +301,7 @@ async fn an_unsupported_setting_fails_its_subscription_and_not_its_contract() {
             ),
             (
                 "subscription/mixed.parts.mfp",
-                "Ready=True/Delivered",
+                "Ready=True/Delivered Activated=True/Active",
                 "Current",
             ),
             (

@@ -130,6 +130,11 @@ impl<'a> CallingFixture<'a> {
     /// Sends a report of a device on the twin that it has read.
     pub(super) async fn report(&self, credential: &Credential, twin: &Value, settings: &Value) {
         let report = json!({"desiredVersion": twin["version"], "settings": settings});
+        self.send_report(credential, &report).await;
+    }
+
+    /// Sends a report of a device.
+    pub(super) async fn send_report(&self, credential: &Credential, report: &Value) {
         let path = format!("/v1/devices/{}/twin/reported", credential.id);
         let request = self.gateway.client().patch(self.gateway.url() + &path);
         let request = request.header("content-type", "application/merge-patch+json");

@@ -1,9 +1,12 @@
 //! A device whose client was generated from docs/api/gateway.yaml by a program that others wrote: the document
 //! alone is enough to build a device by.
 
-use entente_crds::v1alpha1::Device;
-use entente_e2e::namespace::now;
-use entente_e2e::peers::{GeneratedClient, PeerError};
+use entente_crds::v1alpha1::{
+    ActivationMode, AgentData, DataEvent, DataType, DataVia, Device, DeviceModel, SmartService,
+    WantedDataType,
+};
+use entente_e2e::namespace::{TestNamespace, now};
+use entente_e2e::peers::{GeneratedClient, GeneratedDevice, PeerError};
 use serde_json::{Value, json};
 
 use super::fixture::{CallingFixture, TOKEN};
@@ -26,13 +29,55 @@ async fn openapi_python_client_warns_of_a_document_that_it_cannot_read_in_full()
     assert!(output.contains("text/csv"), "{output}");
 }
 
-// shows C1 C2 C3 D1
+/// Applies a model with a kind of data, and a service that wants it and that the device has to ask for.
+async fn apply_catalogue(namespace: &TestNamespace<'_>) {
+    let mut model = namespace.model();
+    model.spec.data_types = vec![DataType {
+        name: "supplies.level".to_owned(),
+        on: vec![DataEvent::Replaced],
+        period: "24h".into(),
+        via: DataVia {
+            agent: Some(AgentData {}),
+        },
+        ..DataType::default()
+    }];
+    namespace.apply::<DeviceModel>(&model).await.unwrap();
+    let mut service = namespace.backup();
+    service.spec.activation = ActivationMode::ByDevice;
+    let side = service.spec.device.as_mut().expect("a device side");
+    side.data_types = vec![WantedDataType {
+        name: "supplies.level".to_owned(),
+        period: Some("6h".into()),
+    }];
+    namespace.apply::<SmartService>(&service).await.unwrap();
+}
+
+/// Fails unless the device was told to begin with the kind of data, and was answered that its service is on.
+fn asked_to_be_activated(device: &GeneratedDevice, fixture: &CallingFixture<'_>) {
+    let twins = device.answers("twin");
+    let kind = json!({"name": "supplies.level", "on": ["Replaced"], "period": "PT6H"});
+    let begins = json!(["supplies.level"]);
+    let is_told = |twin: &Value| twin["kinds"] == json!([kind]) && twin["begins"] == begins;
+    assert!(twins.iter().any(is_told), "{twins:#?}");
+    let answer = device.answers("activation").pop().expect("it has asked");
+    let instances = fixture.broker.instances();
+    assert_eq!(instances.len(), 1);
+    assert_eq!(answer["provider"]["reference"], instances[0].id);
+    assert_eq!(answer["state"], "Active");
+    assert_eq!(
+        answer["service"],
+        fixture.namespace.named("data-backup").as_str()
+    );
+}
+
+// shows C1 C2 C3 C5 C7 D1
 #[tokio::test]
 async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     let document = repository().join(DOCUMENT);
     let client = GeneratedClient::generate(&document).await.unwrap();
     let fixture = CallingFixture::new("generated", "24h").await;
     let namespace = &fixture.namespace;
+    apply_catalogue(namespace).await;
     let device = namespace.calling_device("behind", "NW5-0008");
     namespace.apply::<Device>(&device).await.unwrap();
     let contract = fixture.contract("now", "behind", now());
@@ -42,7 +87,6 @@ async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     let active = device.until_active().await;
     active.unwrap_or_else(|error| panic!("{error}"));
     contract_is(namespace, "now", "Delivered").await;
-    assert_eq!(fixture.broker.instances().len(), 1);
 
     let region = json!({"answer": "region", "region": "here", "url": fixture.gateway.url()});
     assert_eq!(device.answers("region"), [region]);
@@ -64,12 +108,14 @@ async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     let services = device.answers("services").pop().expect("a list");
     let service = namespace.named("data-backup");
     assert_eq!(services["states"], json!({service: "Active"}));
+    asked_to_be_activated(&device, &fixture);
 
     // It is in effect by the report of this client, and by nothing else.
     let twin = fixture.twin("behind").await.expect("the twin");
     let status = twin.status.expect("a status");
     let kept = status.reported.expect("a report");
     assert_eq!(json!(kept.version), reported["version"]);
+    assert_eq!(&*kept.data_types[0].name, "supplies.level");
     let kept = kept.settings.iter().map(|it| {
         let setting = json!({"value": it.value, "by": it.by});
         (it.name.to_string(), setting)

@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 
-use entente_crds::v1alpha1::Device;
-use entente_e2e::namespace::now;
+use entente_crds::v1alpha1::{ActivationMode, Contract, Device, SmartService};
+use entente_e2e::namespace::{TestNamespace, now};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
+use super::activation::UNLIMITED;
 use super::fixture::{CallingFixture, TOKEN};
 use crate::chart::repository;
 use crate::openapi::{Answers, Schemathesis, spectral_finds_nothing};
@@ -19,6 +20,8 @@ const DEVICE: (&str, &str) = ("behind", "NW5-0009");
 /// Name and serial number of the device that registers in an example of the document.
 const EXAMPLE: (&str, &str) = ("example", "A1B2C3");
 const PRODUCT: &str = "Northwind MFP 500";
+/// The id of the service of which the device says something, of the contract `now`.
+const APPLICATION: &str = "now.parts.behind";
 /// Fewest answers of each kind that shows that an operation was reached behind its checks.
 const REACHED: usize = 20;
 
@@ -38,9 +41,14 @@ fn about(printer: &str) -> NamedTempFile {
     let id = format!("example: {printer}");
     for (from, to) in [
         ("example: 0d5e4d0c-6f3b-5b0a-9c0e-3b7f6f4f1c11", &*id),
+        (
+            "example: acme-2027.toner.lobby-mfp",
+            &format!("example: {APPLICATION}"),
+        ),
         ("example: '\"13\"'", "example: '*'"),
         ("desiredVersion: 13", "desiredVersion: 1"),
         ("example: wait=60", "example: wait=0"),
+        ("example: wait=30", "example: wait=0"),
         ("productName: NW MFP 500", "productName: Northwind MFP 500"),
     ] {
         assert!(text.contains(from), "the document has no `{from}`");
@@ -58,6 +66,7 @@ fn settings(printer: &str, token: &str) -> String {
         r#"
 [dictionaries]
 printers = {{values = ["{printer}"]}}
+applications = {{values = ["{APPLICATION}"]}}
 tags = {{values = ["*"]}}
 waits = {{values = ["wait=0", "wait=1"]}}
 products = {{values = ["{PRODUCT}"]}}
@@ -65,6 +74,7 @@ zones = {{values = ["Asia/Tokyo"]}}
 
 [parameters]
 "path.printerId" = {{dictionary = "printers", probability = 0.9}}
+"path.applicationId" = {{dictionary = "applications", probability = 0.9}}
 "header.If-Match" = {{dictionary = "tags", probability = 0.7}}
 "header.If-None-Match" = {{dictionary = "tags", probability = 0.2}}
 "header.Prefer" = {{dictionary = "waits", probability = 0.9}}
@@ -81,6 +91,11 @@ bearer = "{token}"
 include-operation-id = "register"
 checks.positive_data_acceptance.expected-statuses = [201, 202, 403, 409, 422]
 
+# Most random ids are of no service; and words on what the device lacks go with `supported: false` only.
+[[operations]]
+include-operation-id = "putActivation"
+checks.positive_data_acceptance.expected-statuses = [200, 202, 403, 404, 409, 422]
+
 # A random version is none that there was; and a version that there is not is told before a wrong body.
 [[operations]]
 include-operation-id = "reportTwin"
@@ -90,18 +105,33 @@ checks.negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 412
     )
 }
 
-// shows C1 C2 C3 K4
+/// Applies a contract of two services, in force: one asks the device for settings, and one for nothing, so
+/// that what the device says of it is answered soon whatever else it does.
+async fn begin(namespace: &TestNamespace<'_>) {
+    let mut parts = namespace.parts();
+    parts.spec.activation = ActivationMode::ByDevice;
+    parts.spec.parameters.clear();
+    let side = parts.spec.device.as_mut().expect("a device side");
+    side.settings.clear();
+    namespace.apply::<SmartService>(&parts).await.unwrap();
+    let entries = vec![
+        namespace.entry("backup", "data-backup", &[DEVICE.0], "1h"),
+        namespace.entry("parts", "parts-life", &[DEVICE.0], "1h"),
+    ];
+    let contract = namespace.contract("now", now(), entries);
+    namespace.apply::<Contract>(&contract).await.unwrap();
+}
+
+// shows C1 C2 C3 C5 K4
 #[tokio::test]
 async fn schemathesis_gets_no_answer_that_the_document_does_not_have() {
-    let unlimited = ["--address-requests=0", "--device-requests=0"];
-    let fixture = CallingFixture::with_flags("schema", "24h", &unlimited).await;
+    let fixture = CallingFixture::with_flags("schema", "24h", &UNLIMITED).await;
     let namespace = &fixture.namespace;
     for (name, serial_number) in [DEVICE, EXAMPLE] {
         let device = namespace.calling_device(name, serial_number);
         namespace.apply::<Device>(&device).await.unwrap();
     }
-    let contract = fixture.contract("now", DEVICE.0, now());
-    namespace.apply(&contract).await.unwrap();
+    begin(namespace).await;
     let credential = fixture
         .register(&json!({
             "serialNumber": DEVICE.1, "productName": PRODUCT, "shipDestination": "JP",
@@ -155,10 +185,25 @@ fn is_reached(answers: &Answers, device: &str) {
         ("GET", &format!("{device}/twin"), 304),
         ("PATCH", &format!("{device}/twin/reported"), 204),
         ("PATCH", &format!("{device}/twin/reported"), 422),
+        (
+            "PUT",
+            &format!("{device}/services/{APPLICATION}/activation"),
+            200,
+        ),
     ] {
         let number = answers.count(method, path, status);
         let what = format!("{method} {path} was answered {number} times with {status}");
         assert!(number >= REACHED, "{what}:\n{}", answers.table());
+    }
+    // Schemathesis also takes the id of the other service, from the list that it reads.
+    for status in [202, 409, 422] {
+        let services = ["now.backup.behind", APPLICATION].into_iter();
+        let numbers = services.map(|service| {
+            let path = format!("{device}/services/{service}/activation");
+            answers.count("PUT", &path, status)
+        });
+        let what = format!("no activation was answered with {status}");
+        assert!(numbers.sum::<usize>() > 0, "{what}:\n{}", answers.table());
     }
     let waiting = answers.count("POST", registrations, 202);
     assert!(waiting > 0, "no registration waits:\n{}", answers.table());

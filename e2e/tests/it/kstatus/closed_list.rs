@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use entente_crds::condition::ConditionType;
+use entente_crds::condition::{ConditionType, Reason};
 use futures::StreamExt as _;
 use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use super::activation;
 use super::situation::{self, Situation};
 use super::table::conditions;
 use super::{NEVER_SEEN, environment};
@@ -217,7 +218,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
     let client = environment.plane.client().await.expect("a client");
     let seen = Recorder::start(&client);
     let unsupported = || situation::unsupported(environment, Some(1));
-    let (late, worlds) = tokio::join!(
+    let (late, activations, worlds) = tokio::join!(
         async {
             let situation = situation::late(environment).await;
             situation
@@ -229,6 +230,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
                 .await;
             situation
         },
+        activation::all(environment),
         async {
             // In the order of the table; each ends where its test begins to check.
             let mut worlds: Vec<Situation<'_>> = vec![situation::scheduled(environment).await];
@@ -245,6 +247,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             worlds.push(situation::amended(environment).await);
             worlds.push(situation::noticed(environment).await);
             worlds.push(situation::calling(environment).await);
+            worlds.push(situation::changing(environment).await);
             worlds
         }
     );
@@ -325,12 +328,21 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             "enrollment/homeless",
             "Ready=False/ConnectionNotFound",
         ),
+        (
+            &worlds[14],
+            "subscription/changing.backup.mfp",
+            "Activated=False/ExclusiveGroupHeld",
+        ),
     ] {
+        situation.until(object, conditions).await;
+    }
+    for (situation, object, conditions) in &activations {
         situation.until(object, conditions).await;
     }
     let secrets: Vec<String> = worlds
         .iter()
         .chain([&late])
+        .chain(activations.iter().map(|(situation, ..)| situation))
         .flat_map(Situation::addresses)
         .collect();
     let versions = seen.stop();
@@ -356,6 +368,25 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
         found.len(),
         found.join("\n")
     );
+    // Its device must have registered: `calling::life` reaches it.
+    let elsewhere = [Reason::ConsentWithdrawn];
+    let reached = reasons_of(&versions, ConditionType::Activated);
+    let mut missing = ConditionType::Activated.reasons().to_vec();
+    missing.retain(|reason| !reached.contains(reason.as_str()) && !elsewhere.contains(reason));
+    assert!(missing.is_empty(), "no situation reaches {missing:?}");
+    assert!(!reasons_of(&versions, ConditionType::DataTypesConfigured).is_empty());
+}
+
+/// Returns the reasons that conditions of a type had.
+fn reasons_of(versions: &[Value], type_: ConditionType) -> BTreeSet<&str> {
+    let conditions = versions
+        .iter()
+        .filter_map(|it| it["status"]["conditions"].as_array());
+    conditions
+        .flatten()
+        .filter(|condition| condition["type"] == type_.as_str())
+        .filter_map(|condition| condition["reason"].as_str())
+        .collect()
 }
 
 /// Returns a valid condition, from which faulty ones are made.

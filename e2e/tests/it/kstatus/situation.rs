@@ -14,13 +14,13 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
 
 /// An allowance long enough that no promise is missed within a test.
-const ALLOWED: &str = "1h";
+pub(super) const ALLOWED: &str = "1h";
 
 /// A situation that stays until it is dropped.
 pub(super) struct Situation<'a> {
     pub(super) namespace: TestNamespace<'a>,
     fleets: Vec<IppFleet>,
-    broker: Option<Broker>,
+    pub(super) broker: Option<Broker>,
 }
 
 impl Situation<'_> {
@@ -435,7 +435,10 @@ impl Situation<'_> {
 }
 
 /// Makes a namespace with one device `mfp`, and the service that needs the device alone.
-async fn with_devices<'a>(environment: &'a TestEnvironment, title: &str) -> Situation<'a> {
+pub(super) async fn with_devices<'a>(
+    environment: &'a TestEnvironment,
+    title: &str,
+) -> Situation<'a> {
     let namespace = TestNamespace::new(environment, title).await.unwrap();
     let named = FleetOptions {
         names: vec!["mfp".to_owned()],
@@ -460,7 +463,10 @@ async fn with_devices<'a>(environment: &'a TestEnvironment, title: &str) -> Situ
 }
 
 /// Makes the same with a service server, and the service that needs both.
-async fn with_broker<'a>(environment: &'a TestEnvironment, title: &str) -> Situation<'a> {
+pub(super) async fn with_broker<'a>(
+    environment: &'a TestEnvironment,
+    title: &str,
+) -> Situation<'a> {
     let mut situation = with_devices(environment, title).await;
     let broker = situation.namespace.broker().await.unwrap();
     situation
