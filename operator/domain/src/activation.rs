@@ -12,7 +12,6 @@ pub use self::switch::{Said, switched};
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ActivationMode, LocalEnablement};
-use jiff::Timestamp;
 
 /// Facts of a service on a device, besides dates and the service server.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +24,8 @@ pub struct Legs<'a> {
     pub switch: Option<&'a LocalEnablement>,
     /// Needs of it that the device does not meet, in words.
     pub lacks: &'a [String],
-    /// The instant at which the owner of the device withdrew the consent to its connection.
-    pub withdrawn: Option<Timestamp>,
+    /// True if the owner of the device has withdrawn the consent to its connection.
+    pub is_withdrawn: bool,
 }
 
 /// A leg that is missing.
@@ -48,7 +47,7 @@ impl Legs<'_> {
     }
 
     fn consent(&self) -> Option<MissingLeg> {
-        self.withdrawn.map(|_| MissingLeg {
+        self.is_withdrawn.then(|| MissingLeg {
             reason: Reason::ConsentWithdrawn,
             message: "the owner of the device has withdrawn the consent to its connection"
                 .to_owned(),

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use entente_controllers::cache::Key;
-use entente_crds::v1alpha1::{DeviceTwin, LocalEnablement, ServiceSubscription};
+use entente_crds::v1alpha1::{DeviceTwin, ServiceSubscription};
 use entente_domain::gateway::{
     activation::{Outcome, Word, application, outcome},
     admission,
@@ -61,17 +61,16 @@ async fn activation(
     let decide = |twin: &DeviceTwin| {
         gateway.standing(&known.key, twin, &known.sha256)?;
         admission::consents(twin)?;
-        let subscription = gateway.service(&known.key, application_id)?;
+        let now = gateway.now();
         let subscriptions = gateway.subscriptions(&known.key);
-        let switch = gateway.switch(&known.key, &subscription);
+        let subscription = application(&subscriptions, application_id);
+        let subscription = subscription.ok_or(Problem::ApplicationNotFound)?;
+        let device = OfDevice::of(gateway, &known);
+        let facts = device.facts();
+        let service = service_of(subscription, now);
+        let switch = service.and_then(|service| facts.switch(&service));
         let is_known = |id: &str| application(&subscriptions, id).is_some();
-        Ok(word.apply(
-            twin,
-            application_id,
-            switch.as_ref(),
-            is_known,
-            gateway.now(),
-        ))
+        Ok(word.apply(twin, application_id, switch, is_known, now))
     };
     gateway.change_status(&known.key, decide).await?;
     let prefer = parts.headers.get_all("prefer").iter();
@@ -126,8 +125,8 @@ fn is_over(gateway: &Gateway, end: Instant) -> bool {
 impl Gateway {
     /// Returns the subscription of a device that has an application id, if the device is told of it.
     fn service(&self, device: &Key, id: &str) -> Result<Arc<ServiceSubscription>, Problem> {
-        let mut subscriptions = self.subscriptions(device).into_iter();
-        let found = subscriptions.find(|it| it.metadata.name.as_deref() == Some(id));
+        let subscriptions = self.subscriptions(device);
+        let found = application(&subscriptions, id).cloned();
         found.ok_or(Problem::ApplicationNotFound)
     }
 
@@ -137,13 +136,5 @@ impl Gateway {
         let service = name.and_then(|it| self.objects.services.get(&Key::new("", &it)));
         let device = OfDevice::of(self, known);
         device.facts().is_able(service.as_deref())
-    }
-
-    /// Returns the local switch of a service as the operator knows it.
-    fn switch(&self, device: &Key, subscription: &ServiceSubscription) -> Option<LocalEnablement> {
-        let device = self.objects.devices.get(device)?;
-        let service = service_of(subscription, self.now())?;
-        let switches = &device.status.as_ref()?.local_enablement;
-        switches.iter().find(|it| it.service == service).cloned()
     }
 }

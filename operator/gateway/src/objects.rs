@@ -18,6 +18,7 @@ use entente_crds::{
         ServiceSubscription, SmartService, SmartServiceSpec,
     },
 };
+use entente_domain::gateway::admission::is_withdrawn;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
@@ -192,9 +193,7 @@ fn twins(metrics: &Arc<Metrics>) -> Cache<DeviceTwin> {
 fn of_enrollment(twin: &DeviceTwin, is_waiting: bool) -> Vec<String> {
     let registration = twin.status.as_ref().and_then(|it| it.registration.as_ref());
     let counted = registration.filter(|registration| {
-        let consent = registration.consent.as_ref();
-        registration.printer_id.is_none() == is_waiting
-            && consent.is_none_or(|consent| consent.withdrawn.is_none())
+        registration.printer_id.is_none() == is_waiting && !is_withdrawn(registration)
     });
     let namespace = twin.namespace().unwrap_or_default();
     let counted = counted.into_iter();

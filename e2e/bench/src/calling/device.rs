@@ -109,7 +109,8 @@ impl Device {
             let answer = self.send(server, request).await?;
             match answer.status {
                 201 => return self.registered(&answer),
-                // It may ask for more; what registering takes is not measured, and 10,000 do it.
+                // Waiting is what the protocol asks for here, and TRIES bounds it. Retry-After may name a
+                // longer time: 10,000 devices would keep it for minutes, and registering is not measured.
                 202 | 429 | 503 => tokio::time::sleep(PAUSE).await,
                 _ => return Err(unexpected("the registration", &answer)),
             }

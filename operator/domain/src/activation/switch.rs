@@ -41,7 +41,7 @@ pub fn switched(
     services.truncate(MOST);
     services
         .into_iter()
-        .map(|service| {
+        .filter_map(|service| {
             let before = before.iter().find(|it| it.service == service);
             let said = said.iter().filter(|it| it.service == service);
             let listed = disabled.iter().any(|it| it == service);
@@ -56,24 +56,25 @@ fn one(
     said: Option<&Said<'_>>,
     listed: bool,
     now: Timestamp,
-) -> LocalEnablement {
+) -> Option<LocalEnablement> {
     let was_listed = before.is_some_and(|it| it.listed);
     let heard = said.map(|said| said.at);
     let is_new = heard.is_some() && heard != before.and_then(|it| it.heard);
-    let (enabled, by, at) = match (said, before) {
-        _ if listed != was_listed => (!listed, ConsentWay::Command, now),
-        (Some(said), _) if is_new => (said.enabled, said.by, said.at),
-        (_, Some(before)) => (before.enabled, before.by, before.at),
-        // Each service here was named by one of the three.
-        (Some(said), None) => (said.enabled, said.by, said.at),
-        (None, None) => (true, ConsentWay::Command, now),
+    let new = said.filter(|_| is_new);
+    let (enabled, by, at) = if listed != was_listed {
+        (!listed, ConsentWay::Command, now)
+    } else if let Some(said) = new {
+        (said.enabled, said.by, said.at)
+    } else {
+        let before = before?;
+        (before.enabled, before.by, before.at)
     };
-    LocalEnablement {
+    Some(LocalEnablement {
         service: service.to_owned(),
         enabled,
         by,
         at,
         heard: heard.or_else(|| before.and_then(|it| it.heard)),
         listed,
-    }
+    })
 }

@@ -30,7 +30,7 @@ fn reasons(mode: ActivationMode, switch: Option<&LocalEnablement>, lacks: &[&str
         mode,
         switch,
         lacks: &lacks,
-        withdrawn: None,
+        is_withdrawn: false,
     };
     legs.missing().into_iter().map(|leg| leg.reason).collect()
 }
@@ -44,7 +44,7 @@ fn a_missing_leg_is_told_without_an_instant_which_the_device_has() {
         mode: ActivationMode::ByOperator,
         switch: off.first(),
         lacks: &[],
-        withdrawn: Some(at(30)),
+        is_withdrawn: true,
     };
     let missing = legs.missing();
     assert_eq!(missing.len(), 2, "{missing:?}");

@@ -129,10 +129,15 @@ impl Report<'_> {
         let is_stalled = delivery.work() == Work::Stalled;
         let debt = self.debt(&promises).filter(|_| !is_stalled);
         let ready = debt.as_ref().unwrap_or(&delivery);
+        let activation = self.activation(previous.activation.as_ref());
         let mut status = ServiceSubscriptionStatus {
             observed_generation: ready
                 .observed_generation(self.generation(), previous.observed_generation),
-            conditions: self.conditions(&previous.conditions, (ready, &delivery), blocked.as_ref()),
+            conditions: self.conditions(
+                &previous.conditions,
+                (ready, &delivery),
+                (activation.as_ref(), blocked.as_ref()),
+            ),
             revision: self.revision(&previous),
             step: self.step(),
             step_since: self.step_since(),
@@ -146,7 +151,7 @@ impl Report<'_> {
             items: self.items(&previous, &withdrawal),
             server: self.server(&withdrawal),
             leaving: self.leaving(),
-            activation: self.activation(previous.activation.as_ref()),
+            activation,
             promises,
             last_handled_reconcile_at: self.handled_wish(&previous),
         };

@@ -20,7 +20,7 @@ use kube::{Resource as _, ResourceExt as _};
 use crate::{
     bounded::Token,
     delivery::{Action, InstallationOrder, ServedItem},
-    gateway::poll::Rhythm,
+    gateway::{admission::is_withdrawn, poll::Rhythm},
     protocol::Place,
     remote::{
         AskedState, AskedValue, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
@@ -158,8 +158,7 @@ fn check(device: &Device, registration: &TwinRegistration) -> Result<(), Failure
             "a machine with another serial number than spec.serialNumber has registered",
         ));
     }
-    let consent = registration.consent.as_ref();
-    if consent.is_some_and(|consent| consent.withdrawn.is_some()) {
+    if is_withdrawn(registration) {
         let message = "the owner of the device has withdrawn the consent to its connection";
         return Err(Failure::new(FailureKind::ConsentWithdrawn, message));
     }

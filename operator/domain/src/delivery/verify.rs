@@ -195,12 +195,9 @@ impl Round<'_> {
         let mut items: Vec<VerifiedItem> = Vec::new();
         for (step, item) in self.subscription.items() {
             let verified = match &item.wanted {
-                Wanted::DeviceSetting { connection, .. } | Wanted::Software { connection, .. } => {
-                    self.device_item(step, item, connection)
-                }
-                Wanted::DataType { connection, data } => {
-                    self.data_item(step, item, (connection, data))
-                }
+                Wanted::DeviceSetting { connection, .. }
+                | Wanted::Software { connection, .. }
+                | Wanted::DataType { connection, .. } => self.device_item(step, item, connection),
                 Wanted::ServerInstance
                 | Wanted::ServerSetting { .. }
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),

@@ -10,7 +10,6 @@ use entente_crds::v1alpha1::{
 };
 use entente_crds::{bounded::Text, condition::ConditionType, condition::Reason};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use super::{
@@ -177,10 +176,9 @@ impl DeviceFacts<'_> {
         abilities.lacks(Needs { side, unsupported }).is_empty()
     }
 
-    /// True if the local switch of a service is off.
-    fn is_off(&self, service: &str) -> bool {
-        let mut switches = self.switches.iter();
-        switches.any(|it| it.service == service && !it.enabled)
+    /// Returns the local switch of a service; `None` if it was never switched.
+    pub fn switch(&self, service: &str) -> Option<&LocalEnablement> {
+        self.switches.iter().find(|it| it.service == service)
     }
 }
 
@@ -236,7 +234,10 @@ pub fn missing(
 ) -> Vec<Reason> {
     let legs = [
         (Reason::NotInForce, false),
-        (Reason::DisabledLocally, device.is_off(name)),
+        (
+            Reason::DisabledLocally,
+            device.switch(name).is_some_and(|it| !it.enabled),
+        ),
         (Reason::UnsupportedByDevice, !device.is_able(service)),
         (Reason::ExclusiveGroupHeld, false),
     ];
@@ -258,9 +259,9 @@ fn said(subscription: &ServiceSubscription, reason: Reason) -> bool {
 pub fn application<'a, S: AsRef<ServiceSubscription>>(
     subscriptions: &'a [S],
     id: &str,
-) -> Option<&'a ServiceSubscription> {
-    let mut all = subscriptions.iter().map(AsRef::as_ref);
-    all.find(|subscription| subscription.name_any() == id)
+) -> Option<&'a S> {
+    let is_it = |it: &&S| (*it).as_ref().metadata.name.as_deref() == Some(id);
+    subscriptions.iter().find(is_it)
 }
 
 #[cfg(test)]

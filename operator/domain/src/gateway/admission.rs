@@ -4,7 +4,9 @@
 //! counts only while its Device is the one that registered: another serial number, another uid or
 //! another Connection is another machine. Called at each request with a token.
 
-use entente_crds::v1alpha1::{Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus, TwinConsent};
+use entente_crds::v1alpha1::{
+    Device, DeviceEnrollment, DeviceTwin, DeviceTwinStatus, TwinConsent, TwinRegistration,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -98,11 +100,16 @@ pub fn owns(twin: &DeviceTwin, printer_id: &str) -> Result<(), Problem> {
 /// Returns the answer after a withdrawal.
 pub fn consents(twin: &DeviceTwin) -> Result<(), Problem> {
     let registration = twin.status.as_ref().and_then(|it| it.registration.as_ref());
-    let consent = registration.and_then(|it| it.consent.as_ref());
-    if consent.is_some_and(|consent| consent.withdrawn.is_some()) {
+    if registration.is_some_and(is_withdrawn) {
         return Err(Problem::ConsentWithdrawn);
     }
     Ok(())
+}
+
+/// True if the owner of a device has withdrawn the consent to its connection.
+pub fn is_withdrawn(registration: &TwinRegistration) -> bool {
+    let consent = registration.consent.as_ref();
+    consent.is_some_and(|consent| consent.withdrawn.is_some())
 }
 
 /// Returns the status of a twin after a call, if that is to be written: the first use of a token, that

@@ -205,11 +205,9 @@ fn is_at_work(twin: &DeviceTwin) -> bool {
 /// True if a device may register anew although it is at work: its owner withdrew the consent, or a person
 /// permitted it since.
 fn is_permitted(before: &TwinRegistration, asked: Option<&String>) -> bool {
-    let consent = before.consent.as_ref();
-    let is_withdrawn = consent.is_some_and(|consent| consent.withdrawn.is_some());
     let handled = before.last_handled_reregister.as_ref();
     let asked = asked.filter(|it| !it.is_empty());
-    is_withdrawn || asked.is_some_and(|it| handled != Some(&it.as_str().into()))
+    admission::is_withdrawn(before) || asked.is_some_and(|it| handled != Some(&it.as_str().into()))
 }
 
 /// Decides where no Device has serial number and model.

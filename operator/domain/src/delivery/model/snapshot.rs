@@ -10,15 +10,15 @@ use std::{
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        Connection, Device, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
-        SubscriptionContract,
+        Connection, Device, DeviceModel, DeviceTwin, DeviceTwinStatus, ServiceSubscription,
+        SmartService, SubscriptionContract,
     },
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Blocked, CarriedItem, Claimant, UnwrittenStatus},
+    delivery::{Blocked, CarriedItem, Claimant, UnwrittenStatus, twin::is_of},
     promise::{Circumstances, CompensationRecord},
     reconcile_wish::Wish,
     remote::Catalog,
@@ -115,6 +115,13 @@ impl DeviceSnapshot {
         let mut all = self.subscriptions.iter();
         let found = all.find(|object| object.metadata.name.as_deref() == Some(name))?;
         Some(&**found)
+    }
+
+    /// Returns the words of a device that calls, if the twin is its own.
+    pub(in crate::delivery) fn said(&self) -> Option<&DeviceTwinStatus> {
+        let device = self.device.as_deref()?;
+        let twin = self.twin.as_deref().filter(|twin| is_of(twin, device))?;
+        twin.status.as_ref()
     }
 
     /// Returns the obstacle of a reference to an object that is not in the snapshot.

@@ -10,12 +10,10 @@ use entente_crds::v1alpha1::TwinDataType;
 
 use crate::delivery::{
     Intent, Plan, ResolvedStep, ResolvedSubscription, ServedItem, Verified, WantedData,
-    model::backoffs::BackoffKey,
     plan::{is_preempted, round::Round},
     verify::data_types::data_of,
 };
 use crate::names::SubscriptionName;
-use crate::reasons::Side;
 use crate::time::format_duration;
 
 impl Round<'_> {
@@ -31,14 +29,13 @@ impl Round<'_> {
             let Some((connection, _)) = data_of(&item.wanted) else {
                 continue;
             };
-            let reading = self.observations.through(connection).reading.as_ref();
-            if let Some(fault) = verified.device_faults.get(connection) {
-                plan.wait(name, fault.clone().on(Side::Device));
-            } else if let Some(wait) = self.pending(&BackoffKey::device(connection)) {
-                plan.wait(name, wait);
-            } else if reading.is_none() {
-                self.read_device(connection, plan);
-            } else if let Some(unpinned) = self.snapshot.unpinned(connection) {
+            if self
+                .reading_to_plan_by(name, connection, verified, plan)
+                .is_none()
+            {
+                continue;
+            }
+            if let Some(unpinned) = self.snapshot.unpinned(connection) {
                 plan.wait(name, unpinned);
             } else if !self.is_settled(subscription, item, verified) {
                 plan.data_items.push(ServedItem {

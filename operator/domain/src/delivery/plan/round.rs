@@ -11,6 +11,8 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use crate::names::{ConnectionName, SubscriptionName};
+use crate::reasons::Side;
+use crate::remote::DeviceReading;
 use crate::{
     delivery::{
         Action, Backoffs, Blocked, DeviceEndpoint, DeviceSnapshot, Intent, Observations, Plan,
@@ -161,6 +163,30 @@ impl Round<'_> {
     fn is_set_up(&self, subscription: &ResolvedSubscription) -> bool {
         let verified = self.verified.get(&subscription.name);
         verified.is_some_and(|verified| verified.set_up_since().is_some())
+    }
+
+    /// Returns the reading of a device that calls, by which a step on it is planned; else plans the reading,
+    /// or says what it waits for.
+    pub(in crate::delivery) fn reading_to_plan_by(
+        &self,
+        subscription: &SubscriptionName,
+        connection: &ConnectionName,
+        verified: &Verified,
+        plan: &mut Plan,
+    ) -> Option<&DeviceReading> {
+        let reading = self.observations.through(connection).reading.as_ref();
+        if let Some(fault) = verified.device_faults.get(connection) {
+            plan.wait(subscription, fault.clone().on(Side::Device));
+            return None;
+        }
+        if let Some(wait) = self.pending(&BackoffKey::device(connection)) {
+            plan.wait(subscription, wait);
+            return None;
+        }
+        if reading.is_none() {
+            self.read_device(connection, plan);
+        }
+        reading?.result.as_ref().ok()
     }
 
     /// True if no action is needed for an item now: it is done, backs off, or was accepted and

@@ -37,18 +37,9 @@ impl Round<'_> {
             let Wanted::Software { connection, .. } = &item.wanted else {
                 continue;
             };
-            let device = self.observations.through(connection);
-            let reading = device.reading.as_ref();
-            if let Some(fault) = verified.device_faults.get(connection) {
-                plan.wait(name, fault.clone().on(Side::Device));
-            } else if let Some(wait) = self.pending(&BackoffKey::device(connection)) {
-                plan.wait(name, wait);
-            } else if let Some(reading) = reading {
-                if let Ok(reading) = &reading.result {
-                    self.software(subscription, item, (connection, reading), plan);
-                }
-            } else {
-                self.read_device(connection, plan);
+            let reading = self.reading_to_plan_by(name, connection, verified, plan);
+            if let Some(reading) = reading {
+                self.software(subscription, item, (connection, reading), plan);
             }
         }
     }

@@ -33,32 +33,26 @@ impl Report<'_> {
     }
 
     fn activation_state(&self, previous: Option<&SubscriptionActivation>) -> ActivationState {
-        let was_on = previous.is_some_and(|it| it.state == ActivationState::Active);
-        let was_set_up = previous.is_some_and(|it| it.state != ActivationState::Inactive);
-        let refused = self.subscription.refused.as_ref();
-        match &self.subscription.intent {
-            Intent::Scheduled { .. } | Intent::Withdraw { .. } | Intent::Detach => {
-                ActivationState::Inactive
-            }
-            Intent::SetUp | Intent::Suspended if self.subscription.is_off() => {
-                ActivationState::Inactive
-            }
-            Intent::SetUp | Intent::Suspended if refused.is_some_and(is_preempted) => {
-                ActivationState::Inactive
-            }
+        let was = previous.map_or(ActivationState::Inactive, |it| it.state);
+        let subscription = self.subscription;
+        let refused = subscription.refused.as_ref();
+        let is_suspended = subscription.intent == Intent::Suspended;
+        let is_in_force = is_suspended || self.in_force();
+        if !is_in_force || subscription.is_off() || refused.is_some_and(is_preempted) {
+            return ActivationState::Inactive;
+        }
+        match was {
             // It is left as it is.
-            Intent::Suspended if was_on => ActivationState::Active,
-            Intent::SetUp if refused.is_some() && was_on => ActivationState::Active,
-            Intent::Suspended => ActivationState::Inactive,
-            Intent::SetUp if refused.is_some() || self.subscription.comes() => {
+            ActivationState::Active if is_suspended || refused.is_some() => ActivationState::Active,
+            _ if is_suspended || refused.is_some() || subscription.comes() => {
                 ActivationState::Inactive
             }
-            Intent::SetUp if was_on && !self.is_turned_off() => ActivationState::Active,
-            Intent::SetUp if !was_set_up && !self.is_set_up_before_activation() => {
+            ActivationState::Active if !self.is_turned_off() => ActivationState::Active,
+            ActivationState::Inactive if !self.is_set_up_before_activation() => {
                 ActivationState::Inactive
             }
-            Intent::SetUp if self.is_turned_on() => ActivationState::Active,
-            Intent::SetUp => ActivationState::Pending,
+            _ if self.is_turned_on() => ActivationState::Active,
+            _ => ActivationState::Pending,
         }
     }
 
@@ -86,10 +80,13 @@ impl Report<'_> {
     }
 
     /// States whether the service is on.
-    pub(super) fn activated(&self, set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
-        let previous = self.object.status.as_ref();
-        let previous = previous.and_then(|status| status.activation.as_ref());
-        let state = self.activation_state(previous);
+    pub(super) fn activated(
+        &self,
+        set: ConditionSet,
+        activation: Option<&SubscriptionActivation>,
+        blocked: Option<&Blocked>,
+    ) -> ConditionSet {
+        let state = activation.map_or(ActivationState::Inactive, |it| it.state);
         let status = match state {
             ActivationState::Active => Status::True,
             ActivationState::Pending | ActivationState::Inactive => Status::False,

@@ -2,7 +2,7 @@
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{ItemState, StepType},
+    v1alpha1::{ItemState, StepType, SubscriptionActivation},
 };
 
 use crate::delivery::report::{Report, side_of};
@@ -18,7 +18,7 @@ impl Report<'_> {
         &self,
         previous: &[entente_crds::v1alpha1::Condition],
         (ready, delivery): (&Summary, &Summary),
-        blocked: Option<&Blocked>,
+        (activation, blocked): (Option<&SubscriptionActivation>, Option<&Blocked>),
     ) -> Vec<entente_crds::v1alpha1::Condition> {
         let set = ConditionSet::new(previous, self.generation(), self.now);
         let mut set = ready.state(set);
@@ -46,7 +46,7 @@ impl Report<'_> {
         } else {
             set = set.without(ConditionType::DataTypesConfigured);
         }
-        set = self.activated(set, blocked);
+        set = self.activated(set, activation, blocked);
         set = self.delivered(set, delivery);
         if evidence_is_lost(
             self.object,

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Device, DeviceCapabilities, DeviceClaim, DeviceConnectionStatus, DeviceFault,
-        DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType, SubscriptionCounts,
-        SyncResult,
+        Device, DeviceClaim, DeviceConnectionStatus, DeviceFault, DeviceIdentity, DeviceStatus,
+        ItemState, LastSync, StepType, SubscriptionCounts, SyncResult,
     },
 };
 use jiff::Timestamp;
@@ -22,7 +21,6 @@ use crate::delivery::{
     plan::sync::{next_sync, sync_period},
     report::exclusive,
     report::software::is_of_settings_or_software,
-    twin::is_of,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
@@ -102,7 +100,7 @@ impl Report<'_> {
                 self.now,
             ),
             local_enablement: self.resolved.switches.clone(),
-            capabilities: self.capabilities(),
+            capabilities: self.snapshot.said().and_then(|it| it.capabilities.clone()),
             last_sync: self.last_sync(&previous),
             last_handled_reconcile_at: if self.is_answered() {
                 reconcile_wish(self.device)
@@ -110,13 +108,6 @@ impl Report<'_> {
                 previous.last_handled_reconcile_at.clone()
             },
         }
-    }
-
-    /// Returns the abilities that the device reported, of a device that calls.
-    fn capabilities(&self) -> Option<DeviceCapabilities> {
-        let twin = self.snapshot.twin.as_deref()?;
-        let status = twin.status.as_ref().filter(|_| is_of(twin, self.device))?;
-        status.capabilities.clone()
     }
 
     /// Returns the generation that the pass decided on, as the report of a subscription does.

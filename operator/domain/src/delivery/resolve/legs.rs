@@ -5,13 +5,14 @@
 //! and for each subscription.
 
 use entente_crds::v1alpha1::{
-    DeviceTwin, DeviceTwinStatus, LocalEnablement, ServiceSubscription, SmartService, TwinLocal,
+    DeviceTwinStatus, LocalEnablement, ServiceSubscription, SmartService, TwinLocal,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::activation::{Abilities, Legs, MissingLeg, Needs, Said, switched};
-use crate::delivery::{DeviceSnapshot, ResolvedConnection, schedule::revision, twin::is_of};
+use crate::delivery::{DeviceSnapshot, ResolvedConnection, schedule::revision};
+use crate::gateway::admission::is_withdrawn;
 
 /// Returns the local switches of the device, after its newest word and that of its spec.
 pub(super) fn switches(snapshot: &DeviceSnapshot, now: Timestamp) -> Vec<LocalEnablement> {
@@ -20,7 +21,7 @@ pub(super) fn switches(snapshot: &DeviceSnapshot, now: Timestamp) -> Vec<LocalEn
     };
     let before = device.status.as_ref();
     let before = before.map_or(&[][..], |status| &status.local_enablement);
-    let local = twin(snapshot).map_or(&[][..], |status| &status.local);
+    let local = snapshot.said().map_or(&[][..], |status| &status.local);
     let said: Vec<Said<'_>> = local
         .iter()
         .filter_map(|local| {
@@ -44,7 +45,7 @@ pub(super) fn missing(
     (switches, connections): (&[LocalEnablement], &[ResolvedConnection]),
 ) -> Vec<MissingLeg> {
     let name = service.name_any();
-    let twin = twin(snapshot);
+    let twin = snapshot.said();
     let said = twin.and_then(|twin| said(twin, subscription));
     let unsupported: Vec<&str> = said
         .iter()
@@ -67,7 +68,9 @@ pub(super) fn missing(
         mode: service.spec.activation,
         switch: switches.iter().find(|it| it.service == name),
         lacks: &lacks,
-        withdrawn: twin.and_then(withdrawn),
+        is_withdrawn: twin
+            .and_then(|twin| twin.registration.as_ref())
+            .is_some_and(is_withdrawn),
     }
     .missing()
 }
@@ -77,22 +80,6 @@ pub(super) fn missing(
 pub(super) fn switched_on(service: &str, switches: &[LocalEnablement]) -> Option<Timestamp> {
     let switch = switches.iter().find(|it| it.service == service)?;
     switch.enabled.then_some(switch.at)
-}
-
-/// Returns the words of the device, if the twin is its own.
-fn twin(snapshot: &DeviceSnapshot) -> Option<&DeviceTwinStatus> {
-    let device = snapshot.device.as_deref()?;
-    let twin: &DeviceTwin = snapshot
-        .twin
-        .as_deref()
-        .filter(|twin| is_of(twin, device))?;
-    twin.status.as_ref()
-}
-
-/// Returns the instant at which the consent to the connection of a device was withdrawn.
-fn withdrawn(twin: &DeviceTwinStatus) -> Option<Timestamp> {
-    let registration = twin.registration.as_ref()?;
-    registration.consent.as_ref()?.withdrawn
 }
 
 fn said<'a>(

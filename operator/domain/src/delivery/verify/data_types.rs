@@ -10,7 +10,7 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use crate::delivery::{
-    Reading, ResolvedItem, ResolvedStep, Wanted, WantedData, digest,
+    ResolvedItem, Wanted, WantedData, digest,
     verify::{Found, Round, VerifiedItem},
 };
 use crate::names::ConnectionName;
@@ -47,33 +47,8 @@ fn found(reading: &DataReading, data: &WantedData) -> DataFound {
 }
 
 impl Round<'_> {
-    /// Returns the proof of a kind of data.
-    pub(super) fn data_item(
-        &self,
-        step: &ResolvedStep,
-        item: &ResolvedItem,
-        (connection, data): (&ConnectionName, &WantedData),
-    ) -> VerifiedItem {
-        if let Some(verified) = self.of_another_machine(step.r#type, item, connection) {
-            return verified;
-        }
-        let trusted = !self.device_faults.contains_key(connection);
-        match self.observations.through(connection).reading.as_ref() {
-            Some(Reading {
-                at,
-                result: Ok(reading),
-            }) if trusted && self.subscription.was_asked(step, *at, self.now) => {
-                self.data_reading(step.r#type, item, *at, (&reading.data, data))
-            }
-            Some(Reading {
-                result: Err(failure),
-                ..
-            }) => self.unread(step.r#type, item, Some(failure)),
-            _ => self.unread(step.r#type, item, None),
-        }
-    }
-
-    fn data_reading(
+    /// Returns the proof of a kind of data by a reading that asked for it.
+    pub(super) fn data_reading(
         &self,
         step: StepType,
         item: &ResolvedItem,

@@ -88,10 +88,12 @@ impl Round<'_> {
                 at,
                 result: Ok(reading),
             }) if trusted && self.subscription.was_asked(step, *at, self.now) => {
-                if let Wanted::Software { .. } = item.wanted {
-                    self.software_reading(step, item, *at, reading)
-                } else {
-                    self.device_reading(step.r#type, item, *at, reading)
+                match &item.wanted {
+                    Wanted::Software { .. } => self.software_reading(step, item, *at, reading),
+                    Wanted::DataType { data, .. } => {
+                        self.data_reading(step.r#type, item, *at, (&reading.data, data))
+                    }
+                    _ => self.device_reading(step.r#type, item, *at, reading),
                 }
             }
             Some(Reading {
