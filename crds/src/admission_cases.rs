@@ -16,6 +16,7 @@ mod connection;
 mod contract;
 mod contract_amendment;
 mod contract_notice;
+mod data;
 mod data_types;
 mod device;
 mod device_model;
@@ -164,6 +165,7 @@ pub fn all() -> Vec<Case> {
     calling::case(&mut table);
     software::case(&mut table);
     data_types::case(&mut table);
+    data::case(&mut table);
     contract::case(&mut table);
     contract_amendment::case(&mut table);
     contract_notice::case(&mut table);

@@ -318,6 +318,16 @@ pub fn url_rule(url: &str, schemes: &str) -> String {
     format!("{whole} && {}", numeric_host_rule(url))
 }
 
+/// A path that is added to a URL.
+pub fn url_path(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        253,
+        "self.matches('^(/[A-Za-z0-9._~-]+)+/?$') && !self.matches('/[.][.]?(/|$)')",
+        "must be a path such as \"/v1/events\": segments of letters, digits, '.', '_', '~' and '-' after \
+         '/', none of them '.' or '..', and no query",
+    )
+}
+
 /// Returns the rule of the URL of a gateway. It has no path, since devices add the paths of its API to it.
 pub fn gateway_url_rule() -> String {
     let whole = format!("self.matches('^https://{HOST}(:{PORT})?/?$')");

@@ -55,7 +55,7 @@ pub struct ConnectionSpec {
     /// Endpoint of an Open Service Broker (OSB 2.17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osb: Option<OsbEndpoint>,
-    /// Server from which artifacts are fetched.
+    /// Server from which artifacts are fetched, or to which data of devices are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpEndpoint>,
     /// The gateway that devices call, and its regions.
@@ -111,7 +111,8 @@ pub enum Protocol {
     IPP,
     /// Open Service Broker API 2.17.
     OSB,
-    /// HTTP (RFC 9110): artifacts of firmware and applications are fetched.
+    /// HTTP (RFC 9110): artifacts of firmware and applications are fetched, and data of devices are sent
+    /// to providers.
     HTTP,
     /// Devices call the gateway of this installation.
     Agent,
@@ -156,11 +157,11 @@ pub struct OsbEndpoint {
     pub moved_from: Vec<String>,
 }
 
-/// Server from which artifacts are fetched.
+/// Server from which artifacts are fetched, or to which data of devices are sent.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpEndpoint {
-    /// Beginning of the URLs that are fetched through this connection.
+    /// Beginning of the URLs that are reached through this connection.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(schema::url_rule("self", "https?")).message("must be a URL such as \"https://files.example/firmware/\", without user and without a template, with a port from 1 to 65535 and an address that there is"))]
     pub url: String,

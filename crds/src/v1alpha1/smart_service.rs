@@ -33,6 +33,8 @@ use crate::schema;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.acceptance) || !has(self.device) || !has(self.device.settings) || !self.device.settings.exists(i, i.name == self.acceptance.setting)").message("acceptance.setting must be a setting that the device sets by itself, and none of device.settings: what the service writes proves nothing"))]
 #[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.models) || !self.device.models.exists(m, has(m.minimumFirmware)) || self.steps.exists(s, s.type == 'Firmware')").message("steps must have Firmware where device.models has minimumFirmware"))]
+#[x_kube(validation = Rule::new("!has(self.activation) || self.activation != 'ByFirstData' || has(self.data)").message("activation: ByFirstData needs data: the first data of a device turns the service on"))]
+#[x_kube(validation = Rule::new("!has(self.data) || has(self.device) && has(self.device.dataTypes) && self.device.dataTypes.size() > 0").message("data goes with device.dataTypes only: a device sends the kinds that are named there"))]
 #[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.dataTypes) || self.device.dataTypes.size() == 0 || self.steps.exists(s, s.type == 'DataTypes')").message("steps must have DataTypes where device.dataTypes names a kind of data"))]
 #[x_kube(validation = Rule::new("!has(self.steps) || self.steps.size() == 0 || !has(self.device) || !has(self.device.models) || !self.device.models.exists(m, has(m.applications) && m.applications.size() > 0) || self.steps.exists(s, s.type == 'Applications')").message("steps must have Applications where device.models has applications"))]
 pub struct SmartServiceSpec {
@@ -58,6 +60,10 @@ pub struct SmartServiceSpec {
     /// device has to be on, and the device has to be able to do it.
     #[serde(default, skip_serializing_if = "ActivationMode::is_by_operator")]
     pub activation: ActivationMode,
+    /// Destination of what the device sends for the service: the kinds in device.dataTypes. Absent: the
+    /// gateway accepts none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<ServiceData>,
     /// The controlled order; absent: Firmware and Applications, both early, then DeviceSettings,
     /// ServerSettings, DataTypes and Activation. A step of which nothing is wanted is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -98,6 +104,14 @@ impl SmartServiceSpec {
         "1h".into()
     }
 
+    /// Returns the names of the Connections that the service uses besides those of devices: that of its
+    /// server and that of its data.
+    pub fn connections(&self) -> impl Iterator<Item = &str> {
+        let server = self.server.iter().map(|it| &it.connection_ref);
+        let data = self.data.iter().map(|it| &it.connection_ref);
+        server.chain(data).map(|it| it.name.as_str())
+    }
+
     /// Returns the steps that the service orders, or the six in their usual order. Acceptance is none
     /// of them.
     pub fn ordered_steps(&self) -> Vec<Step> {
@@ -126,6 +140,7 @@ impl Default for SmartServiceSpec {
             device: None,
             server: None,
             activation: ActivationMode::default(),
+            data: None,
             steps: Vec::new(),
             step_timeout: Self::default_step_timeout(),
             acceptance: None,
@@ -146,6 +161,9 @@ pub enum ActivationMode {
     /// The device, when it asks for it: a person at its panel, or the device by itself. For devices
     /// that call.
     ByDevice,
+    /// The device, by the first data that it sends for the service, without asking before. For devices
+    /// that call.
+    ByFirstData,
 }
 
 impl ActivationMode {
@@ -153,6 +171,19 @@ impl ActivationMode {
     pub fn is_by_operator(&self) -> bool {
         *self == Self::ByOperator
     }
+}
+
+/// Destination of the data that devices send for a service: batches of CloudEvents (JSON), each event at
+/// least once, in the order of the device. A provider recognises a repeated one by its source and id.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceData {
+    /// The Connection to the provider, of protocol HTTP. It has to allow the namespaces of the
+    /// contracts.
+    pub connection_ref: NameReference,
+    /// Path to which the batches are posted, after the url of the Connection, such as "/v1/events".
+    #[schemars(schema_with = "schema::url_path")]
+    pub path: String,
 }
 
 /// Check that a service works: a setting of the device that is only read, and never written.

@@ -206,17 +206,17 @@ fn service(manifest: &Manifest, sound: &[&Manifest], verdict: &mut Verdict, now:
     let Some(service) = decoded::<SmartService>(manifest, now) else {
         return;
     };
-    let named = service
-        .spec
-        .server
-        .as_ref()
-        .map(|it| &it.connection_ref.name);
-    let connection = named.and_then(|name| {
+    let find_connection = |name: &str| {
         let mut all = sound.iter().filter(|it| it.kind == "Connection");
-        decoded::<Connection>(all.find(|it| it.name == *name)?, now)
-    });
+        decoded::<Connection>(all.find(|it| it.name == name)?, now)
+    };
+    let of_server = service.spec.server.as_ref().map(|it| &it.connection_ref);
+    let of_data = service.spec.data.as_ref().map(|it| &it.connection_ref);
+    let [connection, data] =
+        [of_server, of_data].map(|named| named.and_then(|it| find_connection(&it.name)));
     let server = ObservedServer {
         connection: connection.as_ref(),
+        data: data.as_ref(),
         catalog: None,
     };
     let nobody = UnreadableObjects::default();
@@ -226,9 +226,9 @@ fn service(manifest: &Manifest, sound: &[&Manifest], verdict: &mut Verdict, now:
         let message = refused.message.as_str();
         verdict.faults.push(Finding::new(manifest, message));
     }
-    if let Some(name) = named
-        && connection.is_none()
-    {
+    let missing = [(of_server, connection), (of_data, data)].into_iter();
+    let missing = missing.filter_map(|(named, found)| named.filter(|_| found.is_none()));
+    for name in missing.map(|it| &it.name) {
         let note = format!("not judged: the Connection {name} is in none of the files");
         verdict.notes.push(Finding::new(manifest, note));
     }

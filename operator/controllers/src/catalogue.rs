@@ -303,10 +303,14 @@ impl Catalogue {
         let written = self.write(cache, name, |object| {
             let server = object.spec.server.as_ref();
             let name = server.map_or("", |server| &*server.connection_ref.name);
-            let connection = self.objects.connections.get(&Key::new("", name));
+            let connections = &self.objects.connections;
+            let connection = connections.get(&Key::new("", name));
+            let data = object.spec.data.as_ref();
+            let data = data.and_then(|it| connections.get(&Key::new("", &*it.connection_ref.name)));
             let catalog = self.catalogs.last(name, now);
             let server = ObservedServer {
                 connection: connection.as_deref(),
+                data: data.as_deref(),
                 catalog: catalog.as_deref(),
             };
             let unreadable = self.objects.unreadable("");

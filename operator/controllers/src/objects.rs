@@ -315,10 +315,7 @@ fn services(context: &Context) -> Cache<SmartService> {
     Cache::new(Arc::clone(&context.metrics))
         .counted_by(conditions_of)
         .with_index(BY_CONNECTION, |service: &SmartService| {
-            let server = service.spec.server.iter();
-            server
-                .map(|server| server.connection_ref.name.clone())
-                .collect()
+            service.spec.connections().map(str::to_owned).collect()
         })
 }
 

@@ -85,13 +85,18 @@ impl Legs<'_> {
         let asks = |switch: &LocalEnablement| switch.enabled && switch.heard == Some(switch.at);
         match self.mode {
             ActivationMode::ByOperator => None,
-            ActivationMode::ByDevice if self.switch.is_some_and(asks) => None,
-            ActivationMode::ByDevice => {
+            _ if self.switch.is_some_and(asks) => None,
+            mode => {
                 let is_off = self.switch.is_some_and(|switch| !switch.enabled);
+                let missing = if mode == ActivationMode::ByFirstData {
+                    "sent the first data for"
+                } else {
+                    "asked for the activation of"
+                };
                 (!is_off).then(|| MissingLeg {
                     reason: Reason::WaitingForDevice,
                     message: format!(
-                        "the device has not asked for the activation of the service {} yet",
+                        "the device has not {missing} the service {} yet",
                         self.service
                     ),
                 })

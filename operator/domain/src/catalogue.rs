@@ -194,7 +194,8 @@ fn summary_of(
     } else if let Some(agent) = &connection.spec.agent {
         of_gateway(agent)
     } else if connection.spec.protocol == Protocol::HTTP {
-        let message = "Artifacts are fetched through it when a device asks for one.";
+        let message =
+            "Artifacts are fetched and data of devices are sent through it, when a device calls.";
         Summary::done(Reason::Succeeded, message)
     } else if observed.probe.is_some() && observed.odd.is_empty() {
         Summary::done(Reason::Succeeded, "The last probe was answered.")

@@ -11,6 +11,7 @@ pub mod artifacts;
 pub mod body;
 pub mod credential;
 pub mod ddi;
+pub mod events;
 pub mod headers;
 pub mod limits;
 mod members;

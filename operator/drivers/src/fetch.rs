@@ -16,6 +16,7 @@ use http::header::{
 use http::{Method, StatusCode};
 use url::Url;
 
+use crate::post::Poster;
 use crate::profile::ConnectionProfile;
 use crate::transport::{Answer, BodyStream, Exchange, Transport};
 
@@ -59,6 +60,11 @@ impl Fetcher {
         Self {
             transport: Arc::new(Transport::beside(api_server)),
         }
+    }
+
+    /// Returns a poster that shares connections and limits with this fetcher.
+    pub fn poster(&self) -> Poster {
+        Poster::over(Arc::clone(&self.transport))
     }
 
     /// Asks for a file and returns it as soon as its head is there. It holds a slot of its

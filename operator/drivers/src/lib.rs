@@ -19,6 +19,7 @@ mod guarded;
 pub mod ipp;
 pub mod osb;
 mod parsing;
+pub mod post;
 pub mod profile;
 mod refusal;
 pub mod service;
@@ -34,6 +35,7 @@ pub use credentials::{CredentialsError, CredentialsValue};
 pub use device::{DeviceDriver, DeviceTarget};
 pub use fence::Fence;
 pub use fetch::{Download, Fetcher, Wanted};
+pub use post::{Post, Posted, Poster};
 pub use profile::{ConnectionProfile, LimitValues, ProfileError, TrustProfile};
 pub use service::{ServerTarget, ServiceDriver};
 

@@ -58,21 +58,7 @@ async fn activation(
     let body = bodies::read(&parts.headers, body, JSON).await?;
     let word = Word::read(&body)?;
     gateway.service(&known.key, application_id)?;
-    let decide = |twin: &DeviceTwin| {
-        gateway.standing(&known.key, twin, &known.sha256)?;
-        admission::consents(twin)?;
-        let now = gateway.now();
-        let subscriptions = gateway.subscriptions(&known.key);
-        let subscription = application(&subscriptions, application_id);
-        let subscription = subscription.ok_or(Problem::ApplicationNotFound)?;
-        let device = OfDevice::of(gateway, &known);
-        let facts = device.facts();
-        let service = service_of(subscription, now);
-        let switch = service.and_then(|service| facts.switch(&service));
-        let is_known = |id: &str| application(&subscriptions, id).is_some();
-        Ok(word.apply(twin, application_id, switch, is_known, now))
-    };
-    gateway.change_status(&known.key, decide).await?;
+    gateway.say(&known, application_id, &word).await?;
     let prefer = parts.headers.get_all("prefer").iter();
     let wait = preferred_wait(prefer.filter_map(|value| value.to_str().ok()));
     let wait = wait.unwrap_or(WAIT);
@@ -123,6 +109,30 @@ fn is_over(gateway: &Gateway, end: Instant) -> bool {
 }
 
 impl Gateway {
+    /// Writes the word of a device on one of its services into its twin.
+    pub(crate) async fn say(
+        &self,
+        known: &Known,
+        application_id: &str,
+        word: &Word,
+    ) -> Result<(), Problem> {
+        let decide = |twin: &DeviceTwin| {
+            self.standing(&known.key, twin, &known.sha256)?;
+            admission::consents(twin)?;
+            let now = self.now();
+            let subscriptions = self.subscriptions(&known.key);
+            let subscription = application(&subscriptions, application_id);
+            let subscription = subscription.ok_or(Problem::ApplicationNotFound)?;
+            let device = OfDevice::of(self, known);
+            let facts = device.facts();
+            let service = service_of(subscription, now);
+            let switch = service.and_then(|service| facts.switch(&service));
+            let is_known = |id: &str| application(&subscriptions, id).is_some();
+            Ok(word.apply(twin, application_id, switch, is_known, now))
+        };
+        self.change_status(&known.key, decide).await.map(drop)
+    }
+
     /// Returns the subscription of a device that has an application id, if the device is told of it.
     fn service(&self, device: &Key, id: &str) -> Result<Arc<ServiceSubscription>, Problem> {
         let subscriptions = self.subscriptions(device);

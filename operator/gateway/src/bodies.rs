@@ -33,14 +33,22 @@ pub(crate) async fn read(
     body: Body,
     media_type: &'static str,
 ) -> Result<Value, Problem> {
+    body::read(&read_text(headers, body, media_type).await?)
+}
+
+/// Reads the body of a request, whatever is in it.
+pub(crate) async fn read_text(
+    headers: &HeaderMap,
+    body: Body,
+    media_type: &'static str,
+) -> Result<Vec<u8>, Problem> {
     let content_type = text(headers, header::CONTENT_TYPE);
     // One that is no text is an encoding that nobody knows.
     let encoding = headers.get(header::CONTENT_ENCODING);
     let encoding = encoding.map(|it| it.to_str().unwrap_or("unknown"));
     body::judge_type(content_type, encoding, media_type)?;
     let bytes = timeout(PATIENCE, whole(body)).await;
-    let bytes = bytes.unwrap_or_else(|_| Err(Problem::Timeout(PATIENCE.as_secs())))?;
-    body::read(&bytes)
+    bytes.unwrap_or_else(|_| Err(Problem::Timeout(PATIENCE.as_secs())))
 }
 
 async fn whole(mut body: Body) -> Result<Vec<u8>, Problem> {

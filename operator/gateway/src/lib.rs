@@ -15,6 +15,7 @@ mod calls;
 mod credentials;
 mod ddi;
 mod enrollments;
+mod events;
 mod held;
 mod objects;
 mod region;
@@ -45,7 +46,10 @@ use entente_drivers::Fetcher;
 use kube::Client;
 use tokio::{sync::Semaphore, time::Instant};
 
-use self::{artifacts::Artifacts, availability::Availability, objects::Objects, wakes::Wakes};
+use self::{
+    artifacts::Artifacts, availability::Availability, events::Events, objects::Objects,
+    wakes::Wakes,
+};
 
 /// Name of the caches of the gateway in `/readyz`.
 pub const COMPONENT: &str = "caches";
@@ -101,6 +105,7 @@ pub struct Gateway {
     secrets: Arc<Secrets>,
     profiles: ConnectionProfiles,
     artifacts: Arc<Artifacts>,
+    events: Arc<Events>,
     wakes: Wakes,
     availability: Availability,
     of_addresses: Mutex<Buckets<std::net::IpAddr>>,
@@ -129,6 +134,7 @@ impl Gateway {
             profiles: ConnectionProfiles::new(Arc::clone(&secrets)),
             secrets,
             artifacts,
+            events: Arc::new(Events::new(parts.fetcher.poster())),
             wakes: Wakes::default(),
             availability: Availability::new(),
             of_addresses: Mutex::new(Buckets::new(Limit::of_address(options.of_address))),

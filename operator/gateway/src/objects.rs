@@ -144,6 +144,7 @@ fn services(metrics: &Arc<Metrics>) -> Cache<SmartService> {
             provider: spec.provider,
             description: spec.description,
             activation: spec.activation,
+            data: spec.data,
             device: spec.device.map(|side| DeviceSide {
                 settings: Vec::new(),
                 ..side

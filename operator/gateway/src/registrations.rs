@@ -306,6 +306,7 @@ impl Gateway {
         let mut links = json!({
             "services": format!("{url}{location}/services"),
             "twin": format!("{url}{location}/twin"),
+            "events": format!("{url}{location}/events"),
         });
         if attempt.request.capabilities.ddi {
             links["ddi"] = Value::from(format!("{url}/{namespace}/controller/v1/{device}"));

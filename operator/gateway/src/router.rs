@@ -15,8 +15,8 @@ use axum::{
 use entente_domain::gateway::problem::Problem;
 
 use crate::{
-    Gateway, activations, answers::refusal, calls::BEARER, credentials, ddi, region, registrations,
-    reports, services, twins,
+    Gateway, activations, answers::refusal, calls::BEARER, credentials, ddi, events, region,
+    registrations, reports, services, twins,
 };
 
 /// The id of a device in a path; empty if it is no text, which is that of no device.
@@ -68,6 +68,10 @@ pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
         .route(
             &format!("{device}/services/{{applicationId}}/activation"),
             route("activation", "PUT", put(activations::put)),
+        )
+        .route(
+            &format!("{device}/events"),
+            route("events", "POST", post(events::post)),
         )
         .route(
             &format!("{device}/twin"),

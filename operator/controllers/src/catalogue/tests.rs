@@ -8,7 +8,10 @@ use std::{sync::Arc, time::Duration};
 
 use entente_crds::{
     FINALIZER_IN_USE, example,
-    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+    v1alpha1::{
+        Connection, Device, DeviceModel, NameReference, ServiceData, ServiceSubscription,
+        SmartService,
+    },
 };
 use entente_domain::remote::FailureKind;
 use entente_drivers::fake::{FakeServer, Fault, Operation};
@@ -172,6 +175,42 @@ async fn what_is_used_says_by_how_many_and_what_is_not_says_by_none() {
     }
     let counted = |process: &InProcess| used_by(process) == [Some(4), Some(1), Some(4), Some(1)];
     process.until("every device is counted", counted).await;
+}
+
+// shows C16 K3
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_a_provider_is_used_by_the_subscriptions_whose_data_are_sent_there() {
+    let process = started().await;
+    let inbox = example::northwind_files().name_any();
+    process.cluster.apply(&example::northwind_files());
+    use_all(&process).await;
+    let used = |process: &InProcess, number: i64| {
+        let status = connection(process, &inbox).status;
+        status.and_then(|it| it.used_by) == Some(number)
+    };
+    let edit = |data: Option<ServiceData>| {
+        process
+            .cluster
+            .edit("", "data-backup", |service: &mut SmartService| {
+                service.spec.data = data;
+            });
+    };
+    process.until("nobody uses it", |it| used(it, 0)).await;
+    edit(Some(ServiceData {
+        connection_ref: NameReference {
+            name: inbox.clone(),
+        },
+        path: "/v1/events".to_owned(),
+    }));
+    process.until("one uses it", |it| used(it, 1)).await;
+    assert_eq!(
+        connection(&process, &inbox).finalizers(),
+        [FINALIZER_IN_USE]
+    );
+    edit(None);
+    process
+        .until("nobody uses it again", |it| used(it, 0))
+        .await;
 }
 
 // shows K3

@@ -170,9 +170,8 @@ pub(super) fn service(_: &Catalogue, queue: &Queue<Subject>, change: &Change<Sma
     if spec_differs(change) {
         queue.add(Subject::Service(change.key.name.clone()));
         let versions = [&change.old, &change.new].into_iter().flatten();
-        for server in versions.filter_map(|version| version.spec.server.as_ref()) {
-            let name = server.connection_ref.name.clone();
-            queue.add_after(Subject::Connection(name), GATHER);
+        for name in versions.flat_map(|version| version.spec.connections()) {
+            queue.add_after(Subject::Connection(name.to_owned()), GATHER);
         }
     } else if change.by_others {
         queue.add(Subject::Service(change.key.name.clone()));
@@ -248,8 +247,7 @@ fn names_the_connection(
     revisions.any(|revision| {
         let key = Key::new("", revision.service_ref.name.clone());
         let service = catalogue.objects.services.get(&key);
-        let server = service.as_ref().and_then(|it| it.spec.server.as_ref());
-        server.is_some_and(|server| server.connection_ref.name == connection)
+        service.is_some_and(|it| it.spec.connections().any(|name| name == connection))
     })
 }
 
@@ -298,15 +296,12 @@ fn is_orphan(catalogue: &Catalogue, connection: &str, instance: &str) -> bool {
         .any(|orphan| orphan.instance_id == instance)
 }
 
-/// Wakes a service that got or lost a user, and the Connection of its server.
+/// Wakes a service that got or lost a user, and the Connections that it names.
 fn used_service(catalogue: &Catalogue, queue: &Queue<Subject>, name: String) {
     let service = catalogue.objects.services.get(&Key::new("", name.clone()));
-    if let Some(server) = service
-        .as_ref()
-        .and_then(|service| service.spec.server.as_ref())
-    {
-        let connection = server.connection_ref.name.clone();
-        count_users(catalogue, queue, Subject::Connection(connection));
+    for connection in service.iter().flat_map(|it| it.spec.connections()) {
+        let connection = Subject::Connection(connection.to_owned());
+        count_users(catalogue, queue, connection);
     }
     count_users(catalogue, queue, Subject::Service(name));
 }

@@ -204,20 +204,19 @@ fn connections(
     let of_device = device
         .into_iter()
         .flat_map(|device| &device.spec.connections)
-        .map(|c| &c.name);
+        .map(|it| it.name.as_str());
     let of_services = services
         .values()
-        .filter_map(|service| service.spec.server.as_ref())
-        .map(|server| &server.connection_ref.name);
+        .flat_map(|service| service.spec.connections());
     let of_handles = subscriptions
         .iter()
         .flat_map(|subscription| handles_of(subscription))
-        .map(|handle| &handle.connection_ref.name);
-    let names: BTreeSet<&String> = of_device.chain(of_services).chain(of_handles).collect();
+        .map(|handle| handle.connection_ref.name.as_str());
+    let names: BTreeSet<&str> = of_device.chain(of_services).chain(of_handles).collect();
     names
         .into_iter()
         .filter_map(|name| {
-            let found = objects.connections.get(&Key::new("", name.clone()))?;
+            let found = objects.connections.get(&Key::new("", name))?;
             Some((name.into(), found))
         })
         .collect()

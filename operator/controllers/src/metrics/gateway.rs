@@ -25,6 +25,8 @@ pub(super) struct GatewaySeries {
     requests: Family<RequestLabels, Counter>,
     registrations: Family<OutcomeLabels, Counter>,
     held: Gauge,
+    events: Family<OutcomeLabels, Counter>,
+    deliveries: Family<OutcomeLabels, Counter>,
 }
 
 impl GatewaySeries {
@@ -35,6 +37,10 @@ impl GatewaySeries {
         registry.register("gateway_registrations", text, self.registrations.clone());
         let text = "Requests of devices that are held until something changes";
         registry.register("gateway_held_requests", text, self.held.clone());
+        let text = "Events of devices, once for each provider concerned, by outcome";
+        registry.register("gateway_events", text, self.events.clone());
+        let text = "Deliveries of events to providers, each of the part of one batch, by outcome";
+        registry.register("gateway_event_deliveries", text, self.deliveries.clone());
     }
 }
 
@@ -49,6 +55,22 @@ impl Metrics {
     pub fn gateway_registration(&self, outcome: &'static str) {
         let labels = OutcomeLabels { outcome };
         self.gateway.registrations.get_or_create(&labels).inc();
+    }
+
+    /// Counts events of a device: `Forwarded`, `Repeated`, `NotRequested`, `RefusedByProvider`, or
+    /// `Deferred` where the device has to keep them.
+    pub fn gateway_events(&self, outcome: &'static str, number: usize) {
+        if number > 0 {
+            let labels = OutcomeLabels { outcome };
+            let events = self.gateway.events.get_or_create(&labels);
+            events.inc_by(u64::try_from(number).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Counts a delivery of events to a provider: `Taken`, or the reason of its failure.
+    pub fn gateway_event_delivery(&self, outcome: &'static str) {
+        let labels = OutcomeLabels { outcome };
+        self.gateway.deliveries.get_or_create(&labels).inc();
     }
 
     /// Counts a request that begins to be held (1), or is held no more (-1).

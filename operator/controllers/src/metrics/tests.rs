@@ -98,6 +98,8 @@ fn all() -> (Metrics, [Arc<FakeCache>; 3]) {
     metrics.gateway_request("twin", 304);
     metrics.gateway_registration("Registered");
     metrics.gateway_held(1);
+    metrics.gateway_events("Forwarded", 7);
+    metrics.gateway_event_delivery("Taken");
     metrics.artifact_fetch("Fetched");
     metrics.artifact_fetched(1000);
     metrics.artifact_served(2000);
@@ -175,6 +177,8 @@ fn counted_facts_appear_under_the_documented_names() {
         "entente_gateway_requests_total{route=\"twin\",code=\"304\"} 1",
         "entente_gateway_registrations_total{outcome=\"Registered\"} 1",
         "entente_gateway_held_requests 1",
+        "entente_gateway_events_total{outcome=\"Forwarded\"} 7",
+        "entente_gateway_event_deliveries_total{outcome=\"Taken\"} 1",
         "entente_gateway_artifact_fetches_total{outcome=\"Fetched\"} 1",
         "entente_gateway_artifact_transferred_bytes_total{direction=\"Fetched\"} 1000",
         "entente_gateway_artifact_transferred_bytes_total{direction=\"Served\"} 2000",

@@ -83,6 +83,19 @@ fn each_leg_is_missing_alone_with_its_own_reason_in_both_modes() {
         ),
         (ActivationMode::ByDevice, on, none, vec![]),
         (
+            ActivationMode::ByFirstData,
+            None,
+            none,
+            vec![Reason::WaitingForDevice],
+        ),
+        (ActivationMode::ByFirstData, on, none, vec![]),
+        (
+            ActivationMode::ByFirstData,
+            off,
+            none,
+            vec![Reason::DisabledLocally],
+        ),
+        (
             ActivationMode::ByDevice,
             off,
             none,

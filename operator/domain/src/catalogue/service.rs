@@ -24,11 +24,13 @@ use crate::{
     unreadable::{Referent, UnreadableObjects},
 };
 
-/// Observations of the server of a SmartService.
+/// Observations of the server of a SmartService, and of the destination of its data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ObservedServer<'a> {
     /// Its Connection, if that is at hand.
     pub connection: Option<&'a Connection>,
+    /// The Connection of the data, if that is at hand.
+    pub data: Option<&'a Connection>,
     /// The catalog behind it as it was last read; `None` before the first time.
     pub catalog: Option<&'a Catalog>,
 }
@@ -41,8 +43,8 @@ enum References {
     Unread(String),
 }
 
-/// Returns the status of a SmartService. If the Connection of its server is not at hand,
-/// `unreadable` says whether it exists.
+/// Returns the status of a SmartService. If a Connection that it names is not at hand, `unreadable` says
+/// whether it exists.
 pub fn report_service(
     service: &SmartService,
     server: ObservedServer<'_>,
@@ -55,7 +57,8 @@ pub fn report_service(
     let fault = duration_fault(service)
         .or_else(|| parameter_fault(service))
         .or_else(|| remedy_fault(service))
-        .or_else(|| protocol_fault(server.connection));
+        .or_else(|| protocol_fault("server", server.connection, Protocol::OSB))
+        .or_else(|| protocol_fault("data", server.data, Protocol::HTTP));
     let references = references(service, server, unreadable);
     let refused = fault
         .clone()
@@ -83,9 +86,30 @@ pub fn report_service(
     }
 }
 
+/// Returns the state of all that a service names.
+fn references(
+    service: &SmartService,
+    server: ObservedServer<'_>,
+    unreadable: &UnreadableObjects,
+) -> References {
+    let of_server = references_of_server(service, server, unreadable);
+    let data = service.spec.data.as_ref();
+    match data.filter(|_| server.data.is_none()) {
+        Some(data) if !matches!(of_server, References::Missing(..)) => {
+            not_at_hand(&data.connection_ref.name, unreadable)
+        }
+        _ => of_server,
+    }
+}
+
+fn not_at_hand(connection: &str, unreadable: &UnreadableObjects) -> References {
+    let (reason, message) = unreadable.not_at_hand(Referent::Connection, connection);
+    References::Missing(reason, sentence(&message))
+}
+
 /// Returns the state of all that the server side of a service names. While its catalog was not read
 /// since the start of the process, what was said of this spec before still holds.
-fn references(
+fn references_of_server(
     service: &SmartService,
     server: ObservedServer<'_>,
     unreadable: &UnreadableObjects,
@@ -95,8 +119,7 @@ fn references(
     };
     let name = &side.connection_ref.name;
     let Some(connection) = server.connection else {
-        let (reason, message) = unreadable.not_at_hand(Referent::Connection, name);
-        return References::Missing(reason, sentence(&message));
+        return not_at_hand(name, unreadable);
     };
     if connection.spec.protocol != Protocol::OSB {
         return References::Found;
@@ -148,12 +171,16 @@ fn service_summary(fault: Option<String>, references: References) -> Summary {
     }
 }
 
-/// Returns the fault of a server's Connection that is the way to no service server.
-fn protocol_fault(connection: Option<&Connection>) -> Option<String> {
-    let connection = connection.filter(|it| it.spec.protocol != Protocol::OSB)?;
+/// Returns the fault of a Connection that a member names and that has another protocol than it needs.
+fn protocol_fault(
+    member: &str,
+    connection: Option<&Connection>,
+    needed: Protocol,
+) -> Option<String> {
+    let connection = connection.filter(|it| it.spec.protocol != needed)?;
     Some(format!(
-        "spec.server.connectionRef names the Connection {}, which has protocol {:?}: must be one of \
-         protocol OSB.",
+        "spec.{member}.connectionRef names the Connection {}, which has protocol {:?}: must be one of \
+         protocol {needed:?}.",
         connection.name_any(),
         connection.spec.protocol
     ))

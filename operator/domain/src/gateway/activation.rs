@@ -49,6 +49,15 @@ impl Word {
         word.ok_or_else(|| Problem::BadRequest("it is no activation".to_owned()))
     }
 
+    /// Returns the word that the first data of a device are: it switches the service on by itself.
+    pub fn of_first_data() -> Self {
+        Self {
+            active: true,
+            by: ConsentWay::Command,
+            unsupported: Vec::new(),
+        }
+    }
+
     /// Returns the status of a twin after this word; `None` if it says nothing new. A word that is
     /// repeated is new if somebody else had the last one on the service meanwhile.
     ///

@@ -15,6 +15,8 @@ pub const LEVELS: usize = 32;
 pub const JSON: &str = "application/json";
 /// Media type of a report (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Media type of a batch of events (CloudEvents 1.0.2, HTTP binding, section 3.3).
+pub const EVENTS: &str = "application/cloudevents-batch+json";
 
 /// Judges the headers of a body: Content-Type, whose parameters do not count, and Content-Encoding.
 ///

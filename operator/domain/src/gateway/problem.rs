@@ -14,6 +14,10 @@ pub const MOST_FAULTS: usize = 32;
 const MOST_LOGGED: usize = 3;
 const MOST_WORDS: usize = 256;
 
+/// Words for a place that no region serves.
+const NO_REGION: &str = "No region lists the place, and there is none for all others \
+                         (spec.agent.elsewhere of the Connection).";
+
 /// A fault of one place in a body, or of one parameter of a query.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
@@ -98,6 +102,8 @@ pub enum Problem {
     RangeNotSatisfiable(u64),
     /// The file is not there yet, or cannot be had; seconds after which to come again.
     ArtifactUnavailable(u32),
+    /// A provider has not taken events; seconds after which to send them again.
+    ProviderUnavailable(u32),
     /// The content has faults.
     Invalid(Content, Vec<Fault>),
 }
@@ -135,7 +141,9 @@ impl Problem {
             Self::RangeNotSatisfiable(_) => 416,
             Self::Invalid(..) => 422,
             Self::TooManyRequests(_) => 429,
-            Self::Unavailable(_) | Self::ArtifactUnavailable(_) => 503,
+            Self::Unavailable(_) | Self::ArtifactUnavailable(_) | Self::ProviderUnavailable(_) => {
+                503
+            }
         }
     }
 
@@ -163,6 +171,7 @@ impl Problem {
             Self::ActionOver => "ActionOver",
             Self::RangeNotSatisfiable(_) => "RangeNotSatisfiable",
             Self::ArtifactUnavailable(_) => "ArtifactUnavailable",
+            Self::ProviderUnavailable(_) => "ProviderUnavailable",
             Self::Timeout(_) => "Timeout",
             Self::AlreadyRegistered => "AlreadyRegistered",
             Self::SerialNumberAmbiguous => "SerialNumberAmbiguous",
@@ -201,6 +210,7 @@ impl Problem {
             Self::ActionOver => "The action is over.",
             Self::RangeNotSatisfiable(_) => "The range begins behind the end.",
             Self::ArtifactUnavailable(_) => "The file is not there yet.",
+            Self::ProviderUnavailable(_) => "A provider has not taken the events.",
             Self::Timeout(_) => "The body was not whole in time.",
             Self::AlreadyRegistered => "The serial number is registered already.",
             Self::SerialNumberAmbiguous => "Several Devices have the serial number.",
@@ -246,10 +256,7 @@ impl Problem {
                 "Nothing is sent to the device and nothing is taken from it. A new registration with a \
                  new consent connects it again."
             }
-            Self::RegionUnknown => {
-                "No region lists the place, and there is none for all others (spec.agent.elsewhere of \
-                 the Connection)."
-            }
+            Self::RegionUnknown => NO_REGION,
             Self::RegistrationNotFound => {
                 "No registration of this enrolment waits under this id; register again."
             }
@@ -257,6 +264,9 @@ impl Problem {
             | Self::ArtifactNotFound
             | Self::ActionOver
             | Self::ArtifactUnavailable(_) => self.advice_about_installing(),
+            Self::ApplicationNotFound | Self::ProviderUnavailable(_) => {
+                self.advice_about_services()
+            }
             Self::RangeNotSatisfiable(size) => return format!("The file has {size} bytes."),
             Self::Timeout(seconds) => return format!("It may take {seconds} s."),
             Self::AlreadyRegistered => {
@@ -267,8 +277,7 @@ impl Problem {
                 "Several Devices of the namespace have this serial number and model; all but one have \
                  to be corrected or deleted."
             }
-            Self::ApplicationNotFound
-            | Self::NotActivated(..)
+            Self::NotActivated(..)
             | Self::PreconditionFailed(_)
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
@@ -292,11 +301,6 @@ impl Problem {
 
     fn detail_of_content(&self) -> String {
         match self {
-            Self::ApplicationNotFound => {
-                "Take the application id from the newest list of services; one \
-                                          that was cancelled has none."
-                    .to_owned()
-            }
             Self::NotActivated(reason, _) => reason.meaning().to_owned(),
             Self::PreconditionFailed(etag) => format!("It has the ETag {etag}; read it again."),
             Self::TooLarge(most) => format!("It may have {most} bytes."),
@@ -307,6 +311,19 @@ impl Problem {
             Self::Invalid(_, faults) if faults.len() == 1 => "One place has a fault.".to_owned(),
             Self::Invalid(_, faults) => format!("{} places have faults.", faults.len()),
             _ => String::new(),
+        }
+    }
+
+    fn advice_about_services(&self) -> &'static str {
+        match self {
+            Self::ApplicationNotFound => {
+                "Take the application id from the newest list of services; one that was cancelled has \
+                 none."
+            }
+            _ => {
+                "Keep the batch and send it again after Retry-After, as it is: what a provider has taken \
+                 of it is recognised."
+            }
         }
     }
 
@@ -331,7 +348,8 @@ impl Problem {
         match self {
             Self::TooManyRequests(seconds)
             | Self::Unavailable(seconds)
-            | Self::ArtifactUnavailable(seconds) => Some(*seconds),
+            | Self::ArtifactUnavailable(seconds)
+            | Self::ProviderUnavailable(seconds) => Some(*seconds),
             _ => None,
         }
     }
@@ -410,6 +428,7 @@ mod tests {
             Problem::ActionOver,
             Problem::RangeNotSatisfiable(100),
             Problem::ArtifactUnavailable(10),
+            Problem::ProviderUnavailable(10),
             Problem::Timeout(10),
             Problem::AlreadyRegistered,
             Problem::SerialNumberAmbiguous,

@@ -155,6 +155,46 @@ pub(super) const PERIOD: Rule = rule(
     |text| period(text).is_some(),
     "a length of time (ISO 8601) in hours, minutes and whole seconds such as PT24H",
 );
+/// The id of an event.
+pub(super) const EVENT_ID: Rule = rule(
+    |text| is_long(text, 1, 128) && !text.chars().any(char::is_control),
+    "1 to 128 characters without control characters",
+);
+/// The type of an event.
+pub(super) const EVENT_TYPE: Rule = rule(
+    |text| text.strip_prefix(EVENT_TYPES).is_some_and(is_name),
+    "dev.entente. and the name of a kind of data such as dev.entente.supplies.level",
+);
+/// Beginning of the types of events; the name of a kind of data follows.
+pub(super) const EVENT_TYPES: &str = "dev.entente.";
+/// The application id of a service.
+pub(super) const APPLICATION_ID: Rule = rule(
+    |text| {
+        let is_inner =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        (1..=191).contains(&text.len()) && text.bytes().all(is_inner)
+    },
+    "an application id from the list of services",
+);
+/// The place of an event in an order.
+pub(super) const SEQUENCE: Rule = rule(
+    |text| (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic()),
+    "1 to 64 characters of ASCII without blanks, in whose order events are sorted, such as 0000012",
+);
+/// The media type of data.
+pub(super) const JSON_TYPE: Rule = rule(
+    |text| {
+        let bare = text.split(';').next().unwrap_or_default().trim();
+        let bare = bare.to_ascii_lowercase();
+        text.len() <= 127 && (bare == "application/json" || bare.ends_with("+json"))
+    },
+    "application/json",
+);
+/// The schema of data.
+pub(super) const SCHEMA: Rule = rule(
+    |text| (1..=511).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic()),
+    "a URI of at most 511 characters",
+);
 /// A value of a setting.
 pub(super) const VALUE: Rule = Rule {
     is_allowed: |text| is_long(text, 0, 1023),
@@ -214,6 +254,48 @@ mod tests {
                     "2027-03-20T01:02:03Z[UTC]",
                     "now",
                 ],
+            ),
+            (
+                EVENT_ID,
+                vec!["77-0012", "é b"],
+                vec!["", "a\n", &"7".repeat(129)],
+            ),
+            (
+                EVENT_TYPE,
+                vec!["dev.entente.supplies.level", "dev.entente.error"],
+                vec![
+                    "",
+                    "dev.entente.",
+                    "dev.entente..level",
+                    "dev.entente.a b",
+                    "Dev.Entente.error",
+                    "com.example.error",
+                    "supplies.level",
+                ],
+            ),
+            (
+                APPLICATION_ID,
+                vec!["acme-2027.toner.lobby-mfp"],
+                vec!["", "Acme", "a/b", "a b", &"a".repeat(192)],
+            ),
+            (
+                SEQUENCE,
+                vec!["0000012", "2027-03-20T01:02:03Z"],
+                vec!["", "1 2", "é", &"7".repeat(65)],
+            ),
+            (
+                JSON_TYPE,
+                vec![
+                    "application/json",
+                    "Application/JSON; charset=utf-8",
+                    "application/cloudevents+json",
+                ],
+                vec!["", "text/plain", "application/jsonp", "json"],
+            ),
+            (
+                SCHEMA,
+                vec!["https://schemas.example/supplies.json"],
+                vec!["", "a b", &"7".repeat(512)],
             ),
             (
                 PERIOD,

@@ -91,7 +91,8 @@ impl Gateway {
         connections.iter().find(|it| it.name_any() == name).cloned()
     }
 
-    fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
+    /// Returns the labels of a namespace.
+    pub(crate) fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
         let namespace = self.objects.namespaces.get(&Key::new("", namespace));
         namespace.map_or_else(BTreeMap::new, |it| it.labels().clone())
     }

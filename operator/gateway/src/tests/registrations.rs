@@ -24,6 +24,7 @@ async fn a_device_registers_by_the_token_of_its_enrolment_and_is_told_where_to_g
     assert_eq!(
         body["links"],
         json!({"services": format!("{base}/services"), "twin": format!("{base}/twin"),
+               "events": format!("{base}/events"),
                "ddi": "https://gw.eu.example/acme/controller/v1/lobby-mfp"})
     );
     assert_eq!(body["poll"], json!({"period": "PT24H", "next": "PT5S"}));

@@ -81,8 +81,11 @@ fn of_service(
 ) -> Vec<String> {
     let side = service.spec.server.as_ref();
     let connection = side.and_then(|it| after.connections.get(&it.connection_ref.name));
+    let data = service.spec.data.as_ref();
+    let data = data.and_then(|it| after.connections.get(&it.connection_ref.name));
     let server = ObservedServer {
         connection: connection.map(|it| &**it),
+        data: data.map(|it| &**it),
         catalog: None,
     };
     let nobody = UnreadableObjects::default();

@@ -19,7 +19,7 @@ fn every_object_of_the_guides_about_devices_that_call_is_without_a_fault() {
     for (guide, number) in [
         ("devices-that-call.md", 2),
         ("firmware.md", 4),
-        ("activation-and-data.md", 3),
+        ("activation-and-data.md", 4),
     ] {
         let blocks = blocks(guide);
         assert_eq!(blocks.len(), number, "{guide}");

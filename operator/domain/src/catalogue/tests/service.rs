@@ -1,8 +1,8 @@
 //! Tests of a SmartService's conditions.
 
 use entente_crds::v1alpha1::{
-    Acceptance, FeeCredit, Remedy, ServiceLevel, SmartService, SmartServiceSpec,
-    SmartServiceStatus, ValueType, When,
+    Acceptance, Connection, FeeCredit, NameReference, Remedy, ServiceData, ServiceLevel,
+    SmartService, SmartServiceSpec, SmartServiceStatus, ValueType, When,
 };
 
 use super::*;
@@ -40,6 +40,7 @@ fn report_of(
     let side = service.spec.server.clone().unwrap_or_default();
     let server = ObservedServer {
         connection: connection.as_ref(),
+        data: None,
         catalog: Some(&catalog(&side.offering, &side.plan)),
     };
     report_service(service, server, &unreadable, &users(used_by), NOW)
@@ -62,6 +63,7 @@ fn a_service_whose_server_is_behind_a_connection_for_devices_says_which_and_what
     let unreadable = UnreadableObjects::default();
     let server = ObservedServer {
         connection: Some(&devices),
+        data: None,
         catalog: None,
     };
     let conditions = report_service(&service, server, &unreadable, &users(0), NOW).conditions;
@@ -74,6 +76,44 @@ fn a_service_whose_server_is_behind_a_connection_for_devices_says_which_and_what
         "False(UnsupportedValue) spec.server.connectionRef names the Connection hq-ipp, which has \
          protocol IPP: must be one of protocol OSB."
     );
+}
+
+// shows C16 K2
+#[test]
+fn a_service_whose_data_has_no_connection_or_one_of_another_protocol_says_which_and_what_is_allowed()
+ {
+    let mut service = entente_crds::example::parts_life();
+    service.spec.data = Some(ServiceData {
+        connection_ref: NameReference {
+            name: "northwind-files".to_owned(),
+        },
+        path: "/v1/events".to_owned(),
+    });
+    let unreadable = UnreadableObjects::default();
+    let said = |data: Option<&Connection>| {
+        let server = ObservedServer {
+            data,
+            ..ObservedServer::default()
+        };
+        let conditions = report_service(&service, server, &unreadable, &users(0), NOW).conditions;
+        let said = [ConditionType::Accepted, ConditionType::ResolvedRefs].map(|kind| {
+            let found = find(&conditions, kind).expect("it is stated");
+            format!("{}({}) {}", found.status, found.reason, found.message)
+        });
+        said.join(" ")
+    };
+    assert_eq!(
+        said(None),
+        "True(Valid) The service is valid. False(ConnectionNotFound) The Connection northwind-files \
+         does not exist; create it."
+    );
+    let files = entente_crds::example::northwind_files();
+    assert!(said(Some(&files)).contains("True(Resolved)"));
+    let broker = entente_crds::example::northwind_services();
+    let odd = said(Some(&broker));
+    let expected = "False(UnsupportedValue) spec.data.connectionRef names the Connection \
+                    northwind-services, which has protocol OSB: must be one of protocol HTTP.";
+    assert!(odd.starts_with(expected), "{odd}");
 }
 
 // shows K1 K2
@@ -126,6 +166,7 @@ fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
     let side = service.spec.server.clone().unwrap_or_default();
     let server = ObservedServer {
         connection: Some(&entente_crds::example::northwind_services()),
+        data: None,
         catalog: Some(&catalog(&side.offering, &side.plan)),
     };
     let conditions = report_service(&service, server, &unreadable, &users(3), NOW).conditions;
@@ -275,6 +316,7 @@ fn a_service_with_a_remedy_by_which_nothing_is_ever_owed_says_so() {
 fn says_by(service: &mut SmartService, catalog: Option<&Catalog>) -> [String; 2] {
     let server = ObservedServer {
         connection: Some(&entente_crds::example::northwind_services()),
+        data: None,
         catalog,
     };
     let unreadable = UnreadableObjects::default();

@@ -121,7 +121,9 @@ fn unknown_wishes(round: &Round<'_>, kind: &TwinDataType) -> Vec<String> {
         }
         let found = round.resolved.subscription(&name);
         found.is_some_and(|found| {
-            keeps(found) && found.refused.is_some() && found.items().next().is_none()
+            // Items of its server alone say nothing of the device.
+            let lacks_items = found.device_fault.is_some() || found.items().next().is_none();
+            keeps(found) && found.refused.is_some() && lacks_items && !found.is_ended_by_a_leg()
         })
     };
     kind.wanted_by.iter().filter(is_unknown).cloned().collect()

@@ -6,16 +6,21 @@
 use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
-    v1alpha1::{DataType, Protocol, SmartService, WantedDataType},
+    v1alpha1::{DataType, Protocol, ServiceData, SmartService, WantedDataType},
 };
 use kube::ResourceExt as _;
 
 use crate::delivery::{
     Blocked, DeviceSnapshot, ResolvedItem, Wanted, WantedData, digest,
-    resolve::values::{able_model, connections_of},
+    resolve::{
+        endpoint::check_usable,
+        values::{able_model, connections_of},
+    },
 };
+use crate::unreadable::Referent;
 
-/// Returns the items of the step DataTypes.
+/// Returns the items of the step DataTypes. A service whose data cannot be sent to its provider asks for
+/// none.
 pub(super) fn data_items(
     snapshot: &DeviceSnapshot,
     service: &SmartService,
@@ -24,6 +29,9 @@ pub(super) fn data_items(
     let wanted = side.map_or(&[][..], |side| &side.data_types);
     if wanted.is_empty() {
         return Ok(Vec::new());
+    }
+    if let Some(data) = &service.spec.data {
+        check_destination(snapshot, data)?;
     }
     let (device, model) = able_model(snapshot, service)?;
     let connections = connections_of(snapshot, device);
@@ -65,6 +73,21 @@ pub(super) fn data_items(
         })
     });
     items.collect()
+}
+
+/// Judges the Connection of the data of a service.
+fn check_destination(snapshot: &DeviceSnapshot, data: &ServiceData) -> Result<(), Blocked> {
+    let name = &data.connection_ref.name;
+    let connection = snapshot.connections.get(name.as_str());
+    let connection = connection.ok_or_else(|| snapshot.not_at_hand(Referent::Connection, name))?;
+    check_usable(snapshot, name, connection)?;
+    if connection.spec.http.is_none() {
+        let message = format!(
+            "the Connection {name} of the data is no HTTP server; name one of protocol HTTP"
+        );
+        return Err(Blocked::new(Reason::UnsupportedValue, message));
+    }
+    Ok(())
 }
 
 fn wanted_data(listed: &DataType, wanted: &WantedDataType) -> Result<WantedData, String> {

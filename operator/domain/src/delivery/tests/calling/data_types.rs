@@ -1,7 +1,8 @@
 //! Of a device that calls: the kinds of data that it sends for its services (C7, C8).
 
 use entente_crds::v1alpha1::{
-    AgentData, DataEvent, DataType, DataVia, Item, ReportedDataType, TwinDataType, WantedDataType,
+    AgentData, AllowEntry, DataEvent, DataType, DataVia, Item, NameReference, ReportedDataType,
+    ServiceData, TwinDataType, WantedDataType,
 };
 
 use super::*;
@@ -171,4 +172,42 @@ fn a_device_that_cannot_send_what_the_service_needs_is_not_activated() {
         "False(UnsupportedByDevice)"
     );
     assert_eq!(calling.asked(), []);
+}
+
+// shows C16 K2
+#[test]
+fn a_service_whose_data_can_go_nowhere_asks_for_nothing_and_what_was_asked_for_stays() {
+    let mut calling = Calling::sending(None);
+    let services = &mut calling.0.snapshot.services;
+    let service = Arc::make_mut(services.get_mut("data-backup").expect("a service"));
+    service.spec.data = Some(ServiceData {
+        connection_ref: NameReference {
+            name: "northwind-files".to_owned(),
+        },
+        path: "/v1/events".to_owned(),
+    });
+    let report = calling.pass(ZERO);
+    assert_eq!(ready(&report), "False(ConnectionNotFound)");
+    assert_eq!(calling.asked(), []);
+    let put = |calling: &mut Calling, allow: Vec<AllowEntry>| {
+        let mut files = example::northwind_files();
+        files.spec.allow = allow;
+        let connections = &mut calling.0.snapshot.connections;
+        connections.insert("northwind-files".into(), Arc::new(files));
+    };
+    put(&mut calling, Vec::new());
+    let report = calling.pass(ZERO);
+    assert_eq!(ready(&report), "False(NotAllowed)");
+    assert_eq!(calling.asked(), []);
+    put(&mut calling, vec![AllowEntry::default()]);
+    calling.pass(ZERO);
+    assert_eq!(calling.asked().len(), 1);
+    put(&mut calling, Vec::new());
+    assert_eq!(ready(&calling.pass(hours(1))), "False(NotAllowed)");
+    assert_eq!(calling.asked().len(), 1, "a fault of a moment ends nothing");
+    calling
+        .0
+        .edit_device(|device| device.spec.disabled_services = vec!["data-backup".to_owned()]);
+    calling.pass(hours(2));
+    assert_eq!(calling.asked(), [], "it was switched off");
 }

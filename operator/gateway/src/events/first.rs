@@ -1,0 +1,77 @@
+//! The first data of a device, which turn a service on (C12).
+//!
+//! Writes the word of the device into its twin, and waits for a while until the operator and the service
+//! server have turned the service on; the batch is forwarded only then. Decides nothing of the legs of an
+//! activation. Called before a batch is routed.
+
+use std::{pin::pin, time::Duration};
+
+use entente_domain::gateway::{
+    activation::Word,
+    admission,
+    events::{Batch, Recipient},
+    problem::Problem,
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::AGAIN;
+use crate::{Gateway, calls::Known};
+
+/// Time for which the activation is waited for.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// A device whose services are on, as far as its batch can turn them on.
+pub(super) struct Ready {
+    pub(super) known: Known,
+    pub(super) recipients: Vec<Recipient>,
+    /// Ids of the services that the batch has turned on.
+    pub(super) activated: Vec<String>,
+}
+
+impl Gateway {
+    /// Turns on the services that wait for data of which the batch has some.
+    ///
+    /// # Errors
+    /// Returns the answer if one is not on in time: the device sends the batch again, and finds it on.
+    pub(super) async fn with_first_data(
+        &self,
+        known: &Known,
+        batch: &Batch,
+    ) -> Result<Ready, Problem> {
+        let end = Instant::now() + WAIT;
+        let waiting = self.wakes.wait(known.key.clone());
+        let mut said: Vec<String> = Vec::new();
+        loop {
+            let mut woken = pin!(waiting.woken.notified());
+            woken.as_mut().enable();
+            self.require_available()?;
+            let known = self.authenticate(&known.sha256)?;
+            admission::consents(&known.twin)?;
+            let recipients = self.recipients(&known);
+            let off = batch.first_data(&recipients);
+            if off.is_empty() {
+                let is_on = |id: &String| recipients.iter().any(|it| it.application_id == *id);
+                said.retain(is_on);
+                return Ok(Ready {
+                    known,
+                    recipients,
+                    activated: said,
+                });
+            }
+            for id in off {
+                if !said.contains(&id) {
+                    self.say(&known, &id, &Word::of_first_data()).await?;
+                    said.push(id);
+                }
+            }
+            if Instant::now() >= end || self.shutdown.is_requested() {
+                return Err(Problem::ProviderUnavailable(AGAIN));
+            }
+            tokio::select! {
+                () = woken => {}
+                () = sleep_until(end) => {}
+                () = self.leaving.requested() => return Err(Problem::Unavailable(1)),
+            }
+        }
+    }
+}

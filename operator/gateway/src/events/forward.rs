@@ -1,0 +1,131 @@
+//! The forwarding of a batch: one request to each provider concerned.
+//!
+//! A batch whose content is refused is sent event by event, so that one odd event does not hold up the
+//! others. What was taken is remembered at once, and not sent again when the device repeats the batch.
+//! Never gives up an event that was not refused. Called once for each batch.
+
+use std::time::Duration;
+
+use entente_controllers::cache::Key;
+use entente_domain::gateway::{
+    events::{Delivery, Fingerprint, Inbox, Outgoing, Refusal, Routing},
+    problem::Problem,
+};
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::inboxes::{Deferred, Way};
+use crate::{Gateway, calls::Known};
+
+/// Time for all requests of a batch to a provider.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Refused = Vec<(usize, Refusal)>;
+
+impl Gateway {
+    /// Forwards the events of a batch, and returns those that were refused.
+    ///
+    /// # Errors
+    /// Returns the answer if a provider has not taken its part: the device keeps the batch.
+    pub(super) async fn forward(
+        &self,
+        known: &Known,
+        routing: Routing,
+    ) -> Result<Refused, Problem> {
+        let Routing {
+            deliveries,
+            mut refused,
+        } = routing;
+        let sent = deliveries.iter().map(|it| self.deliver(&known.key, it));
+        let mut wait = None;
+        for outcome in join_all(sent).await {
+            match outcome {
+                Ok(by_provider) => refused.extend(by_provider),
+                Err(deferred) => wait = wait.max(Some(deferred.seconds)),
+            }
+        }
+        match wait {
+            Some(seconds) => Err(Problem::ProviderUnavailable(seconds)),
+            None => Ok(refused),
+        }
+    }
+
+    /// Brings events to one inbox.
+    async fn deliver(&self, device: &Key, delivery: &Delivery) -> Result<Refused, Deferred> {
+        let inbox = &delivery.inbox;
+        let metrics = &self.parts.metrics;
+        let fresh = self.fresh(device, delivery);
+        metrics.gateway_events("Repeated", delivery.events.len() - fresh.len());
+        if fresh.is_empty() {
+            return Ok(Vec::new());
+        }
+        let number = fresh.len();
+        let late = Deferred::new("TimedOut", "the provider has not taken all events in time");
+        let sent = timeout(PATIENCE, self.send(device, inbox, fresh)).await;
+        let sent = sent.unwrap_or(Err(late));
+        match &sent {
+            Ok(refused) => {
+                self.note_delivery(inbox, None);
+                metrics.gateway_events("RefusedByProvider", refused.len());
+                metrics.gateway_events("Forwarded", number - refused.len());
+            }
+            Err(deferred) => {
+                self.note_delivery(inbox, Some(deferred));
+                metrics.gateway_events("Deferred", number);
+            }
+        }
+        let sent = sent?.into_iter().flat_map(|event| &event.places);
+        Ok(sent
+            .map(|place| (*place, Refusal::RefusedByProvider))
+            .collect())
+    }
+
+    /// Returns the events that were not forwarded just now.
+    fn fresh<'a>(&self, device: &Key, delivery: &'a Delivery) -> Vec<&'a Outgoing> {
+        let recent = self.events.recent();
+        let events = delivery.events.iter();
+        events
+            .filter(|event| !recent.has(device, &Fingerprint::of(&delivery.inbox, &event.id)))
+            .collect()
+    }
+
+    /// Sends events, and returns those that the provider refuses.
+    async fn send<'a>(
+        &self,
+        device: &Key,
+        inbox: &Inbox,
+        events: Vec<&'a Outgoing>,
+    ) -> Result<Vec<&'a Outgoing>, Deferred> {
+        let way = self.way(&device.namespace, inbox).await?;
+        if self.take(&way, (device, inbox), &events).await? {
+            return Ok(Vec::new());
+        }
+        if let [only] = events[..] {
+            return Ok(vec![only]);
+        }
+        let mut refused = Vec::new();
+        for event in events {
+            if !self.take(&way, (device, inbox), &[event]).await? {
+                refused.push(event);
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Sends events in one request; true if they were taken.
+    async fn take(
+        &self,
+        way: &Way,
+        (device, inbox): (&Key, &Inbox),
+        events: &[&Outgoing],
+    ) -> Result<bool, Deferred> {
+        let body = Delivery::body(events.iter().copied());
+        let is_taken = self.events.post(way, body).await?;
+        if is_taken {
+            let events = events.iter();
+            let taken = events.map(|event| Fingerprint::of(inbox, &event.id));
+            self.events.recent().note(device, taken);
+        }
+        Ok(is_taken)
+    }
+}
