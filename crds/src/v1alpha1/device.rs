@@ -228,8 +228,35 @@ pub struct ExclusiveHold {
     /// Name of the subscription.
     #[schemars(length(max = 253))]
     pub holder: String,
-    /// The instant since which it does, with the service that it has now.
+    /// Name of the SmartService with which it does. Absent: an operator before this field has written
+    /// the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub service: Option<String>,
+    /// The instant since which it does, with that service.
     pub since: Timestamp,
+    /// Those that acted before, the last one first: an event or an order of the device belongs to the
+    /// one that acted when it occurred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub before: Vec<FormerHold>,
+}
+
+/// A subscription that acted for an exclusive group until another one took its place.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerHold {
+    /// Name of the subscription.
+    #[schemars(length(max = 253))]
+    pub holder: String,
+    /// Name of the SmartService with which it did.
+    #[schemars(length(max = 63))]
+    pub service: String,
+    /// The instant since which it did.
+    pub since: Timestamp,
+    /// The instant from which on it did no more.
+    pub until: Timestamp,
 }
 
 /// Identity that a device reported.

@@ -13,6 +13,7 @@ pub mod credential;
 pub mod ddi;
 pub mod events;
 pub mod headers;
+mod holders;
 pub mod limits;
 mod members;
 pub mod poll;

@@ -22,7 +22,7 @@ use entente_controllers::cache::Key;
 use entente_domain::gateway::{
     admission,
     body::EVENTS,
-    events::{Batch, Knowledge, Recent, Recipient},
+    events::{Batch, Knowledge, Recent, Recipients},
     poll::iso,
     problem::Problem,
 };
@@ -123,7 +123,7 @@ impl Gateway {
 
 impl Gateway {
     /// Returns the services that get events of a device.
-    fn recipients(&self, known: &Known) -> Vec<Recipient> {
+    fn recipients(&self, known: &Known) -> Recipients {
         let device = self.objects.devices.get(&known.key);
         let subscriptions = self.subscriptions(&known.key);
         let knowledge = Knowledge {

@@ -145,6 +145,7 @@ fn services(metrics: &Arc<Metrics>) -> Cache<SmartService> {
             description: spec.description,
             activation: spec.activation,
             data: spec.data,
+            exclusive_group: spec.exclusive_group,
             device: spec.device.map(|side| DeviceSide {
                 settings: Vec::new(),
                 ..side
@@ -165,6 +166,7 @@ fn devices(metrics: &Arc<Metrics>) -> Cache<Device> {
             }
             device.status = device.status.take().map(|status| DeviceStatus {
                 local_enablement: status.local_enablement,
+                exclusive: status.exclusive,
                 ..DeviceStatus::default()
             });
         })

@@ -52,6 +52,7 @@ impl OfDevice {
             model_spec: self.model.as_ref().map(|it| &it.spec),
             capabilities: twin.and_then(|it| it.capabilities.as_ref()),
             switches: status.map_or(&[], |it| &it.local_enablement),
+            holds: status.map_or(&[], |it| &it.exclusive),
         }
     }
 }

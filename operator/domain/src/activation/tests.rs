@@ -55,64 +55,36 @@ fn a_missing_leg_is_told_without_an_instant_which_the_device_has() {
 
 // shows C5
 #[test]
-fn each_leg_is_missing_alone_with_its_own_reason_in_both_modes() {
+fn each_leg_is_missing_alone_with_its_own_reason_in_every_mode() {
     let on = switched(&[], &[said(true, 10)], &[], at(20));
     let off = switched(&[], &[said(false, 10)], &[], at(20));
     let (on, off) = (on.first(), off.first());
     let none: &[&str] = &[];
+    let able = none;
+    let unable = &["no colour"][..];
+    let (operator, device, data) = (
+        ActivationMode::ByOperator,
+        ActivationMode::ByDevice,
+        ActivationMode::ByFirstData,
+    );
+    let waits = [Reason::WaitingForDevice];
+    let is_off = [Reason::DisabledLocally];
+    let cannot = [Reason::UnsupportedByDevice];
+    let both = [Reason::UnsupportedByDevice, Reason::DisabledLocally];
+    let nothing: &[Reason] = &[];
     for (mode, switch, lacks, missing) in [
-        (ActivationMode::ByOperator, None, none, vec![]),
-        (ActivationMode::ByOperator, on, none, vec![]),
-        (
-            ActivationMode::ByOperator,
-            off,
-            none,
-            vec![Reason::DisabledLocally],
-        ),
-        (
-            ActivationMode::ByOperator,
-            on,
-            &["no colour"],
-            vec![Reason::UnsupportedByDevice],
-        ),
-        (
-            ActivationMode::ByDevice,
-            None,
-            none,
-            vec![Reason::WaitingForDevice],
-        ),
-        (ActivationMode::ByDevice, on, none, vec![]),
-        (
-            ActivationMode::ByFirstData,
-            None,
-            none,
-            vec![Reason::WaitingForDevice],
-        ),
-        (ActivationMode::ByFirstData, on, none, vec![]),
-        (
-            ActivationMode::ByFirstData,
-            off,
-            none,
-            vec![Reason::DisabledLocally],
-        ),
-        (
-            ActivationMode::ByDevice,
-            off,
-            none,
-            vec![Reason::DisabledLocally],
-        ),
-        (
-            ActivationMode::ByDevice,
-            on,
-            &["no colour"],
-            vec![Reason::UnsupportedByDevice],
-        ),
-        (
-            ActivationMode::ByDevice,
-            off,
-            &["no colour"],
-            vec![Reason::UnsupportedByDevice, Reason::DisabledLocally],
-        ),
+        (operator, None, able, nothing),
+        (operator, on, able, nothing),
+        (operator, off, able, &is_off),
+        (operator, on, unable, &cannot),
+        (device, None, able, &waits),
+        (device, on, able, nothing),
+        (device, off, able, &is_off),
+        (device, on, unable, &cannot),
+        (device, off, unable, &both),
+        (data, None, able, &waits),
+        (data, on, able, nothing),
+        (data, off, able, &is_off),
     ] {
         assert_eq!(
             reasons(mode, switch, lacks),

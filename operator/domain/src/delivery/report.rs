@@ -144,7 +144,7 @@ impl Report<'_> {
             step_timed_out: blocked
                 .as_ref()
                 .is_some_and(|blocked| blocked.reason == Reason::StepTimedOut),
-            ended: (self.withdraws() && !self.awaits_activation())
+            ended: (self.withdraws() && !self.awaits_the_other())
                 .then(|| previous.ended.unwrap_or(self.now)),
             unattended: self.is_unattended(),
             evidence: self.evidence(&previous),

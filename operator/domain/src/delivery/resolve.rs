@@ -15,6 +15,7 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
+use crate::activation::MissingLeg;
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, ResolvedConnection, ResolvedDevice, ResolvedItem,
     ResolvedServer, ResolvedStep, ResolvedSubscription, digest, observations, previous,
@@ -93,15 +94,17 @@ fn resolve_subscription(
         || previous::holds(subscription);
     let intent = intent(snapshot, subscription, begun, now);
     let revision = revision::wanted_revision(subscription, now);
-    resolve_as(snapshot, subscription, (intent, revision, begun), shared)
+    let treatment = (intent, revision, begun);
+    resolve_as(snapshot, subscription, treatment, (shared, &[]))
 }
 
 /// Returns the wants of a subscription that has ended and serves on, as they were until then. One that
-/// was suspended is left alone on.
+/// was suspended is left alone on. `missing` has the legs that it lacks because the one that takes its
+/// place does.
 fn serving_on(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
-    shared: &Shared,
+    (shared, missing): (&Shared, &[MissingLeg]),
 ) -> ResolvedSubscription {
     let last = revision::wanted_revision(subscription, Timestamp::MAX);
     let intent = if subscription.spec.contract.suspend {
@@ -110,14 +113,14 @@ fn serving_on(
         Intent::SetUp
     };
     let treatment = (intent, last, true);
-    resolve_as(snapshot, subscription, treatment, shared)
+    resolve_as(snapshot, subscription, treatment, (shared, missing))
 }
 
 fn resolve_as(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     (intent, revision, begun): (Intent, Option<&Revision>, bool),
-    shared: &Shared,
+    (shared, missing): (&Shared, &[MissingLeg]),
 ) -> ResolvedSubscription {
     let mut resolved = ResolvedSubscription {
         name: subscription.name_any().into(),
@@ -134,7 +137,7 @@ fn resolve_as(
         handed_to: None,
         turn: None,
         exchange: None,
-        missing_legs: Vec::new(),
+        missing_legs: missing.to_vec(),
         switched_on: None,
     };
     let outcome = revision.map_or(Ok(()), |revision| {
@@ -224,7 +227,8 @@ fn resolve_revision(
     let values = values::Values::new(snapshot, subscription, revision);
     let server = resolve_server(snapshot, subscription, service, &values);
     let of_device = (&*shared.switches, &*shared.connections);
-    resolved.missing_legs = legs::missing(snapshot, subscription, service, of_device);
+    let missing = legs::missing(snapshot, subscription, service, of_device);
+    resolved.missing_legs.extend(missing);
     resolved.switched_on = legs::switched_on(name, &shared.switches);
     let (server, server_fault) = match server {
         Ok(server) if resolved.is_off() => (server.map(ResolvedServer::turned_off), None),

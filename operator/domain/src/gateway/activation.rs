@@ -6,7 +6,7 @@
 
 use entente_crds::v1alpha1::{
     ActivationState, ConsentWay, DeviceCapabilities, DeviceModelSpec, DeviceTwin, DeviceTwinStatus,
-    LocalEnablement, ServiceSubscription, SmartService, TwinLocal,
+    ExclusiveHold, LocalEnablement, ServiceSubscription, SmartService, TwinLocal,
 };
 use entente_crds::{bounded::Text, condition::ConditionType, condition::Reason};
 use jiff::Timestamp;
@@ -171,6 +171,8 @@ pub struct DeviceFacts<'a> {
     pub capabilities: Option<&'a DeviceCapabilities>,
     /// Local switches of its services.
     pub switches: &'a [LocalEnablement],
+    /// The subscriptions that act for its exclusive groups.
+    pub holds: &'a [ExclusiveHold],
 }
 
 impl DeviceFacts<'_> {

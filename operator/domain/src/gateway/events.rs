@@ -5,6 +5,7 @@
 //! forwarded is refused, and what is refused is forgotten. Called when a device sends events.
 
 mod recent;
+mod recipients;
 mod routing;
 
 use entente_crds::v1alpha1::Connection;
@@ -14,7 +15,8 @@ use url::Url;
 
 pub use self::{
     recent::{Fingerprint, Recent},
-    routing::{Delivery, Inbox, Knowledge, Outgoing, Recipient, Routing},
+    recipients::{Inbox, Knowledge, Recipient, Recipients},
+    routing::{Delivery, Outgoing, Routing},
 };
 use super::{
     body,

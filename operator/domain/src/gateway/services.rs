@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use entente_crds::{
-    condition::ConditionType,
+    condition::{ConditionType, Reason},
     v1alpha1::{ActivationState, Revision, ServiceSubscription, SmartService},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::activation::{DeviceFacts, missing};
+use super::holders::Holders;
 use crate::{
-    condition::is_true,
+    condition::{find, is_true},
     promise::{end_of, end_of_service, in_force, promises},
     time,
 };
@@ -43,6 +44,12 @@ impl Services {
         (service, device): (impl Fn(&str) -> Option<Arc<SmartService>>, &DeviceFacts<'_>),
         now: Timestamp,
     ) -> Self {
+        let holders = Holders {
+            holds: device.holds,
+            subscriptions,
+            service: &service,
+            now,
+        };
         let mut subscriptions: Vec<&ServiceSubscription> =
             subscriptions.iter().map(Arc::as_ref).collect();
         subscriptions.sort_by_key(|subscription| subscription.name_any());
@@ -56,12 +63,13 @@ impl Services {
             changes = ahead.chain(changes).min();
             if span.is_listed(now) && services.len() < MOST {
                 let smart = service(&span.service);
-                services.push(described(
-                    subscription,
-                    &span,
-                    (smart.as_deref(), device),
-                    now,
-                ));
+                let state = if holders.serves_on(subscription) && !has_to_ask(subscription) {
+                    "Active"
+                } else {
+                    state(subscription, &span, now)
+                };
+                let service = (smart.as_deref(), device);
+                services.push(described(subscription, &span, service, state));
             }
         }
         Self { services, changes }
@@ -150,20 +158,18 @@ fn described(
     subscription: &ServiceSubscription,
     span: &Span,
     (service, device): (Option<&SmartService>, &DeviceFacts<'_>),
-    now: Timestamp,
+    state: &str,
 ) -> Value {
     let zone = time::zone(&subscription.spec.time_zone).unwrap_or(TimeZone::UTC);
     let local = |instant: Timestamp| {
         let instant = instant.to_zoned(zone.clone());
         instant.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     };
-    let is_over = span.is_over(now);
-    let state = state(subscription, span, now);
     let description = service.and_then(|service| service.spec.description.clone());
     let applied = subscription.spec.contract.created;
     let missing = missing(subscription, (&span.service, service), device);
     json!({
-        "applicationId": (!is_over).then(|| subscription.name_any()),
+        "applicationId": (state != "Cancelled").then(|| subscription.name_any()),
         "serviceId": span.service,
         "provider": service.map(|service| service.spec.provider.clone()).unwrap_or_default(),
         "description": description.unwrap_or_default(),
@@ -219,6 +225,20 @@ pub fn state_of(subscription: &ServiceSubscription, now: Timestamp) -> &'static 
 /// Returns the name of the SmartService that a subscription is of now, else next, else was last.
 pub fn service_of(subscription: &ServiceSubscription, now: Timestamp) -> Option<String> {
     Some(Span::of(subscription, now)?.service)
+}
+
+/// True if a subscription has begun and is not over.
+pub(super) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
+    let span = Span::of(subscription, now);
+    span.is_some_and(|span| span.from <= now && !span.is_over(now))
+}
+
+/// True if a service waits for a word of its device, which it would not send if the service were on.
+fn has_to_ask(subscription: &ServiceSubscription) -> bool {
+    let status = subscription.status.as_ref();
+    let conditions = status.map_or(&[][..], |status| &status.conditions);
+    let said = find(conditions, ConditionType::Activated);
+    said.is_some_and(|said| said.reason == Reason::WaitingForDevice.as_str())
 }
 
 /// True if every item of a subscription is proved to be in effect.

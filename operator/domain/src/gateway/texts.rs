@@ -206,6 +206,15 @@ pub(super) const VALUE: Rule = Rule {
 mod tests {
     use super::*;
 
+    fn assert_judges(rule: Rule, allowed: &[&str], refused: &[&str]) {
+        for text in allowed {
+            assert!((rule.is_allowed)(text), "{text}: {}", rule.allowed);
+        }
+        for text in refused {
+            assert!(!(rule.is_allowed)(text), "{text}: {}", rule.allowed);
+        }
+    }
+
     #[test]
     fn texts_are_judged_as_the_description_of_the_api_says() {
         let long = "é".repeat(65);
@@ -256,6 +265,19 @@ mod tests {
                 ],
             ),
             (
+                PERIOD,
+                vec!["PT24H", "PT6H30M", "PT1S"],
+                vec!["", "24h", "PT0S", "-PT1H", "PT0.5S", "P1Y", "PT9000H"],
+            ),
+        ] {
+            assert_judges(rule, &allowed, &refused);
+        }
+    }
+
+    #[test]
+    fn texts_of_events_are_judged_as_the_description_of_the_api_says() {
+        for (rule, allowed, refused) in [
+            (
                 EVENT_ID,
                 vec!["77-0012", "é b"],
                 vec!["", "a\n", &"7".repeat(129)],
@@ -297,18 +319,8 @@ mod tests {
                 vec!["https://schemas.example/supplies.json"],
                 vec!["", "a b", &"7".repeat(512)],
             ),
-            (
-                PERIOD,
-                vec!["PT24H", "PT6H30M", "PT1S"],
-                vec!["", "24h", "PT0S", "-PT1H", "PT0.5S", "P1Y", "PT9000H"],
-            ),
         ] {
-            for text in allowed {
-                assert!((rule.is_allowed)(text), "{text}: {}", rule.allowed);
-            }
-            for text in refused {
-                assert!(!(rule.is_allowed)(text), "{text}: {}", rule.allowed);
-            }
+            assert_judges(rule, &allowed, &refused);
         }
     }
 }

@@ -20,12 +20,14 @@ mod patience;
 mod printer;
 mod remote;
 mod show;
+mod traffic;
 mod truth;
 
 pub(crate) use broker::{Broker, Fault};
 pub(crate) use caller::{Caller, Conduct};
 pub(crate) use objects::{Wish, secret_reference};
 pub(crate) use printer::Printer;
+pub(crate) use traffic::{Fate, Traffic};
 
 /// Fraction of the jitter with which every wait is the longest possible.
 const NO_JITTER: f64 = 1.0;
@@ -62,6 +64,8 @@ pub(crate) struct Simulation {
     pub(crate) alone: bool,
     /// Called after each action, to look at the remote sides.
     pub(crate) watch: Option<fn(&Simulation)>,
+    /// The data that the device sends meanwhile.
+    pub(crate) traffic: Option<Traffic>,
     /// Items that were not in place after a pass, kept beside all that the operator says.
     incomplete: truth::Incomplete,
     /// The instant at which the last pass asked to be followed by another.
@@ -96,6 +100,7 @@ impl Simulation {
             dies_after: None,
             alone: true,
             watch: None,
+            traffic: None,
             incomplete: truth::Incomplete::default(),
             wake: None,
             began: now,
@@ -121,6 +126,7 @@ impl Simulation {
             if let Some(watch) = self.watch {
                 watch(self);
             }
+            self.send_data();
             if self.dies() {
                 self.die();
                 return Ended::Died;
@@ -177,6 +183,7 @@ impl Simulation {
     pub(crate) fn run_until(&mut self, until: Timestamp) {
         for _ in 0..MOST_PASSES {
             let ended = self.pass();
+            self.send_data();
             let wake = self.wake.filter(|wake| *wake <= until);
             match (ended, wake) {
                 (Ended::Died, _) => {}

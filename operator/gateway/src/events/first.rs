@@ -9,7 +9,7 @@ use std::{pin::pin, time::Duration};
 use entente_domain::gateway::{
     activation::Word,
     admission,
-    events::{Batch, Recipient},
+    events::{Batch, Recipients},
     problem::Problem,
 };
 use tokio::time::{Instant, sleep_until};
@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(20);
 /// A device whose services are on, as far as its batch can turn them on.
 pub(super) struct Ready {
     pub(super) known: Known,
-    pub(super) recipients: Vec<Recipient>,
+    pub(super) recipients: Recipients,
     /// Ids of the services that the batch has turned on.
     pub(super) activated: Vec<String>,
 }
@@ -49,20 +49,20 @@ impl Gateway {
             admission::consents(&known.twin)?;
             let recipients = self.recipients(&known);
             let off = batch.first_data(&recipients);
+            let successors = batch.first_data_of_successors(&recipients);
+            for id in off.iter().chain(&successors) {
+                if !said.contains(id) {
+                    self.say(&known, id, &Word::of_first_data()).await?;
+                    said.push(id.clone());
+                }
+            }
             if off.is_empty() {
-                let is_on = |id: &String| recipients.iter().any(|it| it.application_id == *id);
-                said.retain(is_on);
+                said.retain(|id| recipients.has(id));
                 return Ok(Ready {
                     known,
                     recipients,
                     activated: said,
                 });
-            }
-            for id in off {
-                if !said.contains(&id) {
-                    self.say(&known, &id, &Word::of_first_data()).await?;
-                    said.push(id);
-                }
             }
             if Instant::now() >= end || self.shutdown.is_requested() {
                 return Err(Problem::ProviderUnavailable(AGAIN));

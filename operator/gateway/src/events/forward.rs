@@ -14,7 +14,10 @@ use entente_domain::gateway::{
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::inboxes::{Deferred, Way};
+use super::{
+    AGAIN,
+    inboxes::{Deferred, Way},
+};
 use crate::{Gateway, calls::Known};
 
 /// Time for all requests of a batch to a provider.
@@ -26,7 +29,8 @@ impl Gateway {
     /// Forwards the events of a batch, and returns those that were refused.
     ///
     /// # Errors
-    /// Returns the answer if a provider has not taken its part: the device keeps the batch.
+    /// Returns the answer if a provider has not taken its part, or a part belongs to a service that is not
+    /// on yet: the device keeps the batch.
     pub(super) async fn forward(
         &self,
         known: &Known,
@@ -35,9 +39,11 @@ impl Gateway {
         let Routing {
             deliveries,
             mut refused,
+            deferred,
         } = routing;
+        self.parts.metrics.gateway_events("Deferred", deferred);
         let sent = deliveries.iter().map(|it| self.deliver(&known.key, it));
-        let mut wait = None;
+        let mut wait = (deferred > 0).then_some(AGAIN);
         for outcome in join_all(sent).await {
             match outcome {
                 Ok(by_provider) => refused.extend(by_provider),

@@ -198,6 +198,13 @@ impl ResolvedSubscription {
             .find_map(|claim| claim.strip_prefix("group "))
     }
 
+    /// Returns its SmartService, as far as that is known.
+    pub fn service(&self) -> Option<&str> {
+        self.claims
+            .iter()
+            .find_map(|claim| claim.strip_prefix("service "))
+    }
+
     /// Adds the exclusive group of its service to what it claims.
     pub(in crate::delivery) fn claim_group(&mut self, group: &str) {
         self.claims.insert(format!("group {group}"));

@@ -62,8 +62,10 @@ pub(super) fn wanted(round: &Round<'_>, plan: &Plan) -> Vec<TwinDataType> {
                 .data_items
                 .iter()
                 .any(|it| it.subscription == *name && it.item.key == item.key);
-            if is_asked_now || keeps(subscription) && was_asked(present, &data.name, name) {
-                merge(&mut all, data, name);
+            // An instance that is left is of the same application for the device.
+            let asks = name.object();
+            if is_asked_now || keeps(subscription) && was_asked(present, &data.name, &asks) {
+                merge(&mut all, data, &asks);
             }
         }
     }

@@ -10,6 +10,7 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{ItemState, StepType},
 };
+use jiff::Timestamp;
 
 use crate::delivery::{
     Action, Blocked, DeviceSnapshot, Exchange, Intent, Plan, ResolvedStep, ResolvedSubscription,
@@ -133,27 +134,32 @@ pub(in crate::delivery) fn is_over(left: &Withdrawing<'_>) -> bool {
     }
 }
 
-/// Returns the subscription that has taken the place of this one and is not activated yet. A
-/// withdrawal that has begun goes on.
-pub(in crate::delivery) fn awaits_activation<'a>(
+/// Returns the wait of a subscription whose place another one has taken: for the instant at which that
+/// one begins to act, and for its activation. A withdrawal that has begun goes on.
+pub(in crate::delivery) fn awaits_the_other(
     snapshot: &DeviceSnapshot,
     verified: &BTreeMap<SubscriptionName, Verified>,
-    subscription: &'a ResolvedSubscription,
-) -> Option<&'a SubscriptionName> {
+    subscription: &ResolvedSubscription,
+    now: Timestamp,
+) -> Option<Blocked> {
     let Some(Turn::Leaves { to, moved: true }) = &subscription.turn else {
         return None;
     };
     let object = snapshot.subscription(&subscription.name);
     let status = object.and_then(|object| object.status.as_ref());
     let has_begun = status.is_some_and(|status| status.ended.is_some());
-    let is_activated = verified.get(to).is_some_and(is_activated);
-    (!has_begun && !is_activated).then_some(to)
-}
-
-/// Returns the wait for the activation of the one that has taken the place.
-pub(super) fn until_activated(to: &SubscriptionName) -> Blocked {
-    let message = format!("{} takes its place and is not activated yet", to.object());
-    Blocked::new(Reason::HandingOver, message)
+    if has_begun {
+        return None;
+    }
+    if !verified.get(to).is_some_and(is_activated) {
+        let message = format!("{} takes its place and is not activated yet", to.object());
+        return Some(Blocked::new(Reason::HandingOver, message));
+    }
+    let device = snapshot.device.as_ref()?.status.as_ref()?;
+    let mut holds = device.exclusive.iter();
+    let hold = holds.find(|hold| *hold.holder == *to.object() && hold.since > now)?;
+    let message = format!("{} takes its place at {}", to.object(), hold.since);
+    Some(Blocked::until(Reason::HandingOver, message, hold.since))
 }
 
 /// True if a subscription is activated; if its service has no activation, if all but its check is in

@@ -101,8 +101,9 @@ pub(in crate::delivery) fn withdraw(
     subscription: &ResolvedSubscription,
     plan: &mut Plan,
 ) {
-    if let Some(to) = turns::awaits_activation(round.snapshot, round.verified, subscription) {
-        plan.wait(&subscription.name, turns::until_activated(to));
+    let (snapshot, verified) = (round.snapshot, round.verified);
+    if let Some(wait) = turns::awaits_the_other(snapshot, verified, subscription, round.now) {
+        plan.wait(&subscription.name, wait);
         return;
     }
     let Some(withdrawing) = round.withdrawing(subscription) else {

@@ -5,7 +5,7 @@
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{LeavingInstance, ServiceSubscriptionStatus},
+    v1alpha1::{ActivationState, LeavingInstance, ServiceSubscriptionStatus},
 };
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::delivery::{
     Blocked, Exchange, Intent, Turn,
     leaving::leaving,
     observations::record::may_exist,
-    plan::turns::{awaits_activation, is_over, told},
+    plan::turns::{awaits_the_other, is_over, told},
     report::Report,
     resolve::turns::{acts, set_aside_at},
 };
@@ -22,8 +22,9 @@ use crate::reasons::{Class, class};
 
 impl Report<'_> {
     /// True if another subscription has taken the place of this one and is not activated yet.
-    pub(super) fn awaits_activation(&self) -> bool {
-        awaits_activation(self.snapshot, self.all_verified, self.subscription).is_some()
+    pub(super) fn awaits_the_other(&self) -> bool {
+        let (snapshot, verified) = (self.snapshot, self.all_verified);
+        awaits_the_other(snapshot, verified, self.subscription, self.now).is_some()
     }
 
     /// True if the change of provider is the first thing to be said: that it waits for a remote side is
@@ -86,6 +87,11 @@ impl Report<'_> {
                     server,
                 }));
                 status.server = None;
+                // What was on is the instance that is set aside.
+                if let Some(activation) = &mut status.activation {
+                    activation.state = ActivationState::Inactive;
+                    activation.since = self.now;
+                }
             }
             Exchange::Returns => {
                 let Some(left) = status.leaving.take() else {
@@ -128,7 +134,7 @@ impl Report<'_> {
             return None;
         }
         let server = left.server(&left.withdrawing_of().state())?;
-        let ends = left.withdraws() && !left.awaits_activation();
+        let ends = left.withdraws() && !left.awaits_the_other();
         Some(Box::new(LeavingInstance {
             ended: before.ended.or_else(|| ends.then_some(self.now)),
             server,

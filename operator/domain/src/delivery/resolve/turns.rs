@@ -5,6 +5,7 @@
 //! the state of an item. Of two of which one ends when the other begins, the one that ended is kept in
 //! force until the device has the other one as holder. Called by resolve, before precedence.
 
+use entente_crds::condition::Reason;
 use entente_crds::item_key::ItemKind;
 use entente_crds::v1alpha1::{
     ActivationState, ExclusiveHold, ItemState, LeavingInstance, ServiceSubscription,
@@ -12,6 +13,7 @@ use entente_crds::v1alpha1::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
+use crate::activation::MissingLeg;
 use crate::delivery::{
     DeviceSnapshot, Intent, ResolvedSubscription, Turn,
     leaving::leaving,
@@ -113,7 +115,11 @@ fn give_turn(
     } else {
         let from = subscriptions[old].name.clone();
         if let Some(object) = snapshot.subscription(&from) {
-            subscriptions[old] = serving_on(snapshot, object, shared);
+            // A device that refuses the service refuses that of either provider.
+            let missing = subscriptions[new].missing_legs.iter();
+            let missing = missing.filter(|leg| leg.reason == Reason::DisabledLocally);
+            let missing: Vec<MissingLeg> = missing.cloned().collect();
+            subscriptions[old] = serving_on(snapshot, object, (shared, &missing));
         }
         subscriptions[old].claim_group(&change.group);
         subscriptions[new].turn = Some(Turn::Comes {

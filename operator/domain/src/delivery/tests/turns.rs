@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
-    Device, DeviceStatus, ExclusiveHold, LeavingInstance, ServerInstance, ServiceSubscriptionStatus,
+    Device, DeviceStatus, ExclusiveHold, FormerHold, LeavingInstance, ServerInstance,
+    ServiceSubscriptionStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,6 +30,15 @@ fn held(holder: &str, minutes: i64) -> ExclusiveHold {
         group: GROUP.to_owned(),
         holder: holder.to_owned(),
         since: at(minutes),
+        ..ExclusiveHold::default()
+    }
+}
+
+/// Returns the entry that a switch writes at a minute: it counts ten seconds later.
+fn switched(holder: &str, minutes: i64) -> ExclusiveHold {
+    ExclusiveHold {
+        since: at(minutes) + SignedDuration::from_secs(10),
+        ..held(holder, minutes)
     }
 }
 
@@ -72,20 +82,20 @@ fn world(hold: Option<ExclusiveHold>) -> DeviceSnapshot {
 fn a_switch_is_written_over_the_holder_that_was_decided_on_and_over_no_other() {
     let name = SubscriptionName::from(OWN);
     for (what, decided, found, minute, expected) in [
-        ("the first holder", None, None, 5, Some(held(OWN, 5))),
+        ("the first holder", None, None, 5, Some(switched(OWN, 5))),
         (
             "over its own former hold",
             Some(held(OWN, -30)),
             Some(held(OWN, -30)),
             5,
-            Some(held(OWN, 5)),
+            Some(switched(OWN, 5)),
         ),
         (
             "over another subscription",
             Some(held(OTHER, -30)),
             Some(held(OTHER, -30)),
             5,
-            Some(held(OWN, 5)),
+            Some(switched(OWN, 5)),
         ),
         (
             "another one came in between",
@@ -124,8 +134,61 @@ fn a_switch_is_written_over_the_holder_that_was_decided_on_and_over_no_other() {
             (GROUP, &name),
             at(minute),
         );
-        let written: Vec<_> = written.exclusive;
-        assert_eq!(written, Vec::from_iter(expected), "{what}");
+        let who = |hold: &ExclusiveHold| (hold.holder.clone(), hold.since);
+        let written: Vec<_> = written.exclusive.iter().map(who).collect();
+        let expected: Vec<_> = expected.iter().map(who).collect();
+        assert_eq!(written, expected, "{what}");
+    }
+}
+
+// shows C11 C16
+#[test]
+fn a_switch_keeps_who_acted_before_with_the_service_and_the_dates_of_each() {
+    let name = SubscriptionName::from(OWN);
+    let former = |service: &str, from: i64, until: i64| FormerHold {
+        holder: OWN.to_owned(),
+        service: service.to_owned(),
+        since: at(from),
+        until: at(until),
+    };
+    let earlier: Vec<FormerHold> = (0..4)
+        .map(|number| former("earlier", -60 - number, -59 - number))
+        .collect();
+    for (what, service, earlier, expected) in [
+        ("the first change", Some("first"), &[][..], "first"),
+        (
+            "as many as there may be",
+            Some("fifth"),
+            &earlier[..],
+            "fifth",
+        ),
+        (
+            "an entry of an operator before this one",
+            None,
+            &[],
+            "data-backup",
+        ),
+    ] {
+        let hold = ExclusiveHold {
+            service: service.map(str::to_owned),
+            before: earlier.to_vec(),
+            ..held(OWN, -30)
+        };
+        let world = world(Some(hold.clone()));
+        let device = world.device.as_deref().expect("there is a device");
+        let device = with_hold(device, Some(hold));
+        let written = switch(&world, &device, (GROUP, &name), at(5));
+        let [hold] = &written.exclusive[..] else {
+            panic!("{what}: {:?}", written.exclusive);
+        };
+        assert_eq!(hold.service.as_deref(), Some("data-backup"), "{what}");
+        let kept = earlier.iter().take(3).cloned();
+        let first = FormerHold {
+            until: at(5) + SignedDuration::from_secs(10),
+            ..former(expected, -30, 5)
+        };
+        let all: Vec<FormerHold> = std::iter::once(first).chain(kept).collect();
+        assert_eq!(hold.before, all, "{what}");
     }
 }
 

@@ -1,139 +1,21 @@
-//! The providers of a device, and the events that each of them gets.
+//! The ways of a batch: the events that each provider gets.
 //!
 //! An event goes to the services that want its kind and are on, and to nobody else; a provider with
-//! several such services behind one inbox gets it once. Decides nothing of its content.
+//! several such services behind one inbox gets it once. One that belongs to a service which is not on yet is
+//! neither forwarded nor refused: the device keeps it. Decides nothing of its content. Called for each batch.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use entente_crds::condition::{ConditionType, Reason};
-use entente_crds::v1alpha1::{
-    ActivationMode, ActivationState, Device, DeviceTwin, ServiceSubscription, SmartService,
-};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Batch, Event, Refusal, SPECVERSION, source_of};
-use crate::condition::find;
-use crate::gateway::services::{service_of, state_of};
-use crate::gateway::texts::EVENT_TYPES;
-
-/// Objects that say who gets what.
-#[derive(Clone, Copy)]
-pub struct Knowledge<'a, S> {
-    /// The twin of the device.
-    pub twin: &'a DeviceTwin,
-    /// The Device.
-    pub device: Option<&'a Device>,
-    /// Its subscriptions.
-    pub subscriptions: &'a [Arc<ServiceSubscription>],
-    /// Finds a SmartService by its name.
-    pub service: S,
-    /// Instant of the decision.
-    pub now: Timestamp,
-}
-
-/// Place to which a provider has its events sent.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Inbox {
-    /// Name of the Connection.
-    pub connection: String,
-    /// Path after its URL.
-    pub path: String,
-}
-
-/// A service of the device that gets events.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Recipient {
-    /// Name of its subscription.
-    pub application_id: String,
-    /// Inbox of its provider.
-    pub inbox: Inbox,
-    /// True if it is off, and data of the device turn it on (C12).
-    pub is_awaiting: bool,
-    kinds: BTreeSet<String>,
-}
-
-impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
-    /// Returns the services that get events, ordered by their ids: those that are on, and those that are
-    /// off for want of data alone.
-    pub fn recipients(&self) -> Vec<Recipient> {
-        let mut all: Vec<Recipient> = self
-            .subscriptions
-            .iter()
-            .filter_map(|subscription| self.recipient(subscription))
-            .collect();
-        all.sort_by(|one, other| one.application_id.cmp(&other.application_id));
-        all
-    }
-
-    fn recipient(&self, subscription: &ServiceSubscription) -> Option<Recipient> {
-        let application_id = subscription.name_any();
-        let name = service_of(subscription, self.now)?;
-        let service = (self.service)(&name)?;
-        let data = service.spec.data.as_ref()?;
-        if self.is_switched_off(&application_id, &name) {
-            return None;
-        }
-        let is_on = self.is_on(subscription);
-        let is_awaiting = !is_on && self.is_awaiting(subscription, service.spec.activation);
-        let kinds = self.twin.spec.data_types.iter();
-        let kinds = kinds.filter(|kind| kind.wanted_by.contains(&application_id));
-        let kinds = kinds.map(|kind| kind.name.clone()).collect();
-        (is_on || is_awaiting).then(|| Recipient {
-            kinds,
-            inbox: Inbox {
-                connection: data.connection_ref.name.clone(),
-                path: data.path.clone(),
-            },
-            is_awaiting,
-            application_id,
-        })
-    }
-
-    /// True if data of the device are all that a service waits for, or were and the service server has
-    /// not turned it on yet.
-    fn is_awaiting(&self, subscription: &ServiceSubscription, mode: ActivationMode) -> bool {
-        let status = subscription.status.as_ref();
-        let conditions = status.map_or(&[][..], |status| &status.conditions);
-        let said = find(conditions, ConditionType::Activated);
-        let says = |reason: Reason| said.is_some_and(|it| it.reason == reason.as_str());
-        let id = subscription.name_any();
-        let local = self.twin.status.as_ref().map_or(&[][..], |it| &it.local);
-        let has_begun = local.iter().any(|it| it.application_id == id && it.enabled);
-        let goes_on = says(Reason::Waiting) || says(Reason::ProviderPending);
-        let is_in_force = ["Inactive", "Pending"].contains(&state_of(subscription, self.now));
-        mode == ActivationMode::ByFirstData
-            && is_in_force
-            && (says(Reason::WaitingForDevice) || has_begun && goes_on)
-    }
-
-    /// True if a service is on, by its subscription, and in force at this very instant.
-    fn is_on(&self, subscription: &ServiceSubscription) -> bool {
-        let status = subscription.status.as_ref();
-        let activation = status.and_then(|status| status.activation.as_ref());
-        activation.is_some_and(|it| it.state == ActivationState::Active)
-            && state_of(subscription, self.now) == "Active"
-    }
-
-    /// True if the device has switched a service off, or says that it cannot do it, whether or not the
-    /// operator has seen that. A word at the panel that a later one of the operator has overruled counts
-    /// no more.
-    fn is_switched_off(&self, application_id: &str, service: &str) -> bool {
-        let status = self.twin.status.as_ref();
-        let mut local = status.into_iter().flat_map(|it| &it.local);
-        let Some(said) = local.find(|it| it.application_id == application_id) else {
-            return false;
-        };
-        let switches = self.device.and_then(|device| device.status.as_ref());
-        let mut switches = switches.into_iter().flat_map(|it| &it.local_enablement);
-        let switch = switches.find(|it| it.service == service);
-        let is_overruled = switch.is_some_and(|it| it.enabled && it.heard == Some(said.at));
-        !said.unsupported.is_empty() || !said.enabled && !is_overruled
-    }
-}
+use super::{
+    Batch, Event, Refusal, SPECVERSION,
+    recipients::{Group, Inbox, Recipient, Recipients, Standing},
+    source_of,
+};
+use crate::gateway::texts::{EVENT_TYPES, instant};
 
 /// An event on its way to a provider.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -162,6 +44,8 @@ pub struct Routing {
     pub deliveries: Vec<Delivery>,
     /// The events that nobody asked for, by their places.
     pub refused: Vec<(usize, Refusal)>,
+    /// Number of events that belong to a service that is not on yet: the device keeps the batch.
+    pub deferred: usize,
 }
 
 impl Delivery {
@@ -173,22 +57,38 @@ impl Delivery {
 }
 
 impl Batch {
-    /// Returns the ids of the services that this batch turns on: those that are off for want of data, and
-    /// have some here.
-    pub fn first_data(&self, recipients: &[Recipient]) -> Vec<String> {
-        let awaiting = recipients.iter().filter(|it| it.is_awaiting);
-        let concerned = awaiting.filter(|it| self.events.iter().any(|event| event.is_for(it)));
-        concerned.map(|it| it.application_id.clone()).collect()
+    /// Returns the ids of the services that this batch turns on, and that have to be on before it is
+    /// forwarded: those that are off for want of data, and have some here.
+    pub fn first_data(&self, recipients: &Recipients) -> Vec<String> {
+        let events = self.events.iter();
+        let concerned = events.flat_map(|event| event.recipients(recipients));
+        let awaiting = concerned.filter(|it| it.standing == Standing::AwaitsData);
+        names(awaiting)
+    }
+
+    /// Returns the ids of the services that have data here and take the place of another one once their
+    /// device has sent some; until then that one gets the data.
+    pub fn first_data_of_successors(&self, recipients: &Recipients) -> Vec<String> {
+        let awaiting = recipients.groups.iter().flat_map(|group| {
+            let awaiting = group.awaiting.iter();
+            let has_some = |it: &&Recipient| {
+                let mut events = self.events.iter();
+                events.any(|event| event.is_for_group(group) && it.wants(&event.kind))
+            };
+            awaiting.filter(has_some)
+        });
+        names(awaiting)
     }
 
     /// Returns the ways of a batch: an event with an application id goes to that service alone, one
     /// without to all that want its kind. A service that is still off gets nothing.
-    pub fn route(&self, recipients: &[Recipient], printer_id: &str) -> Routing {
+    pub fn route(&self, recipients: &Recipients, printer_id: &str) -> Routing {
         let mut routing = Routing::default();
         let mut deliveries: BTreeMap<&Inbox, Vec<Outgoing>> = BTreeMap::new();
         for (place, event) in self.events.iter().enumerate() {
-            let inboxes = event.inboxes(recipients);
-            if inboxes.is_empty() {
+            let (inboxes, is_deferred) = event.inboxes(recipients);
+            routing.deferred += usize::from(is_deferred);
+            if inboxes.is_empty() && !is_deferred {
                 routing.refused.push((place, Refusal::NotRequested));
             }
             for (inbox, applications) in inboxes {
@@ -212,22 +112,63 @@ impl Batch {
     }
 }
 
+/// Returns the application ids, each once.
+fn names<'a>(recipients: impl Iterator<Item = &'a Recipient>) -> Vec<String> {
+    let mut names: Vec<String> = recipients.map(|it| it.application_id.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 impl Event {
-    fn is_for(&self, recipient: &Recipient) -> bool {
-        let application_id = self.application_id.as_ref();
-        application_id.is_none_or(|id| *id == recipient.application_id)
-            && recipient.kinds.contains(&self.kind)
+    /// Returns the instant at which it occurred, by the clock of the device. One without a time occurs as
+    /// it comes.
+    fn occurred(&self, now: Timestamp) -> Timestamp {
+        let said = self.time.as_deref().and_then(instant);
+        said.unwrap_or(now)
     }
 
-    /// Returns the inboxes that get the event, each with the services there that want it.
-    fn inboxes<'a>(&self, recipients: &'a [Recipient]) -> BTreeMap<&'a Inbox, Vec<&'a str>> {
+    fn is_addressed_to(&self, application_id: &str) -> bool {
+        let said = self.application_id.as_deref();
+        said.is_none_or(|said| said == application_id)
+    }
+
+    /// True if it is for a group: addressed to nobody, or to any service that is or was of the group. A
+    /// device that has not heard of a switch yet names the one before.
+    fn is_for_group(&self, group: &Group) -> bool {
+        let said = self.application_id.as_ref();
+        said.is_none_or(|said| group.members.contains(said))
+    }
+
+    /// Returns the services that it is for.
+    fn recipients<'a>(&self, all: &'a Recipients) -> impl Iterator<Item = &'a Recipient> {
+        let alone = all.alone.iter();
+        let alone = alone.filter(|it| self.is_addressed_to(&it.application_id));
+        let at = self.occurred(all.now);
+        let groups = all.groups.iter().filter(|it| self.is_for_group(it));
+        let holders = groups.filter_map(move |group| group.at(at));
+        let all = alone.chain(holders);
+        all.filter(|it| it.wants(&self.kind))
+    }
+
+    /// Returns the inboxes that get the event, each with the services there that want it, and whether the
+    /// device has to keep it.
+    fn inboxes<'a>(&self, recipients: &'a Recipients) -> (BTreeMap<&'a Inbox, Vec<&'a str>>, bool) {
         let mut inboxes: BTreeMap<&Inbox, Vec<&str>> = BTreeMap::new();
-        let on = recipients.iter().filter(|it| !it.is_awaiting);
-        for recipient in on.filter(|it| self.is_for(it)) {
-            let applications = inboxes.entry(&recipient.inbox).or_default();
-            applications.push(&recipient.application_id);
+        let (mut takes_the_place, mut comes) = (false, false);
+        for recipient in self.recipients(recipients) {
+            match recipient.standing {
+                Standing::On => {
+                    let applications = inboxes.entry(&recipient.inbox).or_default();
+                    applications.push(&recipient.application_id);
+                }
+                Standing::Comes => comes = true,
+                Standing::TakesThePlace => takes_the_place = true,
+                Standing::AwaitsData => {}
+            }
         }
-        inboxes
+        let is_deferred = takes_the_place || comes && inboxes.is_empty();
+        (inboxes, is_deferred)
     }
 
     /// Returns the event in JSON, for these services of one provider. No name of one has a comma.

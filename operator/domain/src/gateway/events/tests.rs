@@ -5,13 +5,14 @@ use std::sync::Arc;
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     ActivationMode, ActivationState, Condition, Connection, ConnectionSpec, ConsentWay, Device,
-    DeviceSpec, DeviceStatus, DeviceTwin, DeviceTwinSpec, HttpEndpoint, LocalEnablement,
-    NameReference, Protocol, Revision, ServiceData, ServiceSubscription, ServiceSubscriptionSpec,
-    ServiceSubscriptionStatus, SmartService, SmartServiceSpec, SubscriptionActivation,
-    TwinDataType, TwinLocal,
+    DeviceSpec, DeviceStatus, DeviceTwin, DeviceTwinSpec, ExclusiveHold, FormerHold, HttpEndpoint,
+    LocalEnablement, NameReference, Protocol, Revision, ServiceData, ServiceSubscription,
+    ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartService, SmartServiceSpec,
+    SubscriptionActivation, TwinDataType, TwinLocal, WantedDataType,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -190,7 +191,7 @@ fn subscription(id: &str, service: &str) -> Arc<ServiceSubscription> {
 }
 
 impl Known {
-    fn recipients(&self) -> Vec<Recipient> {
+    fn recipients(&self) -> Recipients {
         let find = |name: &str| {
             let mut services = self.services.iter();
             services
@@ -208,8 +209,12 @@ impl Known {
     }
 
     fn ids(&self) -> Vec<String> {
-        let recipients = self.recipients().into_iter();
-        recipients.map(|it| it.application_id).collect()
+        let recipients = self.recipients();
+        let mut subscriptions: Vec<String> =
+            self.subscriptions.iter().map(|it| it.name_any()).collect();
+        subscriptions.sort();
+        subscriptions.retain(|id| recipients.has(id));
+        subscriptions
     }
 
     fn edit(&mut self, index: usize, edit: impl FnOnce(&mut ServiceSubscription)) {
@@ -323,10 +328,20 @@ fn a_provider_with_two_services_behind_one_inbox_gets_an_event_once_for_both() {
     );
 }
 
+type Edit = Box<dyn Fn(&mut Known)>;
+
+/// Checks whether the service toner gets events after an edit; the other one does.
+fn assert_gets(name: &str, edit: &dyn Fn(&mut Known), is_on: bool) {
+    let mut known = known();
+    edit(&mut known);
+    let both = [PARTS, TONER];
+    let expected = if is_on { &both[..] } else { &both[..1] };
+    assert_eq!(known.ids(), expected, "{name}");
+}
+
 // shows C5 C8 C16
 #[test]
 fn a_service_gets_nothing_while_it_is_off_for_whatever_reason() {
-    let both = [PARTS, TONER];
     let state = |state: ActivationState| {
         move |known: &mut Known| {
             known.edit(0, |it| {
@@ -338,9 +353,8 @@ fn a_service_gets_nothing_while_it_is_off_for_whatever_reason() {
             });
         }
     };
-    type Edit = Box<dyn Fn(&mut Known)>;
-    let edits: Vec<(&str, Edit, bool)> = vec![
-        ("as it is", Box::new(|_| {}), true),
+    for (name, edit, is_on) in [
+        ("as it is", Box::new(|_: &mut Known| {}) as Edit, true),
         (
             "inactive",
             Box::new(state(ActivationState::Inactive)),
@@ -372,7 +386,20 @@ fn a_service_gets_nothing_while_it_is_off_for_whatever_reason() {
             }),
             false,
         ),
-        ("switched off", Box::new(|it| it.say(false, 5, &[])), false),
+    ] {
+        assert_gets(name, &*edit, is_on);
+    }
+}
+
+// shows C8 C15 C16
+#[test]
+fn a_service_gets_nothing_that_the_device_has_off_or_that_nobody_says_where_to_send() {
+    for (name, edit, is_on) in [
+        (
+            "switched off",
+            Box::new(|it: &mut Known| it.say(false, 5, &[])) as Edit,
+            false,
+        ),
         ("switched on", Box::new(|it| it.say(true, 5, &[])), true),
         (
             "not able",
@@ -389,12 +416,8 @@ fn a_service_gets_nothing_while_it_is_off_for_whatever_reason() {
             Box::new(|it| _ = it.services.remove(0)),
             false,
         ),
-    ];
-    for (name, edit, is_on) in edits {
-        let mut known = known();
-        edit(&mut known);
-        let expected = if is_on { &both[..] } else { &both[..1] };
-        assert_eq!(known.ids(), expected, "{name}");
+    ] {
+        assert_gets(name, &*edit, is_on);
     }
 }
 
@@ -538,17 +561,7 @@ fn wait(known: &mut Known, reason: Reason, state: ActivationState) {
     let service = Arc::make_mut(&mut known.services[0]);
     service.spec.activation = ActivationMode::ByFirstData;
     known.edit(0, |it| {
-        let status = it.status.get_or_insert_default();
-        let since = at(1);
-        status.activation = Some(SubscriptionActivation { state, since });
-        status.conditions = vec![Condition {
-            last_transition_time: Time(Timestamp::UNIX_EPOCH),
-            message: "".into(),
-            observed_generation: None,
-            reason: reason.as_str().to_owned(),
-            status: "False".to_owned(),
-            type_: "Activated".to_owned(),
-        }];
+        say_activated(it, state, reason, at(1));
     });
 }
 
@@ -601,3 +614,55 @@ fn the_first_data_of_a_wanted_kind_turn_a_service_on_that_waits_for_nothing_else
         "it lies ahead"
     );
 }
+
+fn say_activated(
+    subscription: &mut ServiceSubscription,
+    state: ActivationState,
+    reason: Reason,
+    since: Timestamp,
+) {
+    let status = subscription.status.get_or_insert_default();
+    status.activation = Some(SubscriptionActivation { state, since });
+    status.conditions = vec![Condition {
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        message: "".into(),
+        observed_generation: None,
+        reason: reason.as_str().to_owned(),
+        status: "False".to_owned(),
+        type_: "Activated".to_owned(),
+    }];
+}
+
+// shows C5 C8 C16
+#[test]
+fn data_wait_for_a_service_that_is_being_turned_on_unless_another_one_gets_them() {
+    let mut known = known();
+    for (reason, is_kept) in [
+        (Reason::Waiting, true),
+        (Reason::ProviderPending, true),
+        (Reason::DisabledLocally, false),
+        (Reason::UnsupportedByDevice, false),
+        (Reason::WaitingForDevice, false),
+    ] {
+        known.edit(0, |it| {
+            say_activated(it, ActivationState::Inactive, reason, at(1));
+        });
+        let routing = read(&json!([
+            of(level("1"), TONER),
+            level("2"),
+            of(level("3"), PARTS)
+        ]))
+        .unwrap()
+        .route(&known.recipients(), PRINTER);
+        let taken: Vec<&str> = routing.deliveries[0]
+            .events
+            .iter()
+            .map(|it| &*it.id)
+            .collect();
+        assert_eq!(taken, ["2", "3"], "{reason:?}");
+        assert_eq!(routing.deferred, usize::from(is_kept), "{reason:?}");
+        assert_eq!(routing.refused.len(), usize::from(!is_kept), "{reason:?}");
+    }
+}
+
+mod change;

@@ -14,7 +14,7 @@ use super::{
     CATALOGUE, Event, Simulation, assert_settled, essence, events, heal, live_through, minutes,
     start, wish,
 };
-use crate::simulation::{Fault, Wish};
+use crate::simulation::{Fate, Fault, Traffic, Wish};
 
 /// Services of one group: two brokers, two offerings of one broker, and two plans of one offering.
 const GROUP: &[&str] = &["data-backup", "other-backup", "cloud", "early-backup"];
@@ -158,6 +158,59 @@ fn a_change_of_provider_killed_after_anything_that_it_does_leaves_nobody_without
         }
     }
     assert_eq!(killed, WAYS.len() * 2 * 32);
+}
+
+/// Age of what the gateway knows, and the number of batches of which one answer is lost.
+const VIEWS: [(i64, u64); 3] = [(0, 3), (2, 2), (9, 5)];
+
+// shows C11 C16 K5
+#[test]
+#[allow(
+    clippy::disallowed_macros,
+    reason = "a run prints how many crash points and events it went through"
+)]
+fn no_event_is_lost_or_at_two_providers_wherever_a_change_of_provider_is_killed() {
+    let mut all = Fate::default();
+    let mut killed = 0;
+    for (number, (way, _)) in WAYS.iter().enumerate() {
+        for after in 0..32 {
+            let mut world = changing(*way);
+            let (lag, lost) = VIEWS[(number + after) % VIEWS.len()];
+            let traffic = Traffic::new(&world, SignedDuration::from_secs(lag), lost);
+            world.traffic = Some(traffic);
+            // Around each change nothing is left out.
+            let changes: &[i64] = match way {
+                Way::AndBack(_) => &[30, 60],
+                Way::InOne(_) | Way::Between(_) => &[30],
+            };
+            for &change in changes {
+                world.run_until(start() + minutes(change) - SignedDuration::from_secs(2));
+                if change == 30 {
+                    world.dies_after = Some(after);
+                }
+                for _ in 0..30 {
+                    world.run_until(world.now + SignedDuration::from_millis(700));
+                }
+            }
+            world.run_until(start() + minutes(90));
+            let traffic = world.traffic.take().expect("it goes on");
+            let fate = traffic.end(&world);
+            let what = format!("{way:?}, killed after {after}, {lag} s behind");
+            let is_right = (fate.at_neither, fate.at_both, fate.at_another) == (0, 0, 0);
+            assert!(is_right, "{what}: {fate:?}\n{}", world.story());
+            assert!(fate.made > 100 && fate.repeated > 0, "{what}: {fate:?}");
+            all.made += fate.made;
+            all.repeated += fate.repeated;
+            all.at_neither += fate.at_neither;
+            all.at_both += fate.at_both;
+            killed += 1;
+        }
+    }
+    assert!(killed >= 200, "{killed}");
+    println!(
+        "change of provider: {killed} crash points, {} events, {} at both, {} at neither, {} sent again",
+        all.made, all.at_both, all.at_neither, all.repeated
+    );
 }
 
 // shows C11

@@ -176,9 +176,22 @@ impl Simulation {
                 let ExclusiveHold {
                     group,
                     holder,
+                    service,
                     since,
+                    before,
                 } = hold;
-                let _ = write!(said, "\n    {group} held by {holder} since {since}");
+                let service = service.as_deref().unwrap_or("a service that is not named");
+                let _ = write!(
+                    said,
+                    "\n    {group} held by {holder} with {service} since {since}"
+                );
+                for former in before {
+                    let _ = write!(
+                        said,
+                        "\n      before by {} with {} since {}",
+                        former.holder, former.service, former.since
+                    );
+                }
             }
         }
         for (name, broker) in &self.brokers {

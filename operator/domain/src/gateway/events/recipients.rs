@@ -1,0 +1,344 @@
+//! The services of a device that get its events, and the places to which their providers have them sent.
+//!
+//! A service gets events while it is on. Of an exclusive group it is the service that acted when an event
+//! occurred: the holder of the group then (docs/adr/0049-data-belong-to-the-holder-of-their-time.md), also
+//! if another one has taken its place since. Decides nothing of single events. Called for each batch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{
+    ActivationMode, ActivationState, Device, DeviceTwin, ExclusiveHold, FormerHold,
+    ServiceSubscription, SmartService,
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use crate::condition::find;
+use crate::gateway::holders::Holders;
+use crate::gateway::services::{service_of, state_of};
+
+/// Objects that say who gets what.
+#[derive(Clone, Copy)]
+pub struct Knowledge<'a, S> {
+    /// The twin of the device.
+    pub twin: &'a DeviceTwin,
+    /// The Device.
+    pub device: Option<&'a Device>,
+    /// Its subscriptions.
+    pub subscriptions: &'a [Arc<ServiceSubscription>],
+    /// Finds a SmartService by its name.
+    pub service: S,
+    /// Instant of the decision.
+    pub now: Timestamp,
+}
+
+/// Place to which a provider has its events sent.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Inbox {
+    /// Name of the Connection.
+    pub connection: String,
+    /// Path after its URL.
+    pub path: String,
+}
+
+/// A service of the device that gets events.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recipient {
+    /// Name of its subscription.
+    pub application_id: String,
+    /// Inbox of its provider.
+    pub inbox: Inbox,
+    pub(super) standing: Standing,
+    kinds: BTreeSet<String>,
+}
+
+/// Standing of a service towards the data of its device.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// It gets them.
+    On,
+    /// It is off, and data of the device turn it on (C12).
+    AwaitsData,
+    /// It is being turned on. Data that another service gets do not wait for it.
+    Comes,
+    /// It has taken the place of another one and is being turned on: the data since then are its own.
+    TakesThePlace,
+}
+
+/// The services of a device that get events.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recipients {
+    /// Those that are of no exclusive group, and of one for which nobody acts yet, ordered by their ids.
+    pub(super) alone: Vec<Recipient>,
+    pub(super) groups: Vec<Group>,
+    pub(super) now: Timestamp,
+}
+
+/// An exclusive group for which somebody acts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Group {
+    /// The application ids that are or were of the group.
+    pub(super) members: BTreeSet<String>,
+    /// Those that act and acted, the last one first.
+    terms: Vec<Term>,
+    /// Those that take the place of another one once their device has sent data (C12).
+    pub(super) awaiting: Vec<Recipient>,
+}
+
+/// The time in which one service acted for a group.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Term {
+    since: Timestamp,
+    until: Timestamp,
+    /// The service, if it gets data.
+    recipient: Option<Recipient>,
+}
+
+impl Recipient {
+    pub(super) fn wants(&self, kind: &str) -> bool {
+        self.kinds.contains(kind)
+    }
+}
+
+impl Recipients {
+    /// True if a service gets events now.
+    pub fn has(&self, application_id: &str) -> bool {
+        let groups = self.groups.iter().filter_map(|group| group.at(self.now));
+        let mut all = self.alone.iter().chain(groups);
+        all.any(|it| it.application_id == application_id && it.standing == Standing::On)
+    }
+}
+
+impl Group {
+    /// Returns the service that acted at an instant. What occurred before anybody did, by a clock that is
+    /// wrong or by one that is a little behind, is for the one that acts now.
+    pub(super) fn at(&self, instant: Timestamp) -> Option<&Recipient> {
+        let (last, former) = self.terms.split_first()?;
+        let is_of = |term: &&Term| term.since <= instant && instant < term.until;
+        let acted = former.iter().find(is_of).filter(|_| instant < last.since);
+        acted.unwrap_or(last).recipient.as_ref()
+    }
+}
+
+impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
+    /// Returns the services that get events.
+    pub fn recipients(&self) -> Recipients {
+        let holds = self.holds();
+        let mut groups: Vec<Group> = holds.iter().map(|hold| self.group(hold)).collect();
+        groups.retain(|group| group.terms.iter().any(|it| it.recipient.is_some()));
+        let subscriptions = self.subscriptions.iter();
+        let alone = subscriptions.filter(|it| self.hold_of(it).is_none());
+        let mut alone: Vec<Recipient> = alone.filter_map(|it| self.alone(it)).collect();
+        alone.sort_by(|one, other| one.application_id.cmp(&other.application_id));
+        Recipients {
+            alone,
+            groups,
+            now: self.now,
+        }
+    }
+
+    fn holds(&self) -> &[ExclusiveHold] {
+        let status = self.device.and_then(|device| device.status.as_ref());
+        status.map_or(&[], |status| &status.exclusive)
+    }
+
+    /// Returns the entry of the exclusive group of a subscription.
+    fn hold_of(&self, subscription: &ServiceSubscription) -> Option<&ExclusiveHold> {
+        let name = service_of(subscription, self.now)?;
+        let service = (self.service)(&name)?;
+        let group = service.spec.exclusive_group.as_ref()?;
+        self.holds().iter().find(|hold| hold.group == *group)
+    }
+
+    /// Returns a service that is of no group.
+    fn alone(&self, subscription: &ServiceSubscription) -> Option<Recipient> {
+        let application_id = subscription.name_any();
+        let name = service_of(subscription, self.now)?;
+        let service = (self.service)(&name)?;
+        if self.is_switched_off(&application_id, &name) {
+            return None;
+        }
+        let standing = if self.is_on(subscription) {
+            Standing::On
+        } else if self.is_awaiting(subscription, service.spec.activation) {
+            Standing::AwaitsData
+        } else if self.comes(subscription) {
+            Standing::Comes
+        } else {
+            return None;
+        };
+        let kinds = self.twin.spec.data_types.iter();
+        let kinds = kinds.filter(|kind| kind.wanted_by.contains(&application_id));
+        let kinds = kinds.map(|kind| kind.name.clone()).collect();
+        recipient(application_id, &service, standing, kinds)
+    }
+
+    fn group(&self, hold: &ExclusiveHold) -> Group {
+        let mut members: BTreeSet<String> = BTreeSet::from([hold.holder.clone()]);
+        members.extend(hold.before.iter().map(|former| former.holder.clone()));
+        let of_group = self.subscriptions.iter();
+        let of_group = of_group.filter(|it| self.hold_of(it) == Some(hold));
+        members.extend(of_group.clone().map(|it| it.name_any()));
+        let present = Term {
+            since: hold.since,
+            until: Timestamp::MAX,
+            recipient: self.holder(hold),
+        };
+        let former = hold.before.iter().map(|former| Term {
+            since: former.since,
+            until: former.until,
+            recipient: self.former(former),
+        });
+        let awaiting = of_group.filter(|it| it.name_any() != hold.holder || !self.acts(hold, it));
+        Group {
+            members,
+            terms: std::iter::once(present).chain(former).collect(),
+            awaiting: awaiting.filter_map(|it| self.successor(it)).collect(),
+        }
+    }
+
+    /// True if a holder acts with the service that it is of now, and not with the one before.
+    fn acts(&self, hold: &ExclusiveHold, subscription: &ServiceSubscription) -> bool {
+        let present = service_of(subscription, self.now);
+        hold.service.is_none() || hold.service == present
+    }
+
+    /// Returns the service that acts for a group, if it gets data.
+    fn holder(&self, hold: &ExclusiveHold) -> Option<Recipient> {
+        let mut subscriptions = self.subscriptions.iter();
+        let subscription = subscriptions.find(|it| it.name_any() == hold.holder)?;
+        let present = service_of(subscription, self.now)?;
+        if self.is_switched_off(&hold.holder, &present) {
+            return None;
+        }
+        let name = hold.service.as_ref().unwrap_or(&present);
+        let service = (self.service)(name)?;
+        let holders = Holders {
+            holds: self.holds(),
+            subscriptions: self.subscriptions,
+            service: &self.service,
+            now: self.now,
+        };
+        let standing = if holders.serves_on(subscription) || self.is_on(subscription) {
+            Standing::On
+        } else if self.is_awaiting(subscription, service.spec.activation) {
+            Standing::AwaitsData
+        } else if self.comes(subscription) {
+            Standing::TakesThePlace
+        } else {
+            return None;
+        };
+        recipient(hold.holder.clone(), &service, standing, kinds_of(&service))
+    }
+
+    /// Returns a service that acted for a group, for what occurred then.
+    fn former(&self, former: &FormerHold) -> Option<Recipient> {
+        if self.is_switched_off(&former.holder, &former.service) {
+            return None;
+        }
+        let service = (self.service)(&former.service)?;
+        let kinds = kinds_of(&service);
+        recipient(former.holder.clone(), &service, Standing::On, kinds)
+    }
+
+    /// Returns a service that waits for the first data of its device to take the place of another one.
+    fn successor(&self, subscription: &ServiceSubscription) -> Option<Recipient> {
+        let application_id = subscription.name_any();
+        let service = (self.service)(&service_of(subscription, self.now)?)?;
+        let waits = service.spec.activation == ActivationMode::ByFirstData
+            && self.is_in_force(subscription)
+            && says(subscription, &[Reason::WaitingForDevice]);
+        let kinds = kinds_of(&service);
+        let found = recipient(application_id, &service, Standing::AwaitsData, kinds);
+        found.filter(|_| waits)
+    }
+
+    /// True if data of the device are all that a service waits for, or were and the service server has
+    /// not turned it on yet.
+    fn is_awaiting(&self, subscription: &ServiceSubscription, mode: ActivationMode) -> bool {
+        let id = subscription.name_any();
+        let local = self.twin.status.as_ref().map_or(&[][..], |it| &it.local);
+        let has_begun = local.iter().any(|it| it.application_id == id && it.enabled);
+        let goes_on = says(subscription, &[Reason::Waiting, Reason::ProviderPending]);
+        mode == ActivationMode::ByFirstData
+            && self.is_in_force(subscription)
+            && (says(subscription, &[Reason::WaitingForDevice]) || has_begun && goes_on)
+    }
+
+    /// True if nothing is missing but what the operator and the service server do. A service that was on
+    /// until its instance was set aside still has that reason.
+    fn comes(&self, subscription: &ServiceSubscription) -> bool {
+        let under_way = [
+            Reason::Active,
+            Reason::Waiting,
+            Reason::ProviderPending,
+            Reason::ExclusiveGroupHeld,
+        ];
+        self.is_in_force(subscription) && says(subscription, &under_way)
+    }
+
+    /// True if a service has begun, is not over, and is not on.
+    fn is_in_force(&self, subscription: &ServiceSubscription) -> bool {
+        ["Inactive", "Pending"].contains(&state_of(subscription, self.now))
+    }
+
+    /// True if a service is on, by its subscription, and in force at this very instant.
+    fn is_on(&self, subscription: &ServiceSubscription) -> bool {
+        let status = subscription.status.as_ref();
+        let activation = status.and_then(|status| status.activation.as_ref());
+        activation.is_some_and(|it| it.state == ActivationState::Active)
+            && state_of(subscription, self.now) == "Active"
+    }
+
+    /// True if the device has switched a service off, or says that it cannot do it, whether or not the
+    /// operator has seen that. A word at the panel that a later one of the operator has overruled counts
+    /// no more.
+    fn is_switched_off(&self, application_id: &str, service: &str) -> bool {
+        let status = self.twin.status.as_ref();
+        let mut local = status.into_iter().flat_map(|it| &it.local);
+        let Some(said) = local.find(|it| it.application_id == application_id) else {
+            return false;
+        };
+        let switches = self.device.and_then(|device| device.status.as_ref());
+        let mut switches = switches.into_iter().flat_map(|it| &it.local_enablement);
+        let switch = switches.find(|it| it.service == service);
+        let is_overruled = switch.is_some_and(|it| it.enabled && it.heard == Some(said.at));
+        !said.unsupported.is_empty() || !said.enabled && !is_overruled
+    }
+}
+
+/// Returns a service that gets these kinds of data; `None` if nobody says where they go.
+fn recipient(
+    application_id: String,
+    service: &SmartService,
+    standing: Standing,
+    kinds: BTreeSet<String>,
+) -> Option<Recipient> {
+    let data = service.spec.data.as_ref()?;
+    Some(Recipient {
+        application_id,
+        inbox: Inbox {
+            connection: data.connection_ref.name.clone(),
+            path: data.path.clone(),
+        },
+        standing,
+        kinds,
+    })
+}
+
+/// Returns the kinds of data that a service wants.
+fn kinds_of(service: &SmartService) -> BTreeSet<String> {
+    let side = service.spec.device.as_ref();
+    let kinds = side.map_or(&[][..], |side| &side.data_types);
+    kinds.iter().map(|kind| kind.name.clone()).collect()
+}
+
+/// True if the condition Activated of a subscription has one of these reasons.
+fn says(subscription: &ServiceSubscription, reasons: &[Reason]) -> bool {
+    let status = subscription.status.as_ref();
+    let conditions = status.map_or(&[][..], |status| &status.conditions);
+    let said = find(conditions, ConditionType::Activated);
+    said.is_some_and(|said| reasons.iter().any(|it| said.reason == it.as_str()))
+}
