@@ -1,9 +1,9 @@
 """A device that calls the gateway, for the end-to-end tests: its client is generated.
 
 Every request and every message is of the client that openapi-python-client generates from
-docs/api/gateway.yaml; this file only decides which comes next, from the region to the activation. The
+docs/api/gateway.yaml; this file only decides which comes next, from the region to the first data. The
 device takes every setting and every kind of data that it is asked for, asks for each service that it has to
-ask for, and keeps nothing longer than its process lives.
+ask for, sends one event of each kind once a service is on, and keeps nothing longer than its process lives.
 
 Writes one line of JSON for each answer: {"answer": NAME, ...}; a refusal ends it with that answer, and
 nothing else does. Never writes a token or a secret. Started by the GeneratedClient fixture; never use it for
@@ -40,6 +40,8 @@ class Device:
         self.models = self.module("models")
         # Tags of the twin and of the list of services that it has read.
         self.seen = self.listed = self.module("types").UNSET
+        # Names of the kinds of data that it is asked for, and the batch that is not taken yet.
+        self.kinds, self.batch, self.has_sent = [], None, False
 
     def module(self, name):
         return importlib.import_module(f"{self.package}.{name}")
@@ -109,6 +111,7 @@ class Device:
         twin, self.seen = answer.parsed, answer.headers["ETag"]
         wanted = twin.desired.settings.additional_properties
         kinds = twin.desired.data_types
+        self.kinds = [kind.name for kind in kinds]
         tell(
             "twin",
             version=twin.version,
@@ -151,6 +154,31 @@ class Device:
                 waits = service.activation.value == "ByDevice" and service.state.value == "Inactive"
                 if waits and not service.missing:
                     self.activate(service, registered, client)
+            if self.kinds and any(it.state.value == "Active" for it in services):
+                self.batch = self.batch or [self.event(*it) for it in enumerate(self.kinds)]
+
+    def event(self, number, kind):
+        return self.models.Event(
+            specversion="1.0",
+            id=f"0-{number}",
+            type_=f"dev.entente.{kind}",
+            time=datetime.now(timezone.utc),
+            subject="black-toner",
+            sequence=f"{number:07}",
+            data={"partNumber": "TN-500K", "level": 18},
+        )
+
+    def send_data(self, registered, client):
+        """Sends the batch, as it is, until it is taken."""
+        if self.batch is None or self.has_sent:
+            return
+        members = {"client": client, "body": self.batch}
+        later = (self.models.ProviderUnavailable, self.models.TooManyRequests)
+        expected = (self.models.EventsTaken, *later)
+        answer = self.ask("device.post_events", expected, registered.printer_id, **members).parsed
+        if not isinstance(answer, later):
+            self.has_sent = True
+            tell("events", ids=[it.id for it in self.batch], **answer.to_dict())
 
     def activate(self, service, registered, client):
         """Asks for a service, as often as its answer is still to come."""
@@ -184,6 +212,7 @@ def main():
     while True:
         device.follow_twin(registered, client)
         device.list_services(registered, client)
+        device.send_data(registered, client)
 
 
 main()

@@ -1,6 +1,7 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
-//! separate code bases, one Open Service Broker, two devices that install images, a device whose client was
-//! generated, Prometheus, one controller of Flux, and a kubelet that runs no container.
+//! separate code bases, one Open Service Broker, the inbox of a provider, two devices that install
+//! images, a device whose client was generated, Prometheus, one controller of Flux, and a kubelet
+//! that runs no container.
 //!
 //! Decides how each program is started on loopback, in directories of its own, and when it is
 //! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
@@ -15,6 +16,7 @@ mod broker;
 mod cups;
 mod generated_client;
 mod hawkbit;
+mod inbox;
 mod ippeveprinter;
 mod kustomize_controller;
 mod kwok;
@@ -30,6 +32,7 @@ pub use broker::{BrokerInstance, LedgerEntry, OpenBroker, OpenBrokerOptions};
 pub use cups::CupsServer;
 pub use generated_client::{GeneratedClient, GeneratedDevice};
 pub use hawkbit::{HawkbitDevice, HawkbitOptions};
+pub use inbox::{CloudEventsInbox, InboxRequest, TakenEvent};
 pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};
 pub use kustomize_controller::KustomizeController;
 pub use kwok::Kwok;

@@ -59,11 +59,20 @@ impl TestNamespace<'_> {
 
     /// Returns the Connection `files` to the server of a vendor.
     pub fn file_connection(&self, url: &str) -> Connection {
+        self.http_connection("files", url)
+    }
+
+    /// Returns the Connection `inbox` to the inbox of a provider.
+    pub fn inbox_connection(&self, url: &str) -> Connection {
+        self.http_connection("inbox", url)
+    }
+
+    fn http_connection(&self, name: &str, url: &str) -> Connection {
         let http = HttpEndpoint {
             url: url.to_owned(),
         };
         self.connection(
-            "files",
+            name,
             ConnectionSpec {
                 protocol: Protocol::HTTP,
                 http: Some(http),

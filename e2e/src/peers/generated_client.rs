@@ -107,6 +107,18 @@ impl GeneratedDevice {
         };
         self.process.until_ready(active).await
     }
+
+    /// Waits until a batch of its events is taken, and returns the answer.
+    ///
+    /// # Errors
+    /// With the end of its output where it ended before, or took too long.
+    pub async fn until_sent(&mut self) -> Result<Value, PeerError> {
+        let log = self.process.log_path();
+        let told = || answers_of(&fs::read_to_string(&log).unwrap_or_default(), "events");
+        let is_sent = async || !told().is_empty();
+        self.process.until_ready(is_sent).await?;
+        Ok(told().remove(0))
+    }
 }
 
 fn answers_of(output: &str, name: &str) -> Vec<Value> {

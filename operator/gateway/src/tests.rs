@@ -6,6 +6,7 @@ mod canary;
 mod credentials;
 mod ddi;
 mod events;
+mod events_odd;
 mod held;
 mod inbox;
 mod lines;

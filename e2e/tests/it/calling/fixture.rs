@@ -38,6 +38,7 @@ pub(super) async fn let_in(
 }
 
 /// Credential that a device gets by its registration.
+#[derive(Clone)]
 pub(super) struct Credential {
     /// Its `printerId`.
     pub(super) id: String,

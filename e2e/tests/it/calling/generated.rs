@@ -2,11 +2,11 @@
 //! alone is enough to build a device by.
 
 use entente_crds::v1alpha1::{
-    ActivationMode, AgentData, DataEvent, DataType, DataVia, Device, DeviceModel, SmartService,
-    WantedDataType,
+    ActivationMode, AgentData, Connection, DataEvent, DataType, DataVia, Device, DeviceModel,
+    ServiceData, SmartService, WantedDataType,
 };
 use entente_e2e::namespace::{TestNamespace, now};
-use entente_e2e::peers::{GeneratedClient, GeneratedDevice, PeerError};
+use entente_e2e::peers::{CloudEventsInbox, GeneratedClient, GeneratedDevice, PeerError};
 use serde_json::{Value, json};
 
 use super::fixture::{CallingFixture, TOKEN};
@@ -29,8 +29,11 @@ async fn openapi_python_client_warns_of_a_document_that_it_cannot_read_in_full()
     assert!(output.contains("text/csv"), "{output}");
 }
 
-/// Applies a model with a kind of data, and a service that wants it and that the device has to ask for.
-async fn apply_catalogue(namespace: &TestNamespace<'_>) {
+/// Applies a model with a kind of data, and a service that wants it at this inbox and that the device has to
+/// ask for.
+async fn apply_catalogue(namespace: &TestNamespace<'_>, inbox: &CloudEventsInbox) {
+    let connection = namespace.inbox_connection(&inbox.url());
+    namespace.apply::<Connection>(&connection).await.unwrap();
     let mut model = namespace.model();
     model.spec.data_types = vec![DataType {
         name: "supplies.level".to_owned(),
@@ -44,6 +47,10 @@ async fn apply_catalogue(namespace: &TestNamespace<'_>) {
     namespace.apply::<DeviceModel>(&model).await.unwrap();
     let mut service = namespace.backup();
     service.spec.activation = ActivationMode::ByDevice;
+    service.spec.data = Some(ServiceData {
+        connection_ref: namespace.reference("inbox"),
+        path: "/v1/events".to_owned(),
+    });
     let side = service.spec.device.as_mut().expect("a device side");
     side.data_types = vec![WantedDataType {
         name: "supplies.level".to_owned(),
@@ -70,14 +77,32 @@ fn asked_to_be_activated(device: &GeneratedDevice, fixture: &CallingFixture<'_>)
     );
 }
 
-// shows C1 C2 C3 C5 C7 D1
+/// Fails unless the batch of the device was taken, and is at the inbox of the provider as the SDK of
+/// CloudEvents reads it.
+async fn has_sent_its_data(device: &mut GeneratedDevice, inbox: &CloudEventsInbox) {
+    let sent = device.until_sent().await;
+    let sent = sent.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        (&sent["accepted"], &sent["refused"]),
+        (&json!(1), &json!([]))
+    );
+    let taken = inbox.taken();
+    let ids: Vec<&str> = taken.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(json!(ids), sent["ids"]);
+    assert_eq!(taken[0].kind, "dev.entente.supplies.level");
+    assert_eq!(taken[0].applicationid.as_deref(), Some("now.backup.behind"));
+    assert!(inbox.requests().iter().all(|it| it.faults.is_empty()));
+}
+
+// shows C1 C2 C3 C5 C7 C8 C16 D1
 #[tokio::test]
 async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     let document = repository().join(DOCUMENT);
     let client = GeneratedClient::generate(&document).await.unwrap();
     let fixture = CallingFixture::new("generated", "24h").await;
     let namespace = &fixture.namespace;
-    apply_catalogue(namespace).await;
+    let inbox = CloudEventsInbox::start().await.unwrap();
+    apply_catalogue(namespace, &inbox).await;
     let device = namespace.calling_device("behind", "NW5-0008");
     namespace.apply::<Device>(&device).await.unwrap();
     let contract = fixture.contract("now", "behind", now());
@@ -109,6 +134,7 @@ async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     let service = namespace.named("data-backup");
     assert_eq!(services["states"], json!({service: "Active"}));
     asked_to_be_activated(&device, &fixture);
+    has_sent_its_data(&mut device, &inbox).await;
 
     // It is in effect by the report of this client, and by nothing else.
     let twin = fixture.twin("behind").await.expect("the twin");

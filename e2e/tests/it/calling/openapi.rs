@@ -67,6 +67,7 @@ fn settings(printer: &str, token: &str) -> String {
 [dictionaries]
 printers = {{values = ["{printer}"]}}
 applications = {{values = ["{APPLICATION}"]}}
+sources = {{values = ["urn:uuid:{printer}"]}}
 tags = {{values = ["*"]}}
 waits = {{values = ["wait=0", "wait=1"]}}
 products = {{values = ["{PRODUCT}"]}}
@@ -80,6 +81,7 @@ zones = {{values = ["Asia/Tokyo"]}}
 "header.Prefer" = {{dictionary = "waits", probability = 0.9}}
 "body.productName" = {{dictionary = "products", probability = 0.5}}
 "body.timeZone" = {{dictionary = "zones", probability = 0.9}}
+"body.[*].source" = {{dictionary = "sources", probability = 1.0}}
 
 [auth.openapi.enrolmentToken]
 bearer = "{TOKEN}"
@@ -122,7 +124,7 @@ async fn begin(namespace: &TestNamespace<'_>) {
     namespace.apply::<Contract>(&contract).await.unwrap();
 }
 
-// shows C1 C2 C3 C5 K4
+// shows C1 C2 C3 C5 C8 K4
 #[tokio::test]
 async fn schemathesis_gets_no_answer_that_the_document_does_not_have() {
     let fixture = CallingFixture::with_flags("schema", "24h", &UNLIMITED).await;
@@ -190,6 +192,8 @@ fn is_reached(answers: &Answers, device: &str) {
             &format!("{device}/services/{APPLICATION}/activation"),
             200,
         ),
+        ("POST", &format!("{device}/events"), 202),
+        ("POST", &format!("{device}/events"), 422),
     ] {
         let number = answers.count(method, path, status);
         let what = format!("{method} {path} was answered {number} times with {status}");

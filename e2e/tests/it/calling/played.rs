@@ -1,8 +1,8 @@
 //! A device that a test plays: it takes what its twin asks for when it is told to, and says of its services
-//! what the test says.
+//! what the test says; it sends the events that the test makes.
 //!
 //! Decides nothing by itself, so that each word and each report has its place in the test. Called by tests of
-//! the activation.
+//! the activation and of data.
 
 use entente_crds::v1alpha1::{Device, ServiceSubscription};
 use entente_e2e::namespace::now;
@@ -13,6 +13,15 @@ use super::fixture::{CallingFixture, Credential};
 
 /// The contract whose entries are the services of the device.
 pub(super) const CONTRACT: &str = "now";
+
+/// The answer to a batch of events.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) status: u16,
+    /// Seconds after which to come again.
+    pub(super) retry_after: Option<u32>,
+    pub(super) body: Value,
+}
 
 /// A device that has registered.
 pub(super) struct Played<'f> {
@@ -42,13 +51,27 @@ impl<'f> Played<'f> {
         if !capabilities.is_null() {
             registration["capabilities"] = capabilities;
         }
+        Self::resumed(fixture, name, &fixture.register(&registration).await)
+    }
+
+    /// Returns a device that has registered before.
+    pub(super) fn resumed(
+        fixture: &'f CallingFixture<'static>,
+        name: &str,
+        credential: &Credential,
+    ) -> Self {
         Self {
             fixture,
             name: name.to_owned(),
-            credential: fixture.register(&registration).await,
+            credential: credential.clone(),
             reported: Value::Null,
             sends_data: true,
         }
+    }
+
+    /// Returns its credential.
+    pub(super) fn credential(&self) -> Credential {
+        self.credential.clone()
     }
 
     /// From now on it sends, or does not send, the kinds of data that it is asked for, and says so.
@@ -70,8 +93,9 @@ impl<'f> Played<'f> {
         word: &Value,
     ) -> impl Future<Output = (u16, Value)> + use<> {
         let path = format!(
-            "/v1/devices/{}/services/{CONTRACT}.{entry}.{}/activation",
-            self.credential.id, self.name
+            "/v1/devices/{}/services/{}/activation",
+            self.credential.id,
+            self.application(entry)
         );
         let gateway = &self.fixture.gateway;
         let request = gateway.client().put(gateway.url() + &path).json(word);
@@ -84,6 +108,48 @@ impl<'f> Played<'f> {
         }
     }
 
+    /// Returns its id at the gateway.
+    pub(super) fn id(&self) -> &str {
+        &self.credential.id
+    }
+
+    /// Returns the id of the service of an entry.
+    pub(super) fn application(&self, entry: &str) -> String {
+        format!("{CONTRACT}.{entry}.{}", self.name)
+    }
+
+    /// Sends a batch of events, and returns the answer; an error if there is none.
+    pub(super) fn sends(
+        &self,
+        batch: &Value,
+    ) -> impl Future<Output = Result<Sent, reqwest::Error>> + use<> {
+        let gateway = &self.fixture.gateway;
+        let path = format!("/v1/devices/{}/events", self.credential.id);
+        let request = gateway.client().post(gateway.url() + &path);
+        let request = request.bearer_auth(&self.credential.token);
+        let request = request.header("content-type", "application/cloudevents-batch+json");
+        let request = request.body(batch.to_string());
+        async {
+            let answer = request.send().await?;
+            let seconds = answer.headers().get("retry-after");
+            let seconds = seconds.and_then(|it| it.to_str().ok()?.parse().ok());
+            Ok(Sent {
+                status: answer.status().as_u16(),
+                retry_after: seconds,
+                body: answer.json().await?,
+            })
+        }
+    }
+
+    /// Withdraws the consent of its owner, and returns the status of the answer.
+    pub(super) async fn withdraws(&self) -> u16 {
+        let gateway = &self.fixture.gateway;
+        let path = format!("/v1/devices/{}?by=Panel", self.credential.id);
+        let request = gateway.client().delete(gateway.url() + &path);
+        let request = request.bearer_auth(&self.credential.token);
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// Returns a service as the gateway lists it.
     pub(super) async fn listed(&self, entry: &str) -> Option<Value> {
         let gateway = &self.fixture.gateway;
@@ -91,7 +157,7 @@ impl<'f> Played<'f> {
         let request = gateway.client().get(gateway.url() + &path);
         let request = request.bearer_auth(&self.credential.token);
         let list: Value = request.send().await.ok()?.json().await.ok()?;
-        let id = format!("{CONTRACT}.{entry}.{}", self.name);
+        let id = self.application(entry);
         let mut services = list["services"].as_array()?.iter();
         services.find(|it| it["applicationId"] == id).cloned()
     }

@@ -23,7 +23,7 @@ use super::{
     members::{Faults, Members, list},
     problem::Problem,
     texts::{
-        APPLICATION_ID, EVENT_ID, EVENT_TYPE, EVENT_TYPES, INSTANT, JSON_TYPE, SCHEMA, SEQUENCE,
+        APPLICATION_ID, EVENT_ID, EVENT_TIME, EVENT_TYPE, EVENT_TYPES, JSON_TYPE, SCHEMA, SEQUENCE,
         TEXT,
     },
 };
@@ -171,7 +171,7 @@ fn event(item: &Value, at: &str, printer_id: &str, faults: &mut Faults) -> Optio
     let mut text = |name: &str, rule| members.text(name, rule, faults).map(str::to_owned);
     Some(Event {
         application_id: text("applicationid", APPLICATION_ID),
-        time: text("time", INSTANT),
+        time: text("time", EVENT_TIME),
         subject: text("subject", TEXT),
         sequence: text("sequence", SEQUENCE),
         content_type: text("datacontenttype", JSON_TYPE),

@@ -84,6 +84,34 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
     (1970..=9999).contains(&year).then_some(instant)
 }
 
+/// True if a text has the form of an instant (RFC 3339, section 5.6): the words of ISO 8601 that it leaves out
+/// are read by some and refused by others.
+fn is_rfc_3339(text: &str) -> bool {
+    let has_form = |text: &[u8], form: &[u8]| {
+        let fits = |(found, form): (&u8, &u8)| match form {
+            b'0' => found.is_ascii_digit(),
+            _ => found.eq_ignore_ascii_case(form),
+        };
+        text.len() == form.len() && text.iter().zip(form).all(fits)
+    };
+    let Some((instant, rest)) = text.as_bytes().split_at_checked(19) else {
+        return false;
+    };
+    let fraction = rest.strip_prefix(b".").map(|rest| {
+        let digits = rest.iter().take_while(|it| it.is_ascii_digit()).count();
+        rest.split_at(digits)
+    });
+    let offset = match fraction {
+        Some(([], _)) => return false,
+        Some((_, offset)) => offset,
+        None => rest,
+    };
+    has_form(instant, b"0000-00-00T00:00:00")
+        && [&b"Z"[..], b"+00:00", b"-00:00"]
+            .iter()
+            .any(|form| has_form(offset, form))
+}
+
 /// Returns a length of time (ISO 8601) in whole seconds, from one second to 366 days.
 pub(super) fn period(text: &str) -> Option<SignedDuration> {
     let is_iso = text.len() <= 32 && text.starts_with('P');
@@ -159,6 +187,11 @@ pub(super) const PERIOD: Rule = rule(
 pub(super) const EVENT_ID: Rule = rule(
     |text| is_long(text, 1, 128) && !text.chars().any(char::is_control),
     "1 to 128 characters without control characters",
+);
+/// The time of an event. It is passed on as it is, so that it has to be what every reader of RFC 3339 takes.
+pub(super) const EVENT_TIME: Rule = rule(
+    |text| is_rfc_3339(text) && instant(text).is_some(),
+    "an instant in the letters of RFC 3339, of the years 1970 to 9999, such as 2027-03-20T01:02:03Z",
 );
 /// The type of an event.
 pub(super) const EVENT_TYPE: Rule = rule(
@@ -293,6 +326,29 @@ mod tests {
                     "Dev.Entente.error",
                     "com.example.error",
                     "supplies.level",
+                ],
+            ),
+            (
+                EVENT_TIME,
+                vec![
+                    "2027-03-20T01:02:03Z",
+                    "2027-03-20t01:02:03.123456789z",
+                    "2027-03-20T01:02:03-07:00",
+                ],
+                vec![
+                    "",
+                    "2027-03-20",
+                    "2027-03-20 01:02:03Z",
+                    "2027-03-20T01:02:03",
+                    "2027-03-20T01:02Z",
+                    "2027-03-20T01:02:03.Z",
+                    "2027-03-20T01:02:03,5Z",
+                    "2027-03-20T01:02:03+0900",
+                    "2027-03-20T01:02:03+09",
+                    "2027-03-20T01:02:03Z[UTC]",
+                    "2027-03-20T25:02:03Z",
+                    "1969-03-20T01:02:03Z",
+                    "2027-03-20T01:02:0éZ",
                 ],
             ),
             (

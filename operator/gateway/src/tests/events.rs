@@ -21,31 +21,31 @@ use super::{
     stand::{ACME, Registered, Stand, json_of, problem},
 };
 
-const TONER: &str = "acme-2027.toner.lobby-mfp";
+pub(super) const TONER: &str = "acme-2027.toner.lobby-mfp";
 const PARTS: &str = "acme-2027.parts.lobby-mfp";
 
-fn level(id: &str) -> Value {
+pub(super) fn level(id: &str) -> Value {
     json!({"specversion": "1.0", "id": id, "type": "dev.entente.supplies.level",
            "subject": "black-toner", "data": {"level": 18}})
 }
 
-fn levels(ids: &[&str]) -> Value {
+pub(super) fn levels(ids: &[&str]) -> Value {
     ids.iter().map(|id| level(id)).collect()
 }
 
-fn request(stand: &Stand, device: &Registered, body: &Value) -> RequestBuilder {
+pub(super) fn request(stand: &Stand, device: &Registered, body: &Value) -> RequestBuilder {
     let path = format!("/v1/devices/{}/events", device.id);
     let request = stand.request(Method::POST, &path, &device.token);
     let request = request.header("content-type", "application/cloudevents-batch+json");
     request.body(body.to_string())
 }
 
-async fn post(stand: &Stand, device: &Registered, body: &Value) -> Response {
+pub(super) async fn post(stand: &Stand, device: &Registered, body: &Value) -> Response {
     request(stand, device, body).send().await.unwrap()
 }
 
 /// Sends a batch that is taken, and returns the number of accepted events and the refused ones.
-async fn taken(stand: &Stand, device: &Registered, body: &Value) -> (u64, Value) {
+pub(super) async fn taken(stand: &Stand, device: &Registered, body: &Value) -> (u64, Value) {
     let answer = post(stand, device, body).await;
     assert_eq!(answer.status(), 202, "{}", answer.text().await.unwrap());
     let body = json_of(answer).await;
@@ -55,7 +55,7 @@ async fn taken(stand: &Stand, device: &Registered, body: &Value) -> (u64, Value)
 }
 
 /// Sends a batch that the device has to keep, and returns the seconds of Retry-After.
-async fn deferred(stand: &Stand, device: &Registered, body: &Value) -> u32 {
+pub(super) async fn deferred(stand: &Stand, device: &Registered, body: &Value) -> u32 {
     let answer = post(stand, device, body).await;
     let seconds = answer.headers().get("retry-after");
     let seconds = seconds.map(|it| it.to_str().unwrap().parse().unwrap());
@@ -83,7 +83,7 @@ fn connection(name: &str, url: String, network: &str) -> Connection {
 }
 
 /// Has the service `toner` of the device send supplies.level to this inbox.
-async fn begin(stand: &Stand, inbox: &Inbox) -> Registered {
+pub(super) async fn begin(stand: &Stand, inbox: &Inbox) -> Registered {
     let device = stand.register("A1").await;
     add_service(stand, stand.now() - SignedDuration::from_hours(1));
     let northwind = connection("northwind-inbox", inbox.url(), "127.0.0.0/8");

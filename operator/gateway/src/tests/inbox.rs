@@ -20,6 +20,8 @@ use tokio::{
 pub(super) enum Reply {
     /// It is taken.
     Take,
+    /// It is taken, and this is written, after which the connection ends.
+    Say(String),
     /// It is taken, and the connection ends before the answer.
     TakeAndCut,
     /// It is taken once a permit is there.
@@ -38,10 +40,14 @@ pub(super) struct Received {
     /// The head, in lower case.
     pub(super) head: String,
     pub(super) events: Vec<Value>,
+    /// The body.
+    pub(super) text: String,
 }
 
 struct State {
     replies: Replies,
+    /// Status that is answered to the head alone.
+    early: Option<u16>,
     received: Vec<Received>,
     kept: Vec<(String, String)>,
 }
@@ -66,6 +72,7 @@ impl Inbox {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
             replies: Box::new(|_| Reply::Take),
+            early: None,
             received: Vec::new(),
             kept: Vec::new(),
         }));
@@ -87,6 +94,11 @@ impl Inbox {
     /// Answers from now on as this says, by the events of a request.
     pub(super) fn answers(&self, replies: impl FnMut(&[Value]) -> Reply + Send + 'static) {
         self.state().replies = Box::new(replies);
+    }
+
+    /// Answers from now on with this status as soon as a head is there, and reads no body; or no longer.
+    pub(super) fn answers_early(&self, status: Option<u16>) {
+        self.state().early = status;
     }
 
     pub(super) fn url(&self) -> String {
@@ -130,6 +142,13 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         head.push(byte);
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
+    let early = state.lock().unwrap().early;
+    if let Some(status) = early {
+        let answer =
+            format!("HTTP/1.1 {status} No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        _ = stream.write_all(answer.as_bytes()).await;
+        return;
+    }
     let mut lines = head.lines();
     let length = lines.find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.unwrap().trim().parse().unwrap()];
@@ -140,11 +159,18 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         state.received.push(Received {
             head,
             events: events.clone(),
+            text: String::from_utf8(body).unwrap(),
         });
         (state.replies)(&events)
     };
     let line = match reply {
         Reply::Hang => std::future::pending().await,
+        Reply::Say(answer) => {
+            state.lock().unwrap().keep(&events);
+            _ = stream.write_all(answer.as_bytes()).await;
+            _ = stream.shutdown().await;
+            return;
+        }
         Reply::Refuse(status, header) => format!("{status} No\r\n{header}"),
         Reply::TakeAndCut => {
             state.lock().unwrap().keep(&events);
