@@ -53,6 +53,48 @@ async fn events_are_at_their_provider_as_the_device_sent_them_and_a_repeated_one
     fixture.nothing_is_wrong();
 }
 
+// shows C16
+#[tokio::test]
+async fn whatever_the_gateway_takes_is_an_event_to_the_sdk_of_others() {
+    let fixture = EventsFixture::new("odd", ActivationMode::ByOperator).await;
+    let device = fixture.device("NW5-0051").await;
+    let longest = "火".repeat(128);
+    let odd = json!([
+        {"id": &longest}, {"id": " "}, {"id": "\u{e000}\u{10ffff}"},
+        {"id": "nulls", "time": null, "subject": null, "sequence": null, "data": null, "source": null,
+         "applicationid": null, "datacontenttype": null, "dataschema": null},
+        {"id": "own", "source": format!("URN:UUID:{}", device.id().to_uppercase())},
+        {"id": "first", "time": "1970-01-01T00:00:00Z"},
+        {"id": "last", "time": "9999-12-31T23:59:59.999999999z"},
+        {"id": "small", "time": "2027-04-01t00:00:02.5-23:59"},
+        {"id": "leap", "time": "2016-12-31T23:59:60Z"},
+        {"id": "subject", "subject": "é \u{fffd}\u{200d}".repeat(25)},
+        {"id": "sequence", "sequence": "!~".repeat(32)},
+        {"id": "type", "datacontenttype": "Application/Problem+JSON; charset=\"utf-8\""},
+        {"id": "schema", "dataschema": "urn:x?a=%20#b"},
+        {"id": "list", "data": [[[]], {"": ""}]}, {"id": "text", "data": "\u{0}\""},
+        {"id": "number", "data": -1.5e300}, {"id": "false", "data": false},
+    ]);
+    let wanted = |members: &serde_json::Value| {
+        let mut event = json!({"specversion": "1.0", "type": format!("dev.entente.{KIND}")});
+        for (name, value) in members.as_object().unwrap() {
+            event[name] = value.clone();
+        }
+        event
+    };
+    let batch: Vec<serde_json::Value> = odd.as_array().unwrap().iter().map(wanted).collect();
+    let sent = device.sends(&json!(batch)).await.unwrap();
+    assert_eq!(sent.status, 202, "{sent:?}");
+    assert_eq!(
+        (&sent.body["accepted"], &sent.body["refused"]),
+        (&json!(batch.len()), &json!([]))
+    );
+    let taken = fixture.inbox.taken();
+    let sent: Vec<&str> = batch.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids(&taken), sent);
+    fixture.nothing_is_wrong();
+}
+
 // shows C5 C6 C8 C16
 #[tokio::test]
 async fn no_event_is_forwarded_after_the_service_was_switched_off_or_consent_withdrawn() {

@@ -34,16 +34,21 @@ async fn spectral_finds_nothing_in_the_document() {
     spectral_finds_nothing(&document(), "register").await;
 }
 
-/// Returns the document with examples that are about this device: Schemathesis varies each of them, and those
-/// of another device would all be refused for that.
+/// Returns the document with examples that are about this device, and with its source of events: Schemathesis
+/// varies each of them, and those of another device would all be refused for that.
 fn about(printer: &str) -> NamedTempFile {
     let mut text = std::fs::read_to_string(document()).unwrap();
     let id = format!("example: {printer}");
+    let source = format!("pattern: ^urn:uuid:{printer}$");
     for (from, to) in [
         ("example: 0d5e4d0c-6f3b-5b0a-9c0e-3b7f6f4f1c11", &*id),
         (
             "example: acme-2027.toner.lobby-mfp",
             &format!("example: {APPLICATION}"),
+        ),
+        (
+            "pattern: ^[Uu][Rr][Nn]:[Uu][Uu][Ii][Dd]:[0-9A-Fa-f-]{36}$",
+            &source,
         ),
         ("example: '\"13\"'", "example: '*'"),
         ("desiredVersion: 13", "desiredVersion: 1"),
@@ -67,7 +72,6 @@ fn settings(printer: &str, token: &str) -> String {
 [dictionaries]
 printers = {{values = ["{printer}"]}}
 applications = {{values = ["{APPLICATION}"]}}
-sources = {{values = ["urn:uuid:{printer}"]}}
 tags = {{values = ["*"]}}
 waits = {{values = ["wait=0", "wait=1"]}}
 products = {{values = ["{PRODUCT}"]}}
@@ -81,7 +85,6 @@ zones = {{values = ["Asia/Tokyo"]}}
 "header.Prefer" = {{dictionary = "waits", probability = 0.9}}
 "body.productName" = {{dictionary = "products", probability = 0.5}}
 "body.timeZone" = {{dictionary = "zones", probability = 0.9}}
-"body.[*].source" = {{dictionary = "sources", probability = 1.0}}
 
 [auth.openapi.enrolmentToken]
 bearer = "{TOKEN}"
