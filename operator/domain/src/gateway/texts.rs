@@ -84,8 +84,8 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
     (1970..=9999).contains(&year).then_some(instant)
 }
 
-/// True if a text has the form of an instant (RFC 3339, section 5.6): the words of ISO 8601 that it leaves out
-/// are read by some and refused by others.
+/// True if a text has the form of an instant (RFC 3339, section 5.6) and is no leap second: what ISO 8601 has
+/// besides is read by some and refused by others, and so are leap seconds.
 fn is_rfc_3339(text: &str) -> bool {
     let has_form = |text: &[u8], form: &[u8]| {
         let fits = |(found, form): (&u8, &u8)| match form {
@@ -107,6 +107,7 @@ fn is_rfc_3339(text: &str) -> bool {
         None => rest,
     };
     has_form(instant, b"0000-00-00T00:00:00")
+        && instant[17] < b'6'
         && [&b"Z"[..], b"+00:00", b"-00:00"]
             .iter()
             .any(|form| has_form(offset, form))
@@ -191,7 +192,7 @@ pub(super) const EVENT_ID: Rule = rule(
 /// The time of an event. It is passed on as it is, so that it has to be what every reader of RFC 3339 takes.
 pub(super) const EVENT_TIME: Rule = rule(
     |text| is_rfc_3339(text) && instant(text).is_some(),
-    "an instant in the letters of RFC 3339, of the years 1970 to 9999, such as 2027-03-20T01:02:03Z",
+    "an instant in the letters of RFC 3339 such as 2027-03-20T01:02:03Z, of 1970 to 9999, no leap second",
 );
 /// The type of an event.
 pub(super) const EVENT_TYPE: Rule = rule(
@@ -347,6 +348,7 @@ mod tests {
                     "2027-03-20T01:02:03+09",
                     "2027-03-20T01:02:03Z[UTC]",
                     "2027-03-20T25:02:03Z",
+                    "2016-12-31T23:59:60Z",
                     "1969-03-20T01:02:03Z",
                     "2027-03-20T01:02:0éZ",
                 ],
