@@ -203,42 +203,41 @@ async fn begin<'f>(
 }
 
 /// Prints the ledger of a device whose first event is taken, and fails if it has more round trips.
-async fn at_most_four(fixture: &EventsFixture, device: &Caller<'_>, mode: ActivationMode) {
+async fn at_most(most: usize, device: &Caller<'_>, form: &str) {
+    let fixture = device.fixture;
     assert_eq!(ids(&fixture.inbox.taken()), ["1"]);
     assert!(fixture.is_on().await);
     fixture.nothing_is_wrong();
     let calls = device.round_trips();
     let trips = calls.last().map_or(0, |(number, _)| *number);
     println!(
-        "full form, {mode:?}: {trips} round trips of {} requests from the registration to the first event \
+        "{form}: {trips} round trips of {} requests from the registration to the first event \
          that is taken",
         calls.len()
     );
     for (number, call) in &calls {
         println!("  {number} {call}");
     }
-    assert!(trips <= 4, "{calls:?}");
+    assert!(trips <= most, "{calls:?}");
 }
 
 // shows C5 C7 C8 C16
 #[tokio::test]
 async fn a_device_that_asks_for_its_service_has_its_first_event_taken_within_four_round_trips() {
-    let mode = ActivationMode::ByDevice;
-    let fixture = EventsFixture::new("asks", mode).await;
+    let fixture = EventsFixture::new("asks", ActivationMode::ByDevice).await;
     let (device, services, twin) = begin(&fixture, "NW5-0049").await;
     tokio::join!(device.reports(&twin), device.asks(&services));
     device.sends().await;
-    at_most_four(&fixture, &device, mode).await;
+    at_most(4, &device, "full form, ByDevice").await;
 }
 
 // shows C5 C7 C8 C16
 #[tokio::test]
 async fn a_device_whose_service_the_operator_turns_on_has_its_first_event_taken_within_four_round_trips()
  {
-    let mode = ActivationMode::ByOperator;
-    let fixture = EventsFixture::new("waits", mode).await;
+    let fixture = EventsFixture::new("waits", ActivationMode::ByOperator).await;
     let (device, services, twin) = begin(&fixture, "NW5-0050").await;
     tokio::join!(device.reports(&twin), device.waits(services));
     device.sends().await;
-    at_most_four(&fixture, &device, mode).await;
+    at_most(4, &device, "full form, ByOperator").await;
 }
