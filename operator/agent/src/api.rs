@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{period::Period, twin::Reported};
 
+mod events;
 mod services;
 
+pub use events::{Activated, EventsTaken, RefusedEvent};
 pub use services::{Activation, Answered, MinimumSoftware, Requires, Service, Services, Word};
 
 /// Region of a place, the answer of `GET /v1/region`.
@@ -148,6 +150,9 @@ pub struct Links {
     pub services: String,
     /// The twin.
     pub twin: String,
+    /// Destination of events; none in the answer of a gateway that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<String>,
     /// Base of DDI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ddi: Option<String>,

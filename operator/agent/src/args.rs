@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use jiff::{SignedDuration, Span};
 
-use crate::api::{By, Software};
+use crate::{
+    api::{By, Software},
+    events::On,
+};
 
 /// A reference device: registers at a gateway of Entente, applies settings, installs firmware, reports.
 #[derive(Debug, Parser)]
@@ -31,6 +34,12 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
     },
+    /// Let something happen at the device that its services may want to hear of.
+    #[command(
+        after_help = "Ends with 0 if there is an event, which a device that runs sends at once, and \
+        with 5 if it is not asked for."
+    )]
+    Event(Happens),
     /// Turn a service on at the device.
     Enable(Switch),
     /// Turn a service off at the device.
@@ -66,6 +75,28 @@ pub struct Switch {
     /// Way by which the switch is used.
     #[arg(long)]
     pub by: By,
+}
+
+/// Something that happens at the device.
+#[derive(Debug, Args)]
+pub struct Happens {
+    /// Kind of data, as `status` shows it.
+    pub kind: String,
+    /// Folder of the device.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Occurrence. Without it the event is sent as if the period of the kind were over.
+    #[arg(long, value_name = "OCCURRENCE")]
+    pub on: Option<On>,
+    /// Data of the event in place of what the device measures.
+    #[arg(long, value_name = "JSON")]
+    pub data: Option<String>,
+    /// Part of the device that it is about, such as black-toner.
+    #[arg(long, value_name = "NAME")]
+    pub subject: Option<String>,
+    /// Application id of the one service that it is for; otherwise it is for all that want the kind.
+    #[arg(long, value_name = "ID")]
+    pub application_id: Option<String>,
 }
 
 /// Plate of the device.
@@ -166,6 +197,10 @@ pub struct Behaviour {
     /// Poll once and end.
     #[arg(long)]
     pub once: bool,
+    /// Send the first data right after the registration, one message of each kind of --data-types, before
+    /// anything is read: for services that are turned on by their first data.
+    #[arg(long, requires = "data_types")]
+    pub short: bool,
     /// Install no firmware and no applications.
     #[arg(long)]
     pub no_ddi: bool,

@@ -26,6 +26,7 @@ mod credential;
 mod data_types;
 mod ddi;
 mod device;
+mod events;
 mod region;
 mod registration;
 mod reported;
@@ -150,6 +151,7 @@ pub async fn run(subject: Subject) -> Report {
     activation::run(&mut bench).await;
     reported::run(&mut bench).await;
     data_types::run(&mut bench).await;
+    events::run(&mut bench).await;
     credential::run(&mut bench).await;
     ddi::run(&mut bench).await;
     withdrawal::run(&mut bench).await;

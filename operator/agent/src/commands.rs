@@ -28,6 +28,7 @@ use crate::{
     twin::Faults,
 };
 
+mod event;
 mod status;
 
 /// Result of a command: its exit code, or a sentence about what is wrong.
@@ -38,6 +39,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => device(*run).await,
         Command::Status { state } => status::print(&state),
+        Command::Event(happens) => event::happen(happens),
         Command::Enable(switch) => turn(&switch, true),
         Command::Disable(switch) => turn(&switch, false),
         Command::Withdraw { state, by, ca } => withdraw(&state, by, ca.as_deref()).await,
@@ -112,6 +114,7 @@ fn options(run: Run) -> Result<Options> {
             most: behaviour.retry_most,
         },
         once: behaviour.once,
+        short: behaviour.short,
     })
 }
 
@@ -200,6 +203,11 @@ async fn withdraw(folder: &Path, by: By, ca: Option<&Path>) -> Result {
     };
     // From here on a device that runs sends nothing but this.
     store.write(WITHDRAWAL, &withdrawal).map_err(text)?;
+    // One that cannot be read is no reason to go on sending.
+    let gone = event::emptied(&store).unwrap_or_default();
+    if gone > 0 {
+        println!("events that are dropped, unsent: {gone}");
+    }
     if state.registration.is_none() && store.run_lock().is_err() {
         // It may be registering: only the device that runs knows whether there is something to withdraw.
         println!("consent is withdrawn here; the device that runs tells the gateway");

@@ -1,6 +1,6 @@
 //! The loop of a device: registers, polls, applies, reports, and rests until the gateway wants it again.
 //!
-//! It performs what `state`, `twin`, `services`, `software` and `ddi` decide, and keeps everything in the
+//! It performs what `state`, `twin`, `services`, `events`, `software` and `ddi` decide, and keeps everything in the
 //! folder before it goes on. When an answer is missing, unavailable or not understood, it changes
 //! nothing. It ends when consent was withdrawn, when its credential is refused for good, or by a signal.
 
@@ -17,16 +17,18 @@ use url::Url;
 use crate::{
     answer::Failure,
     api::{By, Consent, Software},
+    events::Outbox,
     http::{ClientFault, Http},
     link::{self, LinkFault},
     pace,
     software::Installed,
     state::{Last, State, Step},
-    store::{Store, StoreError},
+    store::{Mark, Store, StoreError},
     twin::{self, Faults, Held, Settings},
 };
 
 mod activation;
+mod events;
 mod registration;
 mod rest;
 mod settings;
@@ -46,6 +48,8 @@ pub const SERVICES: &str = "services.json";
 pub const SOFTWARE: &str = "software.json";
 /// File of the twin.
 pub const TWIN: &str = "twin.json";
+/// File of the events that wait.
+pub const OUTBOX: &str = "outbox.json";
 /// File of a withdrawal.
 pub const WITHDRAWAL: &str = "withdrawal.json";
 
@@ -101,6 +105,8 @@ pub struct Options {
     pub bounds: pace::Bounds,
     /// True if it polls once and ends.
     pub once: bool,
+    /// True if it sends its first data before it reads anything of its services.
+    pub short: bool,
 }
 
 /// Plate of a device.
@@ -207,6 +213,12 @@ pub struct Device {
     seen_switches: activation::Switches,
     /// Times that the list of services was the same since the gateway was told something.
     unchanged: u32,
+    /// Events that wait, as they were read or written last.
+    outbox: Outbox,
+    /// Mark of that writing, to see that another process adds to it.
+    outbox_mark: Option<Mark>,
+    /// End of the wait of the batch that was not taken.
+    events_until: Option<Instant>,
     _lock: std::fs::File,
 }
 
@@ -244,6 +256,9 @@ impl Device {
             seen: Settings::new(),
             seen_switches: activation::Switches::new(),
             unchanged: 0,
+            outbox: Outbox::default(),
+            outbox_mark: None,
+            events_until: None,
             _lock: lock,
         };
         if device.installed.staged.is_some() {
@@ -251,6 +266,7 @@ impl Device {
             device.installed.restart(now, device.options.lies);
         }
         device.store.write(SOFTWARE, &device.installed)?;
+        device.begin_events()?;
         Ok(device)
     }
 
@@ -402,6 +418,7 @@ impl Device {
             next = next.min(wait);
         }
         next = next.min(self.poll_twin().await?);
+        self.send_events().await?;
         if self.options.description.ddi {
             next = next.min(self.poll_updates().await?);
         }

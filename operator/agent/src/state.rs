@@ -41,6 +41,8 @@ pub struct State {
     pub ahead: i64,
     /// Tag of the list of services.
     pub services_etag: Option<String>,
+    /// Number of starts of the device, from which the ids of events are made; it never goes back.
+    pub boots: u64,
     /// Last thing that happened, for people.
     pub last: Option<Last>,
     /// Instant of the next call by the gateway's clock, at the latest; none if the device has stopped.
@@ -281,6 +283,7 @@ impl State {
             region: self.region.take(),
             gateway: self.gateway.take(),
             ahead: self.ahead,
+            boots: self.boots,
             last: self.last.take(),
             ..Self::default()
         };

@@ -8,7 +8,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -43,6 +43,10 @@ pub enum StoreError {
         path: PathBuf,
     },
 }
+
+/// Mark of one writing of a file: its inode and the time of its last change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mark(u64, i64, i64);
 
 /// Folder of a device.
 #[derive(Clone, Debug)]
@@ -126,6 +130,19 @@ impl Store {
             File::open(&self.folder)?.sync_all()
         })();
         written.map_err(|source| StoreError::Io { path, source })
+    }
+
+    /// Mark of a file, which is another one after each write; none if it is not there.
+    pub fn mark(&self, name: &str) -> Option<Mark> {
+        let found = fs::metadata(self.path(name)).ok()?;
+        Some(Mark(found.ino(), found.mtime(), found.mtime_nsec()))
+    }
+
+    /// Puts a file aside that cannot be read, so that another one can begin; it is kept for a person.
+    pub fn put_aside(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path(name);
+        let aside = self.path(&format!("{name}.unreadable"));
+        fs::rename(&path, aside).map_err(|source| StoreError::Io { path, source })
     }
 
     /// Removes a file, if it is there.

@@ -49,6 +49,8 @@ pub enum Activation {
     ByOperator,
     /// The operator, once the device has asked for it.
     ByDevice,
+    /// The operator, once the device has sent data for it.
+    ByFirstData,
     /// A way that this device does not know, so that it does not ask.
     #[serde(other)]
     Other,

@@ -7,6 +7,7 @@ use super::{
     Bench, Title, path,
     registration::{body, request},
     rules::{pointed, refused, status},
+    with_body,
 };
 use crate::{
     answer::{self, Answer},
@@ -59,6 +60,17 @@ async fn withdrawn(bench: &mut Bench, device: &Registered) -> Result<(), String>
             .await?;
         refused(&answer, 403, "ConsentWithdrawn")?;
     }
+    let events = with_body(
+        Method::POST,
+        &path(device, "/events"),
+        "application/cloudevents-batch+json",
+        "[]",
+    );
+    let events = Request {
+        token: bearer,
+        ..events
+    };
+    refused(&bench.send(events).await?, 403, "ConsentWithdrawn")?;
     if let Some(base) = &device.links.ddi {
         let target = Token::Target(&device.credential.token);
         let answer = bench.send(Request::get(base, target)).await?;

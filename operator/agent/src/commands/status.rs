@@ -1,13 +1,19 @@
 //! `entente-agent status`: the files of a device, for a person. Values of secrets and tokens are not
 //! shown.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::Path,
+    process::ExitCode,
+};
 
 use super::{Result, text};
 use crate::{
     activation::is_switched,
     api::DataType,
-    device::{SERVICES, SOFTWARE, STATE, TWIN, WITHDRAWAL, Withdrawal},
+    device::{OUTBOX, SERVICES, SOFTWARE, STATE, TWIN, WITHDRAWAL, Withdrawal},
+    events::{Counts, Outbox},
     services::Kept,
     software::Installed,
     state::State,
@@ -27,7 +33,10 @@ pub(super) fn print(folder: &Path) -> Result {
     let services: Vec<Kept> = store.read(SERVICES).map_err(text)?.unwrap_or_default();
     let installed: Installed = store.read(SOFTWARE).map_err(text)?.unwrap_or_default();
     let withdrawal: Option<Withdrawal> = store.read(WITHDRAWAL).map_err(text)?;
-    let mut parts = vec![table(&["DEVICE", ""], &device(&state, withdrawal.as_ref()))];
+    let outbox: Outbox = store.read(OUTBOX).map_err(text)?.unwrap_or_default();
+    let mut rows = device(&state, withdrawal.as_ref());
+    rows.extend(events(&outbox));
+    let mut parts = vec![table(&["DEVICE", ""], &rows)];
     if !services.is_empty() {
         let heading = [
             "SERVICE",
@@ -45,9 +54,12 @@ pub(super) fn print(folder: &Path) -> Result {
         let heading = ["SETTING", "IN EFFECT", "BY", "WANTED"];
         parts.push(table(&heading, &settings(&held)));
     }
-    if !held.data_types.is_empty() || !held.sends.is_empty() {
-        let heading = ["DATA", "SENT", "EACH", "ON"];
-        parts.push(table(&heading, &data_types(&held)));
+    let rows = data_types(&held, &outbox);
+    if !rows.is_empty() {
+        let heading = [
+            "DATA", "SENT", "EACH", "WAITING", "TAKEN", "REFUSED", "DROPPED", "ON",
+        ];
+        parts.push(table(&heading, &rows));
     }
     if !installed.running.is_empty() || installed.staged.is_some() {
         let heading = ["SOFTWARE", "RUNS", "AFTER A RESTART"];
@@ -133,30 +145,69 @@ fn of_services(services: &[Kept]) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-/// Rows of the kinds of data that are wanted, and of those that are sent.
-fn data_types(held: &Held) -> Vec<Vec<String>> {
-    let wanted = held.data_types.iter();
-    let mut kinds: Vec<&DataType> = wanted.chain(&held.sends).collect();
-    kinds.sort_by(|one, other| one.name.cmp(&other.name));
-    kinds.dedup_by(|one, other| one.name == other.name);
-    let rows = kinds.into_iter().map(|kind| {
-        let is_sent = held.sends.iter().any(|sent| sent.name == kind.name);
-        let on: Vec<String> = kind
-            .on
-            .iter()
-            .map(|on| match kind.threshold {
-                Some(threshold) if on == "BelowThreshold" => format!("{on} {threshold}%"),
-                _ => on.clone(),
-            })
-            .collect();
+/// Row of the events that wait, if there are some.
+fn events(outbox: &Outbox) -> Option<Vec<String>> {
+    let number = outbox.waiting.len();
+    let until = outbox.not_before;
+    let mut words = format!("{number} wait");
+    if let Some(until) = until {
+        let _ = write!(words, ", not sent before {until:.0}");
+    }
+    if let Some(failure) = &outbox.failure {
+        let _ = write!(words, ": {failure}");
+    }
+    (number > 0).then(|| vec!["events".to_owned(), words])
+}
+
+/// Rows of the kinds of data that are wanted, that are sent, and of which there were events: each with the
+/// numbers of its events.
+fn data_types(held: &Held, outbox: &Outbox) -> Vec<Vec<String>> {
+    let kinds = held.data_types.iter().chain(&held.sends);
+    let kinds = kinds.map(|kind| &kind.name);
+    let waiting = outbox.waiting.iter().map(|it| &it.event.kind);
+    let names: BTreeSet<&String> = kinds.chain(waiting).chain(outbox.counts.keys()).collect();
+    let rows = names.into_iter().map(|name| {
+        let find = |kinds: &[DataType]| kinds.iter().find(|kind| kind.name == *name).cloned();
+        let sent = find(&held.sends);
+        let is_sent = if sent.is_some() { "yes" } else { "no" };
+        let kind = find(&held.data_types).or(sent);
+        let of_kind = outbox.waiting.iter();
+        let of_kind = of_kind.filter(|it| it.event.kind == *name).count();
+        let none = Counts::default();
+        let counts = outbox.counts.get(name).unwrap_or(&none);
         vec![
-            kind.name.clone(),
-            if is_sent { "yes" } else { "no" }.to_owned(),
-            kind.period.to_string(),
-            on.join(","),
+            name.clone(),
+            is_sent.to_owned(),
+            kind.as_ref()
+                .map_or_else(String::new, |kind| kind.period.to_string()),
+            of_kind.to_string(),
+            counts.taken.to_string(),
+            reasons(&counts.refused),
+            reasons(&counts.dropped),
+            kind.as_ref().map_or_else(String::new, occasions),
         ]
     });
     rows.collect()
+}
+
+/// Occurrences on which a kind is sent.
+fn occasions(kind: &DataType) -> String {
+    let on = kind.on.iter().map(|on| match kind.threshold {
+        Some(threshold) if on == "BelowThreshold" => format!("{on} {threshold}%"),
+        _ => on.clone(),
+    });
+    on.collect::<Vec<_>>().join(",")
+}
+
+/// Numbers by reason; 0 if there is none.
+fn reasons(counts: &BTreeMap<String, u64>) -> String {
+    if counts.is_empty() {
+        return "0".into();
+    }
+    let counts = counts
+        .iter()
+        .map(|(reason, number)| format!("{number} {reason}"));
+    counts.collect::<Vec<_>>().join(",")
 }
 
 fn settings(held: &Held) -> Vec<Vec<String>> {
@@ -252,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_of_data_is_shown_with_what_sends_it_and_whether_it_is_sent() {
+    fn a_kind_of_data_is_shown_with_what_sends_it_and_the_numbers_of_its_events() {
         let kind = |name: &str| {
             json!({"name": name, "on": ["Consumed", "BelowThreshold"], "threshold": 20,
                 "period": "PT24H"})
@@ -262,15 +313,26 @@ mod tests {
             sends: serde_json::from_value(json!([kind("supplies.level"), kind("b")])).unwrap(),
             ..Held::default()
         };
-        let rows: Vec<String> = data_types(&held).iter().map(|row| row.join("|")).collect();
+        let outbox = json!({"waiting": [{"event": {"id": "1-0000009", "kind": "supplies.level",
+            "time": "2027-04-01T00:00:00Z", "sequence": "9", "data": {}}}],
+            "notBefore": "2027-04-01T00:00:30Z", "failure": "the gateway does not answer",
+            "counts": {"supplies.level": {"taken": 7, "refused": {"NotRequested": 2},
+                "dropped": {"Full": 1, "SwitchedOff": 3}}, "c": {"taken": 1}}});
+        let outbox: Outbox = serde_json::from_value(outbox).unwrap();
+        let rows = data_types(&held, &outbox);
+        let rows: Vec<String> = rows.iter().map(|row| row.join("|")).collect();
         let on = "Consumed,BelowThreshold 20%";
         assert_eq!(
             rows,
             [
-                format!("a|no|PT24H|{on}"),
-                format!("b|yes|PT24H|{on}"),
-                format!("supplies.level|yes|PT24H|{on}"),
+                format!("a|no|PT24H|0|0|0|0|{on}"),
+                format!("b|yes|PT24H|0|0|0|0|{on}"),
+                "c|no||0|1|0|0|".to_owned(),
+                format!("supplies.level|yes|PT24H|1|7|2 NotRequested|1 Full,3 SwitchedOff|{on}"),
             ]
         );
+        let waits = "1 wait, not sent before 2027-04-01T00:00:30Z: the gateway does not answer";
+        assert_eq!(events(&outbox).unwrap(), ["events", waits]);
+        assert_eq!(events(&Outbox::default()), None);
     }
 }

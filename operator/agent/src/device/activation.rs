@@ -114,7 +114,10 @@ impl Device {
         self.change_services(activation::begin)
     }
 
-    fn change_services(&self, change: impl FnOnce(&mut [Kept])) -> Result<(), StoreError> {
+    pub(super) fn change_services(
+        &self,
+        change: impl FnOnce(&mut [Kept]),
+    ) -> Result<(), StoreError> {
         let store = &self.store;
         store.locked(|| {
             let before: Vec<Kept> = store.read(SERVICES)?.unwrap_or_default();

@@ -91,7 +91,9 @@ impl Device {
             return Ok(Some(wait));
         }
         let registered: Registered = answer::body(&answer)?;
-        for link in [&registered.links.services, &registered.links.twin] {
+        let links = &registered.links;
+        let links = [&links.services, &links.twin].into_iter();
+        for link in links.chain(&registered.links.events) {
             link::within(&gateway, link)?;
         }
         let (id, device) = (registered.printer_id.clone(), registered.device.clone());
@@ -102,6 +104,10 @@ impl Device {
         self.state.registered(registered);
         self.say(&format!("registered as {device}, {id}"));
         self.keep()?;
+        self.begin_outbox()?;
+        if self.options.short {
+            self.send_events().await?;
+        }
         Ok(None)
     }
 
@@ -284,6 +290,7 @@ impl Device {
     }
 
     fn end_consent(&mut self) -> Result<Answer, Early> {
+        self.end_events()?;
         self.state.withdrawn();
         self.keep()?;
         Err(Early::End(Ending::Withdrawn))

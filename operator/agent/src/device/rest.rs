@@ -19,8 +19,8 @@ const TICK: Duration = Duration::from_millis(250);
 enum Woken {
     /// Its time is over, or the gateway has news.
     Poll,
-    /// Something happened at the device: a setting was changed, a switch was used, or the next revision is
-    /// in force.
+    /// Something happened at the device: a setting was changed, a switch was used, an event has to be sent,
+    /// or the next revision is in force.
     Here,
     /// Consent is withdrawn.
     Withdrawn,
@@ -93,10 +93,11 @@ impl Device {
         }
     }
 
-    /// Sends words on services, and reports. Returns the time after which to ask again, if there is one.
+    /// Sends words on services, reports, and sends events. Returns the time after which to ask again, if there is one.
     async fn tell_and_report(&mut self) -> Result<Option<Duration>, Early> {
         let wait = self.tell().await?;
         self.send_report().await?;
+        self.send_events().await?;
         Ok(wait)
     }
 
@@ -150,7 +151,7 @@ impl Device {
                 return Woken::Withdrawn;
             }
             let is_due = self.held.is_next_due(self.http.now());
-            if is_due || self.is_edited() || self.is_switched() {
+            if is_due || self.is_edited() || self.is_switched() || self.has_events() {
                 return Woken::Here;
             }
             let left = until.saturating_duration_since(Instant::now());

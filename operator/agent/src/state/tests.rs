@@ -43,6 +43,7 @@ fn answer(token: &str) -> Registered {
         links: Links {
             services: "/s".into(),
             twin: "/t".into(),
+            events: None,
             ddi: None,
         },
     }

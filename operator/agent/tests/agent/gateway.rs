@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 mod activation;
 mod answers;
 mod content;
+mod events;
 mod updates;
 
 pub(crate) use updates::Artifact;
@@ -95,6 +96,10 @@ pub(crate) struct Inner {
     pub(crate) services: Value,
     /// Words of the device on its services, by application id, in turn.
     pub(crate) words: Vec<(String, Value)>,
+    /// Events that the provider has, each once.
+    pub(crate) taken: Vec<Value>,
+    /// Most events of a batch.
+    pub(crate) most_events: usize,
     /// True while the provider does not answer.
     pub(crate) pends: bool,
     pub(crate) poll_next: &'static str,
@@ -216,6 +221,8 @@ impl Shared {
             reported: json!({"settings": {}}),
             services: json!([]),
             words: Vec::new(),
+            taken: Vec::new(),
+            most_events: 256,
             pends: false,
             poll_next: "PT1S",
             sleep: "00:00:01",

@@ -8,6 +8,7 @@
 
 mod conformance;
 mod device;
+mod events;
 mod gateway;
 mod life;
 mod reports;

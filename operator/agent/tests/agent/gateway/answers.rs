@@ -94,6 +94,7 @@ impl Inner {
                 let rest = format!("activation/{service}");
                 self.device(asked, id, &["PUT"], &rest, query)
             }
+            ["v1", "devices", id, "events"] => self.device(asked, id, &["POST"], "events", query),
             ["v1", "devices", id, "credential"] => {
                 self.device(asked, id, &["POST"], "credential", query)
             }
@@ -158,7 +159,8 @@ impl Inner {
         let period = json!({"period": "PT24H", "next": self.poll_next});
         let url = &self.url;
         let mut links = json!({"services": format!("{url}/v1/devices/{ID}/services"),
-            "twin": format!("{url}/v1/devices/{ID}/twin")});
+            "twin": format!("{url}/v1/devices/{ID}/twin"),
+            "events": format!("{url}/v1/devices/{ID}/events")});
         if body["capabilities"]["ddi"] == true {
             links["ddi"] = json!(format!("{url}/acme/controller/v1/lobby-mfp"));
         }
@@ -247,6 +249,7 @@ impl Inner {
             }
             "services" => self.services(asked),
             "twin" => self.twin(asked),
+            "events" => self.events(asked),
             "credential" => {
                 // The token that asks stays valid until the new one is used.
                 let asking = asked.header("authorization").trim_start_matches("Bearer ");
