@@ -418,7 +418,9 @@ impl Device {
             next = next.min(wait);
         }
         next = next.min(self.poll_twin().await?);
-        self.send_events().await?;
+        if let Some(wait) = self.send_events().await? {
+            next = next.min(wait);
+        }
         if self.options.description.ddi {
             next = next.min(self.poll_updates().await?);
         }

@@ -24,6 +24,8 @@ use crate::{
 
 /// Media type of a batch (CloudEvents 1.0.2, HTTP binding, section 3.3).
 const BATCH: &str = "application/cloudevents-batch+json";
+/// Time for which the gateway may wait for a service server and for providers.
+const HELD: Duration = Duration::from_secs(30);
 /// Most batches in one go, so that settings do not wait for a long outbox.
 const MOST_BATCHES: usize = 8;
 /// Addition to a wait that has to live through a restart, since the gateway's clock has whole seconds.
@@ -174,8 +176,9 @@ impl Device {
         self.events_until = left.map(after);
     }
 
-    /// Makes the events whose period is over, drops those that nobody may get, and sends the others.
-    pub(super) async fn send_events(&mut self) -> Result<(), Early> {
+    /// Makes the events whose period is over, drops those that nobody may get, and sends the others. Returns
+    /// the time to the next poll that the gateway named, if it took a batch.
+    pub(super) async fn send_events(&mut self) -> Result<Option<Duration>, Early> {
         let services = self.services_kept()?;
         let (sends, now) = (
             self.held.version.map(|_| self.held.sends.clone()),
@@ -195,33 +198,36 @@ impl Device {
                 "events that are dropped, unsent: {number} ({reason})"
             ));
         }
+        let mut next = None;
         for _ in 0..MOST_BATCHES {
             // A person who withdraws is heard before the next batch.
             let is_withdrawn = self.store.mark(WITHDRAWAL).is_some();
             if is_withdrawn || self.batch_waits() || !self.outbox.has_work(&wants) {
-                return Ok(());
+                break;
             }
             let Some(batch) = self.change_outbox(|outbox| outbox.batch(&wants))? else {
-                return Ok(());
+                break;
             };
-            self.post(&batch).await?;
+            next = self.post(&batch).await?.or(next);
         }
-        Ok(())
+        Ok(next)
     }
 
-    /// Sends one batch, and follows its answer.
-    async fn post(&mut self, batch: &Batch) -> Result<(), Early> {
+    /// Sends one batch, and follows its answer. Returns the time to the next poll, if that has one.
+    async fn post(&mut self, batch: &Batch) -> Result<Option<Duration>, Early> {
         let named = self.state.registration.as_ref();
         let named = named.and_then(|registration| registration.links.events.clone());
         let link = named.unwrap_or_else(|| format!("{}/events", self.path()));
         let credential = self.token();
-        let request = Request::new(Method::POST, &link, Token::Bearer(&credential))
+        let mut request = Request::new(Method::POST, &link, Token::Bearer(&credential))
             .with_body(BATCH, batch.body.clone());
+        request.held = HELD;
         let gateway = self.gateway()?;
         let answer = self.http.exchange(&gateway, request).await;
         let answer = match answer {
             Ok(answer) if [400, 413, 422].contains(&answer.status) => {
-                return self.post_refused(batch, &answer);
+                self.post_refused(batch, &answer)?;
+                return Ok(None);
             }
             answer => answer.and_then(answer::judged),
         };
@@ -235,8 +241,14 @@ impl Device {
             Err(early) => return Err(early),
         };
         match taken {
-            Ok(taken) => self.post_taken(batch, &taken),
-            Err(failure) => self.post_failed(&failure),
+            Ok(taken) => {
+                self.post_taken(batch, &taken)?;
+                Ok(Some(taken.poll.next.0))
+            }
+            Err(failure) => {
+                self.post_failed(&failure)?;
+                Ok(None)
+            }
         }
     }
 

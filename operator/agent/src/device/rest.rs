@@ -97,8 +97,8 @@ impl Device {
     async fn tell_and_report(&mut self) -> Result<Option<Duration>, Early> {
         let wait = self.tell().await?;
         self.send_report().await?;
-        self.send_events().await?;
-        Ok(wait)
+        let next = self.send_events().await?;
+        Ok(wait.into_iter().chain(next).min())
     }
 
     async fn woken(&self, until: Instant, holds: bool) -> Woken {

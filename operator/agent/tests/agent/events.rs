@@ -52,6 +52,15 @@ async fn until_taken(device: &Device, number: usize) {
         .await;
 }
 
+/// Waits until the device knows that everything is taken.
+async fn until_empty(device: &Device) {
+    device
+        .until("the outbox is empty", |device, _| {
+            device.file("outbox.json")["waiting"] == json!([])
+        })
+        .await;
+}
+
 async fn until_sent(device: &Device, number: usize) {
     device
         .until("batches are sent", |_, gateway| {
@@ -116,11 +125,7 @@ async fn data_begin_once_the_service_is_on_and_are_then_sent_on_what_is_asked_fo
     let (code, said) = happens(&device, &["counters.total"]).await;
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("it sends: supplies.level"), "{said}");
-    device
-        .until("the outbox is empty", |device, _| {
-            device.file("outbox.json")["waiting"] == json!([])
-        })
-        .await;
+    until_empty(&device).await;
     assert_eq!(gateway.inner().taken.len(), 2, "{}", device.dump());
     assert_eq!(cell(&device, "supplies.level", "TAKEN").await, "2");
     assert_eq!(cell(&device, "supplies.level", "WAITING").await, "0");
@@ -140,6 +145,7 @@ async fn a_batch_is_sent_again_as_it_is_after_a_kill_and_no_id_is_used_twice() {
     consumed(&device).await;
     device.start();
     until_taken(&device, 3).await;
+    until_empty(&device).await;
     let sent = batches(&gateway);
     assert_eq!(sent[0].body, sent[1].body, "{}", device.dump());
     assert_eq!(ids(&sent[2].body).len(), 2, "{}", device.dump());
@@ -218,6 +224,7 @@ async fn an_event_at_fault_is_dropped_with_its_fault_and_a_refused_one_is_counte
     let mut device = device(&gateway);
     device.start();
     until_taken(&device, 1).await;
+    until_empty(&device).await;
     device.kill();
     for data in [
         r#"{"level": 3}"#,
@@ -237,11 +244,7 @@ async fn an_event_at_fault_is_dropped_with_its_fault_and_a_refused_one_is_counte
     assert_eq!(levels, [3, 2], "{}", device.dump());
     assert_eq!(batches(&gateway).len(), 3, "{}", device.dump());
     assert!(device.log().contains("/1/data"), "{}", device.log());
-    device
-        .until("it is counted", |device, _| {
-            device.file("outbox.json")["waiting"] == json!([])
-        })
-        .await;
+    until_empty(&device).await;
     let row = "supplies.level";
     assert_eq!(cell(&device, row, "REFUSED").await, "1 RefusedByProvider");
     assert_eq!(cell(&device, row, "DROPPED").await, "1 Invalid");
@@ -254,6 +257,7 @@ async fn a_batch_that_is_too_large_is_sent_in_parts_and_in_order() {
     let mut device = device(&gateway);
     device.start();
     until_taken(&device, 1).await;
+    until_empty(&device).await;
     device.kill();
     for _ in 0..5 {
         consumed(&device).await;
@@ -283,11 +287,7 @@ async fn what_waits_for_a_service_that_is_switched_off_here_is_sent_to_nobody() 
         .await;
     let done = device.run("disable", &["toner", "--by", "Panel"]).await;
     assert!(done.status.success(), "{done:?}");
-    device
-        .until("it is dropped", |device, _| {
-            device.file("outbox.json")["waiting"] == json!([])
-        })
-        .await;
+    until_empty(&device).await;
     assert_eq!(
         cell(&device, "supplies.level", "DROPPED").await,
         "1 SwitchedOff"
@@ -404,12 +404,14 @@ async fn an_outbox_that_cannot_be_read_is_put_aside_and_no_id_is_used_twice() {
     let mut device = device(&gateway);
     device.start();
     until_taken(&device, 1).await;
+    until_empty(&device).await;
     device.kill();
     std::fs::write(device.path("outbox.json"), "{").unwrap();
     device.start();
     until_taken(&device, 2).await;
     assert!(device.log().contains("outbox.json cannot be read"));
     assert!(device.path("outbox.json.unreadable").exists());
+    until_empty(&device).await;
     // Somebody deletes it while the device runs.
     std::fs::remove_file(device.path("outbox.json")).unwrap();
     until_taken(&device, 3).await;
