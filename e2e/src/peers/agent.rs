@@ -112,6 +112,21 @@ impl Agent {
         self.process.start_again()
     }
 
+    /// Lets something happen at the device that sends a kind of data, such as `Consumed`.
+    ///
+    /// # Errors
+    /// The command could not be run, or nothing is sent, with what it said.
+    pub async fn happens(&self, kind: &str, on: &str) -> Result<(), PeerError> {
+        let arguments = [
+            "event".to_owned(),
+            kind.to_owned(),
+            format!("--state={}", text(&self.state)),
+            format!("--on={on}"),
+        ];
+        let launch = Launch::new(PEER, Sandbox::SameUser, executable()?, &self.state);
+        launch.arguments(arguments).run().await
+    }
+
     /// Withdraws the consent of its owner, as a person at the device does.
     ///
     /// # Errors

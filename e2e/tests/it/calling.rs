@@ -4,6 +4,7 @@
 mod activation;
 mod away;
 mod conformance;
+mod data_agent;
 mod data_types;
 mod events;
 mod events_faults;
