@@ -59,7 +59,7 @@ demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, with o
 	@target/debug/demo --peers $(PEERS) $(if $(filter 1,$(KEEP)),--keep)
 
 .PHONY: bench
-bench: tools ## Compare with a dumb client on this machine; writes docs/benchmarks.md
+bench: tools peers ## Compare with a dumb client and with nginx on this machine; writes docs/benchmarks.md
 	@$(PHASE) 'build' $(CARGO) build --locked --release -p entente-operator -p entente-bench -p entente-simulators
 	@target/release/bench --devices $(DEVICES) --calling $(CALLING)
 
@@ -97,7 +97,7 @@ tools: ## Build control plane, kubectl, helm and the judges of GitOps into targe
 	@$(PHASE) 'tools' e2e/install-tools
 
 .PHONY: peers
-peers: ## Install what tests talk to: IPP servers, Prometheus, Chromium (apt-get), a broker (pip), judges (pip, npm)
+peers: ## Install what tests talk to: IPP servers, Prometheus, Chromium, nginx (apt-get), a broker (pip), judges (pip, npm)
 	@$(PHASE) 'peers' e2e/peers/install
 
 ##@ Prove

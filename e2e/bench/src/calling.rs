@@ -7,6 +7,7 @@
 
 mod bare;
 mod device;
+pub(super) mod events;
 mod fleet;
 mod heard;
 mod held;
@@ -14,7 +15,7 @@ mod line;
 mod polls;
 mod start;
 
-pub use bare::serve as serve_as_bare_server;
+pub use bare::{BareServer, serve as serve_as_bare_server};
 
 use std::time::Duration;
 

@@ -287,7 +287,8 @@ fn delivered(contract: Option<&Contract>) -> usize {
         .unwrap_or_default()
 }
 
-fn unlimited(mut connection: Connection) -> Connection {
+/// Returns a Connection whose limits are set to the most there is.
+pub(super) fn unlimited(mut connection: Connection) -> Connection {
     connection.spec.limits = Some(Limits {
         per_host: Some(NO_LIMIT),
         total: Some(NO_LIMIT),

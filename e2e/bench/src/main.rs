@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use entente_bench::{Bench, BenchError, BenchOptions};
+use entente_bench::{BareServer, Bench, BenchError, BenchOptions};
 
 /// The allocator of the operator, since the dumb client is this program.
 #[global_allocator]
@@ -35,9 +35,9 @@ struct Arguments {
     /// Be the dumb client; the order comes on standard input
     #[arg(long, hide = true)]
     dumb_client: bool,
-    /// Be the server that answers 304; the directory of its certificate comes on standard input
-    #[arg(long, hide = true)]
-    bare_server: bool,
+    /// Be such a server; the directory of its certificate comes on standard input
+    #[arg(long, hide = true, value_enum)]
+    bare_server: Option<BareServer>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,6 +54,8 @@ enum Which {
     Fair,
     /// Devices that call a gateway
     Calling,
+    /// Data of devices that call, through a gateway and through a reverse proxy
+    Events,
 }
 
 /// Reads a number of devices: at most as many as have an address of their own, also if several
@@ -74,6 +76,7 @@ impl From<Which> for Bench {
             Which::Hung => Self::Hung,
             Which::Fair => Self::Fair,
             Which::Calling => Self::Calling,
+            Which::Events => Self::Events,
         }
     }
 }
@@ -126,8 +129,8 @@ async fn run(arguments: Arguments) -> ExitCode {
     let measured = async {
         if arguments.dumb_client {
             entente_bench::serve_as_dumb_client().await
-        } else if arguments.bare_server {
-            entente_bench::serve_as_bare_server().await
+        } else if let Some(kind) = arguments.bare_server {
+            entente_bench::serve_as_bare_server(kind).await
         } else {
             entente_bench::run(&options).await
         }

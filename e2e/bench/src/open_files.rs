@@ -16,7 +16,7 @@ const OTHERS: usize = 512;
 /// so many that call.
 pub(super) fn needed(benches: &[Bench], devices: usize, calling: usize) -> usize {
     let of = |bench: &Bench| match bench {
-        Bench::Calling => calling + OTHERS,
+        Bench::Calling | Bench::Events => calling + OTHERS,
         // A listener, and a connection that the operator opened.
         _ => 2 * devices,
     };

@@ -3,8 +3,11 @@
 //! Decides nothing else. The API server refuses a member that is there twice, and would never see the
 //! first of them if it were lost here. Called where a body of an event or of a device is read.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -28,6 +31,16 @@ pub(crate) fn read_within(text: &[u8], levels: usize) -> Result<Value, serde_jso
     let value = Within(levels).deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
+}
+
+/// Judges a value as [`read_within`], and keeps nothing of it.
+///
+/// # Errors
+/// Those of [`read_within`].
+pub(crate) fn judge_within(text: &[u8], levels: usize) -> Result<(), serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    Judged(Within(levels)).deserialize(&mut reader)?;
+    reader.end()
 }
 
 /// The levels that are left.
@@ -101,6 +114,73 @@ impl<'de> Visitor<'de> for Within {
     }
 }
 
+/// The levels that are left of a value that is not kept.
+#[derive(Clone, Copy)]
+struct Judged(Within);
+
+/// Name of a member, copied only if it has escapes.
+#[derive(Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> DeserializeSeed<'de> for Judged {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Judged {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let below = Self(self.0.below()?);
+        while items.next_element_seed(below)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let below = Self(self.0.below()?);
+        let mut names = BTreeSet::new();
+        while let Some(name) = members.next_key::<Name<'de>>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a member is there twice"));
+            }
+            members.next_value_seed(below)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,11 +202,14 @@ mod tests {
         ] {
             let read = read_within(text.as_bytes(), 32);
             let error = read.err().map(|it| it.to_string()).unwrap_or_default();
+            let judged = judge_within(text.as_bytes(), 32).err();
+            assert_eq!(judged.is_some(), refused.is_some(), "{text:.40}");
             match refused {
                 Some(part) => assert!(error.contains(part), "{error}"),
                 None => assert_eq!(error, ""),
             }
         }
         assert!(read_within(b"\"\xff\"", 32).is_err(), "it is no UTF-8");
+        assert!(judge_within(b"\"\xff\"", 32).is_err(), "it is no UTF-8");
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     http::{HeaderMap, header},
 };
 use entente_domain::gateway::{
@@ -52,7 +52,9 @@ pub(crate) async fn read_text(
 }
 
 async fn whole(mut body: Body) -> Result<Vec<u8>, Problem> {
-    let mut kept = Vec::new();
+    // As long as its sender says, within the bound: one that grows is copied several times.
+    let told = usize::try_from(body.size_hint().lower()).unwrap_or(MOST_BYTES);
+    let mut kept = Vec::with_capacity(told.min(MOST_BYTES));
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::BadRequest("it broke off".to_owned()))?;

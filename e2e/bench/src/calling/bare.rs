@@ -1,21 +1,49 @@
-//! A server that answers 304 to everything: what this machine can do without any gateway.
+//! Servers that do next to nothing: one answers 304 to everything, which is what this machine can do
+//! without any gateway; the other is the inbox of a provider, which takes everything.
 //!
-//! It is a process of its own with the allocator, runtime, HTTP server, TLS and certificate of the
-//! gateway. It must never read a header or look anything up: it is the limit that the gateway is
-//! measured against.
+//! Each is a process of its own with the allocator, runtime, HTTP server, TLS and certificate of the
+//! gateway. They must never look anything up: they are the limit that the gateway is measured against,
+//! and the other side that must not be one.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::routing::get;
 use axum_server::tls_rustls::{RustlsConfig, from_tcp_rustls};
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::problem;
 use crate::BenchError;
+
+/// Path under which an inbox says how many requests it has taken.
+pub(super) const TAKEN: &str = "/taken";
+
+/// Answers of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BareServer {
+    /// 304 to everything, with the headers of an answer of the gateway.
+    NotModified,
+    /// 202 to everything, once its body is there.
+    Inbox,
+}
+
+impl BareServer {
+    /// Returns its word on the command line.
+    fn word(self) -> &'static str {
+        match self {
+            Self::NotModified => "not-modified",
+            Self::Inbox => "inbox",
+        }
+    }
+}
 
 /// A running server. Dropping it kills the process.
 pub(super) struct Bare {
@@ -25,12 +53,12 @@ pub(super) struct Bare {
 
 impl Bare {
     /// Starts this program as such a server, with the certificate and key of a directory.
-    pub(super) async fn start(directory: &Path) -> Result<Self, BenchError> {
+    pub(super) async fn start(kind: BareServer, directory: &Path) -> Result<Self, BenchError> {
         let program = std::env::current_exe().map_err(problem)?;
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program)
-            .arg("--bare-server")
+            .args(["--bare-server", kind.word()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -60,7 +88,7 @@ impl Bare {
 ///
 /// # Errors
 /// [`BenchError`] if it cannot listen.
-pub async fn serve() -> Result<(), BenchError> {
+pub async fn serve(kind: BareServer) -> Result<(), BenchError> {
     // An earlier caller chose the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = std::io::read_to_string(std::io::stdin().lock()).map_err(problem)?;
@@ -71,6 +99,16 @@ pub async fn serve() -> Result<(), BenchError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(problem)?;
     listener.set_nonblocking(true).map_err(problem)?;
     println!("{}", listener.local_addr().map_err(problem)?);
+    let router = match kind {
+        BareServer::NotModified => not_modified(),
+        BareServer::Inbox => inbox(),
+    };
+    let server = from_tcp_rustls(listener, tls).map_err(problem)?;
+    let ended = server.http1_only().serve(router.into_make_service());
+    ended.await.map_err(problem)
+}
+
+fn not_modified() -> Router {
     // The headers of an answer of the gateway, so that both send the same.
     let headers = [
         (header::ETAG, HeaderValue::from_static("\"1\"")),
@@ -79,9 +117,25 @@ pub async fn serve() -> Result<(), BenchError> {
             HeaderValue::from_static("PT24H"),
         ),
     ];
-    let router =
-        Router::new().fallback(move || std::future::ready((StatusCode::NOT_MODIFIED, headers)));
-    let server = from_tcp_rustls(listener, tls).map_err(problem)?;
-    let ended = server.http1_only().serve(router.into_make_service());
-    ended.await.map_err(problem)
+    Router::new().fallback(move || std::future::ready((StatusCode::NOT_MODIFIED, headers)))
+}
+
+fn inbox() -> Router {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let take = move |mut body: Body| {
+        let taken = Arc::clone(&taken);
+        async move {
+            // All of it is read, and nothing is kept.
+            while let Some(frame) = body.frame().await {
+                if frame.is_err() {
+                    return StatusCode::BAD_REQUEST;
+                }
+            }
+            taken.fetch_add(1, Ordering::Relaxed);
+            StatusCode::ACCEPTED
+        }
+    };
+    let count = move || std::future::ready(counted.load(Ordering::Relaxed).to_string());
+    Router::new().route(TAKEN, get(count)).fallback(take)
 }

@@ -201,6 +201,11 @@ impl Device {
         }
     }
 
+    /// Returns its id at the gateway, and its token.
+    pub(super) fn credential(&self) -> (&str, &str) {
+        (&self.printer_id, &self.token)
+    }
+
     /// Returns the version of the document that it read last.
     pub(super) fn version(&self) -> Option<i64> {
         self.etag.as_deref()?.trim_matches('"').parse().ok()

@@ -22,6 +22,7 @@ use super::device::Device;
 use super::line::Server;
 use super::problem;
 use crate::customer::{apply_devices, until_quiet};
+use crate::usage::{self, Usage};
 use crate::{BenchError, NAMESPACE, QUIET, namespace_failed, operator_failed, say, within};
 
 /// The token of the enrolment; its name is that of its Secret, too.
@@ -30,6 +31,8 @@ const ENROLLMENT: &str = "fleet";
 /// Name of the service, and of the setting that it has.
 pub(super) const SERVICE: &str = "parts-life";
 pub(super) const SETTING: &str = "alert.threshold";
+/// Name of the ConfigMap with the authority of the provider's inbox.
+pub(super) const AUTHORITY: &str = "inbox";
 /// The announced period while it does not matter: nothing is written that is due twice in it.
 pub(super) const DAILY: &str = "24h";
 /// Time before an instant in which devices call once more, spread over three quarters of it.
@@ -44,6 +47,8 @@ pub(super) struct Fleet<'p> {
     pub(super) gateway: Gateway,
     pub(super) server: Server,
     pub(super) devices: Vec<Device>,
+    /// Usage of the gateway before there was any device.
+    pub(super) without_devices: Usage,
 }
 
 /// Starts a control plane with an operator on it, which has the rights for a gateway.
@@ -52,6 +57,8 @@ pub(super) async fn environment() -> Result<TestEnvironment, BenchError> {
         flags: Vec::new(),
         tenants: vec![NAMESPACE.to_owned()],
         gateway: true,
+        // The gateway reads no other one of its namespace.
+        chart_values: vec![format!("gateway.artifacts.configMapNames={{{AUTHORITY}}}")],
         ..OperatorOptions::default()
     };
     TestEnvironment::start(options)
@@ -75,7 +82,9 @@ impl<'p> Fleet<'p> {
         let gateway = start(taken, plane, &namespace).await?;
         let address = gateway.url().trim_start_matches("https://").parse();
         let server = Server::new(address.map_err(problem)?, &gateway.certificate())?;
+        let without_devices = usage::of(gateway.process_id().unwrap_or_default())?;
         let mut fleet = Self {
+            without_devices,
             namespace,
             gateway,
             server,

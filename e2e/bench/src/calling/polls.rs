@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt as _;
 use futures::stream::FuturesUnordered;
 
-use super::bare::Bare;
+use super::bare::{Bare, BareServer};
 use super::device::Reading;
 use super::fleet::{AT_ONCE, Fleet};
 use super::line::{Carried, Line, Server};
@@ -48,7 +48,7 @@ enum Manner {
 }
 
 pub(super) async fn measure(fleet: &Fleet<'_>, for_: Duration) -> Result<Vec<Figure>, BenchError> {
-    let bare = Bare::start(fleet.gateway.tls_directory()).await?;
+    let bare = Bare::start(BareServer::NotModified, fleet.gateway.tls_directory()).await?;
     let certificate = fleet.gateway.certificate();
     let readings = fleet.devices.iter().map(|it| it.reading(&fleet.server));
     let readings: Vec<Reading> = readings.collect::<Result<_, _>>()?;

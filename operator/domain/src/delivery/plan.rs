@@ -184,6 +184,10 @@ impl Round<'_> {
                 break;
             }
             let effective = turns::is_done(subscription, step, verified);
+            if !verified.requires(step.r#type) {
+                self.ask_for_data(subscription, step, verified, plan);
+                continue;
+            }
             if effective && !self.server_sync_is_due(subscription, step) {
                 continue;
             }
@@ -191,17 +195,7 @@ impl Round<'_> {
                 plan.wait(&subscription.name, wait);
                 return;
             }
-            match step.r#type {
-                StepType::Firmware | StepType::Applications => {
-                    self.software_step(subscription, step, verified, plan);
-                }
-                StepType::DeviceSettings => self.device_step(subscription, step, verified, plan),
-                StepType::ServerSettings | StepType::Activation => {
-                    self.server_step(subscription, step, verified, plan);
-                }
-                StepType::Acceptance => self.acceptance_step(subscription, step, verified, plan),
-                StepType::DataTypes => self.data_step(subscription, step, verified, plan),
-            }
+            self.work_on(subscription, step, verified, plan);
             if !effective {
                 return;
             }
@@ -211,6 +205,27 @@ impl Round<'_> {
             return;
         }
         turns::switch(self, subscription, plan);
+    }
+
+    /// Plans the next actions of a step.
+    fn work_on(
+        &self,
+        subscription: &ResolvedSubscription,
+        step: &ResolvedStep,
+        verified: &Verified,
+        plan: &mut Plan,
+    ) {
+        match step.r#type {
+            StepType::Firmware | StepType::Applications => {
+                self.software_step(subscription, step, verified, plan);
+            }
+            StepType::DeviceSettings => self.device_step(subscription, step, verified, plan),
+            StepType::ServerSettings | StepType::Activation => {
+                self.server_step(subscription, step, verified, plan);
+            }
+            StepType::Acceptance => self.acceptance_step(subscription, step, verified, plan),
+            StepType::DataTypes => self.data_step(subscription, step, verified, plan),
+        }
     }
 
     /// Returns the wait if it is too early for a request: none on behalf of a subscription leaves

@@ -247,8 +247,8 @@ impl Report<'_> {
         let switched_on = self.subscription.switched_on;
         let completed = match self.verified.completed_at() {
             Some(at) => Some(at),
-            // A service that wants nothing is complete from its instant.
-            None if self.verified.items.is_empty() => self
+            // A service that wants nothing is complete from its instant, or from its first data on.
+            None if self.verified.required().next().is_none() => self
                 .subscription
                 .revision
                 .as_ref()

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        CurrentRevision, LocalEnablement, Revision, ServiceSubscription, SmartService,
-        SoftwarePart, StepType,
+        ActivationMode, CurrentRevision, LocalEnablement, Revision, ServiceSubscription,
+        SmartService, SoftwarePart, StepType,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -139,6 +139,7 @@ fn resolve_as(
         exchange: None,
         missing_legs: missing.to_vec(),
         switched_on: None,
+        begun_by_data: false,
     };
     let outcome = revision.map_or(Ok(()), |revision| {
         resolve_revision(snapshot, subscription, (revision, shared), &mut resolved)
@@ -230,6 +231,8 @@ fn resolve_revision(
     let missing = legs::missing(snapshot, subscription, service, of_device);
     resolved.missing_legs.extend(missing);
     resolved.switched_on = legs::switched_on(name, &shared.switches);
+    resolved.begun_by_data =
+        service.spec.activation == ActivationMode::ByFirstData && !resolved.is_off();
     let (server, server_fault) = match server {
         Ok(server) if resolved.is_off() => (server.map(ResolvedServer::turned_off), None),
         Ok(server) => (server, None),

@@ -46,6 +46,8 @@ pub struct Verified {
     pub another_machine: Option<Blocked>,
     /// True if a leg of the activation is missing: what is in effect is that the service is off.
     pub is_off: bool,
+    /// True if data of the device have turned the service on: its kinds of data hold nothing back.
+    pub begun_by_data: bool,
 }
 
 /// Proof of one item.
@@ -70,17 +72,27 @@ pub struct VerifiedItem {
 }
 
 impl Verified {
-    /// True if every item was read back as wanted.
+    /// True if something of a step has to be in effect before anything that follows it.
+    pub fn requires(&self, step: StepType) -> bool {
+        !(self.begun_by_data && step == StepType::DataTypes)
+    }
+
+    /// Returns the items that have to be in effect.
+    pub fn required(&self) -> impl Iterator<Item = &VerifiedItem> {
+        self.items.iter().filter(|item| self.requires(item.step))
+    }
+
+    /// True if every item that has to be was read back as wanted.
     pub fn is_effective(&self) -> bool {
-        let mut items = self.items.iter();
+        let mut items = self.required();
         !self.is_off && items.all(|item| item.state == ItemState::Effective)
     }
 
-    /// Returns the instant at which the last item was read back as wanted; `None` while one is not
-    /// (D3).
+    /// Returns the instant at which the last item that has to be was read back as wanted; `None` while
+    /// one is not (D3).
     pub fn completed_at(&self) -> Option<Timestamp> {
         self.is_effective()
-            .then(|| self.items.iter().filter_map(|item| item.verified_at).max())
+            .then(|| self.required().filter_map(|item| item.verified_at).max())
             .flatten()
     }
 
@@ -88,7 +100,7 @@ impl Verified {
     /// set up, and the check begins. `None` while something is not; the smallest instant if there is
     /// nothing else.
     pub fn set_up_since(&self) -> Option<Timestamp> {
-        let since = acceptance::set_up_since(&self.items);
+        let since = acceptance::set_up_since(self.required());
         since.filter(|_| !self.is_off)
     }
 
@@ -192,26 +204,28 @@ fn demoted(state: ItemState, item: &ResolvedItem) -> ItemState {
 
 impl Round<'_> {
     fn verify(&self) -> Verified {
-        let mut items: Vec<VerifiedItem> = Vec::new();
+        let mut verified = Verified {
+            device_faults: self.device_faults.clone(),
+            server_fault: self.server_failure(),
+            another_machine: self.another_machine.cloned(),
+            is_off: self.subscription.is_off(),
+            begun_by_data: self.subscription.begun_by_data,
+            items: Vec::new(),
+        };
         for (step, item) in self.subscription.items() {
-            let verified = match &item.wanted {
+            let found = match &item.wanted {
                 Wanted::DeviceSetting { connection, .. }
                 | Wanted::Software { connection, .. }
                 | Wanted::DataType { connection, .. } => self.device_item(step, item, connection),
                 Wanted::ServerInstance
                 | Wanted::ServerSetting { .. }
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),
-                Wanted::Acceptance { .. } => self.acceptance_item(step, item, &items),
+                Wanted::Acceptance { .. } => self.acceptance_item(step, item, &verified),
             };
-            items.push(demote_if_overridden(tell_proof(verified, item), item));
+            let found = demote_if_overridden(tell_proof(found, item), item);
+            verified.items.push(found);
         }
-        Verified {
-            items,
-            device_faults: self.device_faults.clone(),
-            server_fault: self.server_failure(),
-            another_machine: self.another_machine.cloned(),
-            is_off: self.subscription.is_off(),
-        }
+        verified
     }
 
     fn server_failure(&self) -> Option<Blocked> {

@@ -7,6 +7,7 @@
 mod recent;
 mod recipients;
 mod routing;
+mod whole;
 
 use entente_crds::v1alpha1::Connection;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,14 @@ impl Batch {
     /// # Errors
     /// Returns the answer to a body that is no JSON, or has faults, with all of them.
     pub fn read(text: &[u8], printer_id: &str) -> Result<Self, Problem> {
+        match whole::read(text, printer_id) {
+            Some(events) => Ok(Self { events }),
+            None => Self::read_by_members(text, printer_id),
+        }
+    }
+
+    /// Reads a body that may have faults.
+    fn read_by_members(text: &[u8], printer_id: &str) -> Result<Self, Problem> {
         let mut body = body::read(text)?;
         without_nulls(&mut body);
         let mut faults = Faults::default();

@@ -24,6 +24,8 @@ use crate::{Gateway, calls::Known};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Refused = Vec<(usize, Refusal)>;
+/// An event that was not forwarded just now, and its digest.
+type Fresh<'a> = (&'a Outgoing, Fingerprint);
 
 impl Gateway {
     /// Forwards the events of a batch, and returns those that were refused.
@@ -80,19 +82,21 @@ impl Gateway {
                 metrics.gateway_events("Deferred", number);
             }
         }
-        let sent = sent?.into_iter().flat_map(|event| &event.places);
+        let sent = sent?.into_iter().flat_map(|(event, _)| &event.places);
         Ok(sent
             .map(|place| (*place, Refusal::RefusedByProvider))
             .collect())
     }
 
     /// Returns the events that were not forwarded just now.
-    fn fresh<'a>(&self, device: &Key, delivery: &'a Delivery) -> Vec<&'a Outgoing> {
-        let recent = self.events.recent();
+    fn fresh<'a>(&self, device: &Key, delivery: &'a Delivery) -> Vec<Fresh<'a>> {
         let events = delivery.events.iter();
+        let mut events: Vec<Fresh<'a>> = events
+            .map(|event| (event, Fingerprint::of(&delivery.inbox, &event.id)))
+            .collect();
+        let recent = self.events.recent();
+        events.retain(|(_, digest)| !recent.has(device, digest));
         events
-            .filter(|event| !recent.has(device, &Fingerprint::of(&delivery.inbox, &event.id)))
-            .collect()
     }
 
     /// Sends events, and returns those that the provider refuses.
@@ -100,10 +104,10 @@ impl Gateway {
         &self,
         device: &Key,
         inbox: &Inbox,
-        events: Vec<&'a Outgoing>,
-    ) -> Result<Vec<&'a Outgoing>, Deferred> {
+        events: Vec<Fresh<'a>>,
+    ) -> Result<Vec<Fresh<'a>>, Deferred> {
         let way = self.way(&device.namespace, inbox).await?;
-        if self.take(&way, (device, inbox), &events).await? {
+        if self.take(&way, device, &events).await? {
             return Ok(Vec::new());
         }
         if let [only] = events[..] {
@@ -111,7 +115,7 @@ impl Gateway {
         }
         let mut refused = Vec::new();
         for event in events {
-            if !self.take(&way, (device, inbox), &[event]).await? {
+            if !self.take(&way, device, &[event]).await? {
                 refused.push(event);
             }
         }
@@ -119,17 +123,11 @@ impl Gateway {
     }
 
     /// Sends events in one request; true if they were taken.
-    async fn take(
-        &self,
-        way: &Way,
-        (device, inbox): (&Key, &Inbox),
-        events: &[&Outgoing],
-    ) -> Result<bool, Deferred> {
-        let body = Delivery::body(events.iter().copied());
+    async fn take(&self, way: &Way, device: &Key, events: &[Fresh<'_>]) -> Result<bool, Deferred> {
+        let body = Delivery::body(events.iter().map(|(event, _)| *event));
         let is_taken = self.events.post(way, body).await?;
         if is_taken {
-            let events = events.iter();
-            let taken = events.map(|event| Fingerprint::of(inbox, &event.id));
+            let taken = events.iter().map(|(_, digest)| *digest);
             self.events.recent().note(device, taken);
         }
         Ok(is_taken)

@@ -125,6 +125,9 @@ pub struct ResolvedSubscription {
     pub missing_legs: Vec<MissingLeg>,
     /// The instant since which its local switch is on; `None` if it was never switched.
     pub switched_on: Option<Timestamp>,
+    /// True if data of the device have turned it on: that they come is a better proof than a report
+    /// that they would, so that its kinds of data hold nothing back (C12).
+    pub begun_by_data: bool,
 }
 
 /// Part of a subscription in a change of provider.

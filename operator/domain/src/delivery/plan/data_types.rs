@@ -17,6 +17,24 @@ use crate::names::SubscriptionName;
 use crate::time::format_duration;
 
 impl Round<'_> {
+    /// Asks for the kinds of a service that data of the device have turned on. Nothing waits for them: a
+    /// device that cannot be asked now is asked later.
+    pub(super) fn ask_for_data(
+        &self,
+        subscription: &ResolvedSubscription,
+        step: &ResolvedStep,
+        verified: &Verified,
+        plan: &mut Plan,
+    ) {
+        // Before its start a service asks for nothing.
+        if subscription.intent != Intent::SetUp {
+            return;
+        }
+        let mut aside = Plan::default();
+        self.data_step(subscription, step, verified, &mut aside);
+        plan.data_items.append(&mut aside.data_items);
+    }
+
     pub(super) fn data_step(
         &self,
         subscription: &ResolvedSubscription,

@@ -38,11 +38,12 @@ pub(in crate::delivery) fn is_done(
     step: &ResolvedStep,
     verified: &Verified,
 ) -> bool {
-    step.items.iter().all(|item| {
-        let state = verified.item(&item.key).map(|item| item.state);
-        let waits = subscription.comes() && item.moves_with_the_switch();
-        waits || state.is_none_or(|state| state == ItemState::Effective)
-    })
+    !verified.requires(step.r#type)
+        || step.items.iter().all(|item| {
+            let state = verified.item(&item.key).map(|item| item.state);
+            let waits = subscription.comes() && item.moves_with_the_switch();
+            waits || state.is_none_or(|state| state == ItemState::Effective)
+        })
 }
 
 /// True if a step begins only after the switch.

@@ -60,8 +60,7 @@ impl Report<'_> {
     fn is_set_up_before_activation(&self) -> bool {
         let mut before = self
             .verified
-            .items
-            .iter()
+            .required()
             .filter(|item| !matches!(item.step, StepType::Activation | StepType::Acceptance));
         before.all(|item| item.state == ItemState::Effective)
     }

@@ -40,7 +40,11 @@ impl Report<'_> {
             &[StepType::ServerSettings, StepType::Activation],
             blocked,
         );
-        if self.verified.of_step(StepType::DataTypes).next().is_some() {
+        if let Some(unreported) = self.unreported_data() {
+            let (reason, message) = unreported;
+            let condition = ConditionType::DataTypesConfigured;
+            set = set.with(condition, Status::False, reason, message);
+        } else if self.verified.of_step(StepType::DataTypes).next().is_some() {
             let steps = &[StepType::DataTypes];
             set = self.side(set, ConditionType::DataTypesConfigured, steps, blocked);
         } else {
@@ -60,6 +64,31 @@ impl Report<'_> {
             );
         }
         set.finish()
+    }
+
+    /// Returns the words for kinds of data that the device does not report, of a service that they hold
+    /// back nothing of.
+    fn unreported_data(&self) -> Option<(Reason, String)> {
+        let is_set_up =
+            self.subscription.intent == Intent::SetUp && self.subscription.refused.is_none();
+        if !is_set_up || self.verified.requires(StepType::DataTypes) {
+            return None;
+        }
+        let items = self.verified.of_step(StepType::DataTypes);
+        let mut open = items.filter(|item| item.state != ItemState::Effective);
+        let first = open.next()?;
+        let with_problem = std::iter::once(first)
+            .chain(open)
+            .find_map(|item| item.problem.as_ref());
+        let (reason, message) = match with_problem {
+            Some(problem) => (problem.outcome, problem.message.to_string()),
+            None => (
+                Reason::WaitingForDevice,
+                format!("{} waits for a report of the device", first.key),
+            ),
+        };
+        let goes_on = "nothing waits for it, since data of the device came";
+        Some((reason, sentence(&format!("{message}; {goes_on}"))))
     }
 
     /// True if an obstacle is on the side of these steps: a service server whose catalog cannot be

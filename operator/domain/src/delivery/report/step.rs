@@ -33,8 +33,8 @@ impl Report<'_> {
             !is_after && !is_done(self.subscription, step, self.verified)
         });
         let is_open = |step: &&ResolvedStep| {
-            let mut items = self.verified.of_step(step.r#type);
-            items.any(|item| item.state != ItemState::Effective)
+            let mut items = self.verified.required();
+            items.any(|item| item.step == step.r#type && item.state != ItemState::Effective)
         };
         before
             .or_else(|| steps().find(is_open))

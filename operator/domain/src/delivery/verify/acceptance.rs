@@ -13,16 +13,16 @@ use jiff::{SignedDuration, Timestamp};
 use crate::delivery::{
     Reading, ResolvedItem, ResolvedStep, Wanted, digest,
     verify::{
-        Round, VerifiedItem,
+        Round, Verified, VerifiedItem,
         compare::is_equal,
         difference::{difference, malformed},
     },
 };
 use crate::{protocol::Place, remote::DeviceReading, remote::Value};
 
-/// Returns the instant since which every item but the check is in effect, if each is.
-pub(super) fn set_up_since(items: &[VerifiedItem]) -> Option<Timestamp> {
-    let mut before = items.iter().filter(|it| it.step != StepType::Acceptance);
+/// Returns the instant since which each of these items but the check is in effect, if each is.
+pub(super) fn set_up_since<'v>(items: impl Iterator<Item = &'v VerifiedItem>) -> Option<Timestamp> {
+    let mut before = items.filter(|it| it.step != StepType::Acceptance);
     before.try_fold(Timestamp::MIN, |latest, item| {
         let is_effective = item.state == ItemState::Effective;
         is_effective.then(|| latest.max(item.verified_at.unwrap_or(latest)))
@@ -49,7 +49,7 @@ impl Round<'_> {
         &self,
         step: &ResolvedStep,
         item: &ResolvedItem,
-        before: &[VerifiedItem],
+        before: &Verified,
     ) -> VerifiedItem {
         let Wanted::Acceptance {
             connection,
@@ -63,8 +63,7 @@ impl Round<'_> {
         if let Some(verified) = self.of_another_machine(step.r#type, item, connection) {
             return verified;
         }
-        let since = set_up_since(before).filter(|_| !self.subscription.is_off());
-        let Some(since) = since else {
+        let Some(since) = before.set_up_since() else {
             return not_due(item);
         };
         let trusted = !self.device_faults.contains_key(connection);

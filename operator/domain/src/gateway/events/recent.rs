@@ -4,7 +4,7 @@
 //! was used longest ago goes first. An event that is forgotten may be forwarded again: a provider
 //! recognises it by its source and id. Has no clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,8 +18,8 @@ const MOST_DEVICES: usize = 16_384;
 const MOST: usize = 131_072;
 
 /// Digest of an event of a device and of the inbox that has it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Fingerprint([u8; 16]);
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Fingerprint(u128);
 
 impl Fingerprint {
     /// Returns that of an event with this id.
@@ -31,7 +31,7 @@ impl Fingerprint {
         }
         let mut start = [0; 16];
         start.copy_from_slice(&digest.finalize()[..16]);
-        Self(start)
+        Self(u128::from_be_bytes(start))
     }
 }
 
@@ -51,6 +51,8 @@ struct OfDevice {
     used: u64,
     /// The oldest first.
     events: VecDeque<Fingerprint>,
+    /// The same: a batch asks for each of its events.
+    known: BTreeSet<Fingerprint>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +87,7 @@ impl<K: Clone + Ord> Recent<K> {
     /// True if an event of a device was forwarded, as far as is known.
     pub fn has(&self, device: &K, event: &Fingerprint) -> bool {
         let known = self.devices.get(device);
-        known.is_some_and(|known| known.events.contains(event))
+        known.is_some_and(|known| known.known.contains(event))
     }
 
     /// Notes that events of a device were forwarded.
@@ -96,13 +98,15 @@ impl<K: Clone + Ord> Recent<K> {
         self.uses.insert(known.used, device.clone());
         self.next_use += 1;
         for event in events {
-            if known.events.contains(&event) {
+            if !known.known.insert(event) {
                 continue;
             }
             known.events.push_back(event);
             self.number += 1;
-            if known.events.len() > self.bounds.of_device {
-                known.events.pop_front();
+            if known.events.len() > self.bounds.of_device
+                && let Some(oldest) = known.events.pop_front()
+            {
+                known.known.remove(&oldest);
                 self.number -= 1;
             }
         }
@@ -118,8 +122,6 @@ impl<K: Clone + Ord> Recent<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -186,6 +188,10 @@ mod tests {
                 prop_assert_eq!(numbers.iter().sum::<usize>(), recent.number);
                 prop_assert!(recent.number <= SMALL.all);
                 prop_assert!(numbers.iter().all(|it| *it <= SMALL.of_device));
+                for device in recent.devices.values() {
+                    let listed: BTreeSet<Fingerprint> = device.events.iter().copied().collect();
+                    prop_assert_eq!(&listed, &device.known);
+                }
                 prop_assert!(recent.devices.len() <= SMALL.devices);
                 let used: BTreeSet<&u8> = recent.uses.values().collect();
                 let known: BTreeSet<&u8> = recent.devices.keys().collect();

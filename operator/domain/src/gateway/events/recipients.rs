@@ -169,9 +169,7 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
         } else {
             return None;
         };
-        let kinds = self.twin.spec.data_types.iter();
-        let kinds = kinds.filter(|kind| kind.wanted_by.contains(&application_id));
-        let kinds = kinds.map(|kind| kind.name.clone()).collect();
+        let kinds = self.kinds(&application_id, &service);
         recipient(application_id, &service, standing, kinds)
     }
 
@@ -255,16 +253,25 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
         found.filter(|_| waits)
     }
 
-    /// True if data of the device are all that a service waits for, or were and the service server has
-    /// not turned it on yet.
+    /// Returns the kinds of data that a service wants: those that the device is asked for, and those of a
+    /// service that its data turn on before anybody has asked for them.
+    fn kinds(&self, application_id: &str, service: &SmartService) -> BTreeSet<String> {
+        let asked = self.twin.spec.data_types.iter();
+        let asked = asked.filter(|kind| kind.wanted_by.iter().any(|it| it == application_id));
+        let mut kinds: BTreeSet<String> = asked.map(|kind| kind.name.clone()).collect();
+        if service.spec.activation == ActivationMode::ByFirstData {
+            kinds.extend(kinds_of(service));
+        }
+        kinds
+    }
+
+    /// True if data of the device turn a service on, as far as is known: also while the operator has not
+    /// looked at it yet, or the service server has not turned it on.
     fn is_awaiting(&self, subscription: &ServiceSubscription, mode: ActivationMode) -> bool {
-        let id = subscription.name_any();
-        let local = self.twin.status.as_ref().map_or(&[][..], |it| &it.local);
-        let has_begun = local.iter().any(|it| it.application_id == id && it.enabled);
-        let goes_on = says(subscription, &[Reason::Waiting, Reason::ProviderPending]);
         mode == ActivationMode::ByFirstData
             && self.is_in_force(subscription)
-            && (says(subscription, &[Reason::WaitingForDevice]) || has_begun && goes_on)
+            && !subscription.spec.contract.suspend
+            && !is_held(subscription)
     }
 
     /// True if nothing is missing but what the operator and the service server do. A service that was on
@@ -333,6 +340,18 @@ fn kinds_of(service: &SmartService) -> BTreeSet<String> {
     let side = service.spec.device.as_ref();
     let kinds = side.map_or(&[][..], |side| &side.data_types);
     kinds.iter().map(|kind| kind.name.clone()).collect()
+}
+
+/// True if the operator has said of a service that something is missing which no data bring. NotInForce is
+/// none of it: a status from before the start says so.
+fn is_held(subscription: &ServiceSubscription) -> bool {
+    let held = [
+        Reason::ConsentWithdrawn,
+        Reason::UnsupportedByDevice,
+        Reason::DisabledLocally,
+        Reason::ExclusiveGroupHeld,
+    ];
+    says(subscription, &held)
 }
 
 /// True if the condition Activated of a subscription has one of these reasons.

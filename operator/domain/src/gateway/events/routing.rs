@@ -5,6 +5,7 @@
 //! neither forwarded nor refused: the device keeps it. Decides nothing of its content. Called for each batch.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -52,7 +53,17 @@ impl Delivery {
     /// Returns the body of one request with these events.
     pub fn body<'e>(events: impl IntoIterator<Item = &'e Outgoing>) -> String {
         let texts: Vec<&str> = events.into_iter().map(|it| it.text.as_str()).collect();
-        format!("[{}]", texts.join(","))
+        let length: usize = texts.iter().map(|text| text.len() + 1).sum();
+        let mut body = String::with_capacity(length + 1);
+        for (place, text) in texts.into_iter().enumerate() {
+            body.push(if place == 0 { '[' } else { ',' });
+            body.push_str(text);
+        }
+        if body.is_empty() {
+            body.push('[');
+        }
+        body.push(']');
+        body
     }
 }
 
@@ -85,6 +96,7 @@ impl Batch {
     pub fn route(&self, recipients: &Recipients, printer_id: &str) -> Routing {
         let mut routing = Routing::default();
         let mut deliveries: BTreeMap<&Inbox, Vec<Outgoing>> = BTreeMap::new();
+        let mut known: BTreeMap<(&Inbox, &str), usize> = BTreeMap::new();
         for (place, event) in self.events.iter().enumerate() {
             let (inboxes, is_deferred) = event.inboxes(recipients);
             routing.deferred += usize::from(is_deferred);
@@ -93,13 +105,16 @@ impl Batch {
             }
             for (inbox, applications) in inboxes {
                 let events = deliveries.entry(inbox).or_default();
-                match events.iter_mut().find(|known| known.id == event.id) {
-                    Some(known) => known.places.push(place),
-                    None => events.push(Outgoing {
-                        places: vec![place],
-                        id: event.id.clone(),
-                        text: event.text(printer_id, &applications),
-                    }),
+                match known.entry((inbox, &event.id)) {
+                    Entry::Occupied(known) => events[*known.get()].places.push(place),
+                    Entry::Vacant(unknown) => {
+                        unknown.insert(events.len());
+                        events.push(Outgoing {
+                            places: vec![place],
+                            id: event.id.clone(),
+                            text: event.text(printer_id, &applications),
+                        });
+                    }
                 }
             }
         }
@@ -144,9 +159,8 @@ impl Event {
     fn recipients<'a>(&self, all: &'a Recipients) -> impl Iterator<Item = &'a Recipient> {
         let alone = all.alone.iter();
         let alone = alone.filter(|it| self.is_addressed_to(&it.application_id));
-        let at = self.occurred(all.now);
         let groups = all.groups.iter().filter(|it| self.is_for_group(it));
-        let holders = groups.filter_map(move |group| group.at(at));
+        let holders = groups.filter_map(|group| group.at(self.occurred(all.now)));
         let all = alone.chain(holders);
         all.filter(|it| it.wants(&self.kind))
     }

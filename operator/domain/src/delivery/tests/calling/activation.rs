@@ -21,7 +21,7 @@ impl Calling {
     }
 
     /// The device says something of its service, as the gateway writes it.
-    fn says(&mut self, enabled: bool, unsupported: &[&str], after: SignedDuration) {
+    pub(super) fn says(&mut self, enabled: bool, unsupported: &[&str], after: SignedDuration) {
         let application = self.0.snapshot.subscriptions[0].name_any();
         let unsupported = unsupported.iter().map(|&it| it.into()).collect();
         self.edit_twin(|twin| {
@@ -42,7 +42,7 @@ impl Calling {
     }
 
     /// Returns true if the service server has the service on; `None` without an instance.
-    fn is_on_at_the_server(&self) -> Option<bool> {
+    pub(super) fn is_on_at_the_server(&self) -> Option<bool> {
         let parameters = self.0.remote.parameters.as_ref()?;
         parameters.get("enabled")?.as_bool()
     }

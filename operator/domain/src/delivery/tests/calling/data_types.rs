@@ -10,7 +10,7 @@ use super::*;
 impl Calling {
     /// Returns a registered device of a model that can send supplies.level, and its service that wants
     /// it so often.
-    fn sending(period: Option<&str>) -> Self {
+    pub(super) fn sending(period: Option<&str>) -> Self {
         let mut calling = Self::new();
         let snapshot = &mut calling.0.snapshot;
         let model = Arc::make_mut(snapshot.model.as_mut().expect("a model"));
@@ -43,7 +43,7 @@ impl Calling {
     }
 
     /// The device says that it sends this kind so often.
-    fn sends(&mut self, period: Option<&str>, after: SignedDuration) {
+    pub(super) fn sends(&mut self, period: Option<&str>, after: SignedDuration) {
         self.report(after, |reported| {
             reported.data_types = vec![ReportedDataType {
                 name: "supplies.level".into(),
@@ -52,7 +52,7 @@ impl Calling {
         });
     }
 
-    fn asked(&self) -> &[TwinDataType] {
+    pub(super) fn asked(&self) -> &[TwinDataType] {
         &self.twin().spec.data_types
     }
 }
