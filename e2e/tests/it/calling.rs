@@ -3,6 +3,7 @@
 
 mod activation;
 mod away;
+mod change;
 mod conformance;
 mod data_agent;
 mod data_types;

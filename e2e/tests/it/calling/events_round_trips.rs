@@ -241,3 +241,16 @@ async fn a_device_whose_service_the_operator_turns_on_has_its_first_event_taken_
     device.sends().await;
     at_most(4, &device, "full form, ByOperator").await;
 }
+
+// shows C12
+#[tokio::test]
+async fn a_device_in_the_short_form_has_its_first_event_taken_within_two_round_trips() {
+    let fixture = EventsFixture::new("short", ActivationMode::ByFirstData).await;
+    let namespace = &fixture.calling.namespace;
+    let device = namespace.calling_device(DEVICE, "NW5-0052");
+    namespace.apply::<Device>(&device).await.unwrap();
+    let mut device = Caller::new(&fixture);
+    device.register("NW5-0052").await;
+    device.sends().await;
+    at_most(2, &device, "short form").await;
+}

@@ -613,8 +613,11 @@ fn fresh(known: &mut Known) {
     known.twin.spec.data_types.clear();
 }
 
+/// Change of what is known.
+type Way = fn(&mut Known);
+
 /// Ways in which a fresh service may be, and whether data turn it on.
-const FRESH: [(&str, fn(&mut Known), bool); 7] = [
+const FRESH: [(&str, Way, bool); 7] = [
     ("nobody has looked at it", |_| {}, true),
     (
         "it is suspended",
