@@ -8,15 +8,15 @@ use axum::{
     Router,
     extract::{FromRequestParts, Path, Request, State},
     http::request::Parts,
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
     routing::{MethodRouter, delete, get, patch, post, put},
 };
 use entente_domain::gateway::problem::Problem;
 
 use crate::{
-    Gateway, activations, answers::refusal, calls::BEARER, credentials, ddi, events, region,
-    registrations, reports, services, twins,
+    Gateway, activations, answers::refusal, bodies, calls::BEARER, credentials, ddi, events,
+    region, registrations, reports, services, twins,
 };
 
 /// The id of a device in a path; empty if it is no text, which is that of no device.
@@ -83,6 +83,7 @@ pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
         )
         .merge(of_ddi(gateway))
         .fallback_service(unknown.with_state(Arc::clone(gateway)))
+        .layer(from_fn(bodies::read_on))
         .with_state(Arc::clone(gateway))
 }
 

@@ -335,3 +335,46 @@ async fn every_request_is_counted_under_its_route_and_never_under_its_path() {
     }
     assert!(!metrics.contains("secret-path") && !metrics.contains(&device.id));
 }
+
+/// Sends a request whose body comes in two parts, the second one after a while, and returns the answer.
+/// It is read once all is written, as simple clients do.
+async fn written_slowly(stand: &Stand, head: &str, length: usize) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(stand.address).await?;
+    let start = format!("{head}content-length: {length}\r\n\r\n ");
+    stream.write_all(start.as_bytes()).await?;
+    // An answer that comes now is one to a sender who does not listen yet.
+    let early = tokio::time::timeout(Duration::from_millis(500), stream.readable());
+    drop(early.await);
+    for _ in 1..length {
+        stream.write_all(b" ").await?;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+// shows K4 K5
+#[tokio::test]
+async fn a_request_that_is_refused_before_its_body_is_read_is_answered_all_the_same() {
+    let stand = Stand::new().await;
+    let device = stand.register("A1").await;
+    for (path, token, status) in [
+        (format!("/v1/devices/{}/events", device.id), "nobody", 401),
+        (
+            format!("/v1/devices/{}/events", device.id),
+            &*device.token,
+            415,
+        ),
+        ("/v1/registrations".to_owned(), "nobody", 401),
+        ("/nothing".to_owned(), "nobody", 404),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-type: text/plain\r\nconnection: close\r\n"
+        );
+        let answer = written_slowly(&stand, &head, 20_000).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{path} {token}: {error}"));
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&expected), "{path}: {answer}");
+    }
+}
