@@ -87,11 +87,17 @@ impl Device {
         Ok(result)
     }
 
-    /// An outbox in place of one that is gone, whose ids are none of before.
+    /// An outbox in place of one that is gone, whose ids are none of before. A device that has lost
+    /// everything registers under the same id, and does not know its former ones: the first number is a
+    /// random one.
     fn new_outbox(&self) -> Outbox {
+        let boot = match self.state.boots {
+            0 => getrandom::u32().map_or(1, |random| u64::from(random) + 1),
+            known => known.saturating_add(1),
+        };
         let parts = self.options.description.supplies.clone();
         Outbox {
-            boot: self.state.boots.saturating_add(1),
+            boot,
             printer_id: self.printer_id(),
             measures: Measures::new(&parts.unwrap_or_default()),
             ..Outbox::default()

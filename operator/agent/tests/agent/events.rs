@@ -312,6 +312,11 @@ async fn a_withdrawal_empties_the_outbox_and_nothing_more_is_sent() {
         })
         .await;
     let before = batches(&gateway).len();
+    let start = device.file("outbox.json")["boot"].as_u64().unwrap();
+    assert_ne!(
+        start, 1,
+        "a device that lost everything would use its ids again"
+    );
     device.kill();
     let done = device.run("withdraw", &["--by", "Panel"]).await;
     let said = String::from_utf8(done.stdout).unwrap();
@@ -345,7 +350,7 @@ async fn a_withdrawal_empties_the_outbox_and_nothing_more_is_sent() {
     assert_eq!(batches(&gateway).len(), before + 2, "{}", device.dump());
     // The ids of a device that agreed again are new ones.
     assert!(
-        taken(&gateway)[0].starts_with("2-"),
+        taken(&gateway)[0].starts_with(&format!("{}-", start + 1)),
         "{:?}",
         taken(&gateway)
     );
