@@ -42,6 +42,8 @@ use crate::{
 const AGAIN: u32 = 5;
 /// The most batches of all devices that are under way at once.
 const MOST_BATCHES: usize = 512;
+/// The most of them that wait for a service to be turned on: others are answered without a wait.
+const MOST_WAITING: usize = 128;
 
 /// State of the forwarding of events. Shared by an [`Arc`].
 pub(crate) struct Events {
@@ -49,6 +51,8 @@ pub(crate) struct Events {
     turns: Turns,
     places: Arc<Semaphore>,
     recent: Mutex<Recent<Key>>,
+    refused: Mutex<Recent<Key>>,
+    waiting: Semaphore,
     outcomes: Outcomes,
 }
 
@@ -59,12 +63,20 @@ impl Events {
             turns: Turns::default(),
             places: Arc::new(Semaphore::new(MOST_BATCHES)),
             recent: Mutex::default(),
+            refused: Mutex::default(),
+            waiting: Semaphore::new(MOST_WAITING),
             outcomes: Outcomes::default(),
         }
     }
 
+    /// Returns the events that were forwarded just now.
     fn recent(&self) -> MutexGuard<'_, Recent<Key>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the events that providers refused just now.
+    fn refused(&self) -> MutexGuard<'_, Recent<Key>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,8 +5,8 @@
 //! Called when a device puts an activation, and while it waits for the answer.
 
 use entente_crds::v1alpha1::{
-    ActivationState, ConsentWay, DeviceCapabilities, DeviceModelSpec, DeviceTwin, DeviceTwinStatus,
-    ExclusiveHold, LocalEnablement, ServiceSubscription, SmartService, TwinLocal,
+    ActivationState, Condition, ConsentWay, DeviceCapabilities, DeviceModelSpec, DeviceTwin,
+    DeviceTwinStatus, ExclusiveHold, LocalEnablement, ServiceSubscription, SmartService, TwinLocal,
 };
 use entente_crds::{bounded::Text, condition::ConditionType, condition::Reason};
 use jiff::Timestamp;
@@ -260,10 +260,20 @@ pub fn missing(
 
 /// True if the subscription says that the service is off for a reason.
 fn said(subscription: &ServiceSubscription, reason: Reason) -> bool {
-    let status = subscription.status.as_ref();
-    let conditions = status.map_or(&[][..], |status| &status.conditions);
-    let found = find(conditions, ConditionType::Activated);
-    found.is_some_and(|found| found.status == "False" && found.reason == reason.as_str())
+    let is_off = activated(subscription).is_some_and(|said| said.status == "False");
+    is_off && says(subscription, &[reason])
+}
+
+/// Returns the condition Activated of a subscription.
+pub(super) fn activated(subscription: &ServiceSubscription) -> Option<&Condition> {
+    let status = subscription.status.as_ref()?;
+    find(&status.conditions, ConditionType::Activated)
+}
+
+/// True if the condition Activated of a subscription has one of these reasons.
+pub(super) fn says(subscription: &ServiceSubscription, reasons: &[Reason]) -> bool {
+    let said = activated(subscription);
+    said.is_some_and(|said| reasons.iter().any(|it| said.reason == it.as_str()))
 }
 
 /// Returns the subscription of a device that has an application id.

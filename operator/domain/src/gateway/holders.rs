@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ActivationState, ExclusiveHold, ServiceSubscription, SmartService};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use super::activation::says;
 use super::services::{is_in_force, service_of};
-use crate::condition::find;
 
 /// The holders of the exclusive groups of a device, and its subscriptions.
 pub(super) struct Holders<'a, S> {
@@ -49,13 +49,10 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Holders<'_, S> {
         let acts = hold.service.as_ref();
         let wanted = service_of(subscription, self.now);
         let is_another = acts.is_some_and(|acts| Some(acts) != wanted.as_ref());
-        let status = subscription.status.as_ref();
-        let conditions = status.map_or(&[][..], |status| &status.conditions);
-        let said = find(conditions, ConditionType::Activated);
-        let is_ended = said.is_some_and(|said| {
-            let ended = [Reason::DisabledLocally, Reason::ConsentWithdrawn];
-            ended.iter().any(|it| said.reason == it.as_str())
-        });
+        let is_ended = says(
+            subscription,
+            &[Reason::DisabledLocally, Reason::ConsentWithdrawn],
+        );
         is_another && !is_ended
     }
 

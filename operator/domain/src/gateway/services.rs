@@ -15,10 +15,10 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::activation::{DeviceFacts, missing};
+use super::activation::{DeviceFacts, missing, says};
 use super::holders::Holders;
 use crate::{
-    condition::{find, is_true},
+    condition::is_true,
     promise::{end_of, end_of_service, in_force, promises},
     time,
 };
@@ -233,12 +233,15 @@ pub(super) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) ->
     span.is_some_and(|span| span.from <= now && !span.is_over(now))
 }
 
+/// Returns the instant at which a subscription has ended.
+pub(crate) fn ended_at(subscription: &ServiceSubscription, now: Timestamp) -> Option<Timestamp> {
+    let span = Span::of(subscription, now)?;
+    span.until.filter(|until| *until <= now)
+}
+
 /// True if a service waits for a word of its device, which it would not send if the service were on.
 fn has_to_ask(subscription: &ServiceSubscription) -> bool {
-    let status = subscription.status.as_ref();
-    let conditions = status.map_or(&[][..], |status| &status.conditions);
-    let said = find(conditions, ConditionType::Activated);
-    said.is_some_and(|said| said.reason == Reason::WaitingForDevice.as_str())
+    says(subscription, &[Reason::WaitingForDevice])
 }
 
 /// True if every item of a subscription is proved to be in effect.

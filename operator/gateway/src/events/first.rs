@@ -29,10 +29,11 @@ pub(super) struct Ready {
 }
 
 impl Gateway {
-    /// Turns on the services that wait for data of which the batch has some.
+    /// Turns on the services that wait for data of which the batch has some. One that is not on in time
+    /// gets nothing of it yet: the device sends the batch again, and finds it on.
     ///
     /// # Errors
-    /// Returns the answer if one is not on in time: the device sends the batch again, and finds it on.
+    /// Returns the answer to a device that may send nothing, and while objects cannot be read.
     pub(super) async fn with_first_data(
         &self,
         known: &Known,
@@ -41,6 +42,7 @@ impl Gateway {
         let end = Instant::now() + WAIT;
         let waiting = self.wakes.wait(known.key.clone());
         let mut said: Vec<String> = Vec::new();
+        let mut place = None;
         loop {
             let mut woken = pin!(waiting.woken.notified());
             woken.as_mut().enable();
@@ -56,7 +58,10 @@ impl Gateway {
                     said.push(id.clone());
                 }
             }
-            if off.is_empty() {
+            if !off.is_empty() && place.is_none() {
+                place = self.events.waiting.try_acquire().ok();
+            }
+            if off.is_empty() || place.is_none() || Instant::now() >= end {
                 said.retain(|id| recipients.has(id));
                 return Ok(Ready {
                     known,
@@ -64,7 +69,7 @@ impl Gateway {
                     activated: said,
                 });
             }
-            if Instant::now() >= end || self.shutdown.is_requested() {
+            if self.shutdown.is_requested() {
                 return Err(Problem::ProviderUnavailable(AGAIN));
             }
             tokio::select! {

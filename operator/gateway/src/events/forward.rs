@@ -1,7 +1,8 @@
 //! The forwarding of a batch: one request to each provider concerned.
 //!
 //! A batch whose content is refused is sent event by event, so that one odd event does not hold up the
-//! others. What was taken is remembered at once, and not sent again when the device repeats the batch.
+//! others. What was taken and what was refused is remembered at once, and not sent again when the device
+//! repeats the batch.
 //! Never gives up an event that was not refused. Called once for each batch.
 
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Gateway {
             deferred,
         } = routing;
         self.parts.metrics.gateway_events("Deferred", deferred);
-        let sent = deliveries.iter().map(|it| self.deliver(&known.key, it));
+        let sent = deliveries.iter().map(|it| self.deliver(known, it));
         let mut wait = (deferred > 0).then_some(AGAIN);
         for outcome in join_all(sent).await {
             match outcome {
@@ -59,44 +60,50 @@ impl Gateway {
     }
 
     /// Brings events to one inbox.
-    async fn deliver(&self, device: &Key, delivery: &Delivery) -> Result<Refused, Deferred> {
-        let inbox = &delivery.inbox;
+    async fn deliver(&self, known: &Known, delivery: &Delivery) -> Result<Refused, Deferred> {
+        let (inbox, device) = (&delivery.inbox, &known.key);
         let metrics = &self.parts.metrics;
-        let fresh = self.fresh(device, delivery);
+        let (fresh, mut refused) = self.fresh(known, delivery);
         metrics.gateway_events("Repeated", delivery.events.len() - fresh.len());
-        if fresh.is_empty() {
-            return Ok(Vec::new());
+        if !fresh.is_empty() {
+            let number = fresh.len();
+            let late = Deferred::new("TimedOut", "the provider has not taken all events in time");
+            let sent = timeout(PATIENCE, self.send(device, inbox, fresh)).await;
+            let sent = sent.unwrap_or(Err(late));
+            self.note_delivery((&device.namespace, inbox), sent.as_ref().err());
+            let by_provider = sent.inspect_err(|_| metrics.gateway_events("Deferred", number))?;
+            metrics.gateway_events("RefusedByProvider", by_provider.len());
+            metrics.gateway_events("Forwarded", number - by_provider.len());
+            refused.extend(by_provider.iter().map(|(event, _)| *event));
         }
-        let number = fresh.len();
-        let late = Deferred::new("TimedOut", "the provider has not taken all events in time");
-        let sent = timeout(PATIENCE, self.send(device, inbox, fresh)).await;
-        let sent = sent.unwrap_or(Err(late));
-        match &sent {
-            Ok(refused) => {
-                self.note_delivery(inbox, None);
-                metrics.gateway_events("RefusedByProvider", refused.len());
-                metrics.gateway_events("Forwarded", number - refused.len());
-            }
-            Err(deferred) => {
-                self.note_delivery(inbox, Some(deferred));
-                metrics.gateway_events("Deferred", number);
-            }
-        }
-        let sent = sent?.into_iter().flat_map(|(event, _)| &event.places);
-        Ok(sent
+        let places = refused.into_iter().flat_map(|event| &event.places);
+        Ok(places
             .map(|place| (*place, Refusal::RefusedByProvider))
             .collect())
     }
 
-    /// Returns the events that were not forwarded just now.
-    fn fresh<'a>(&self, device: &Key, delivery: &'a Delivery) -> Vec<Fresh<'a>> {
+    /// Returns the events that were neither forwarded nor refused just now, and those that were refused.
+    fn fresh<'a>(
+        &self,
+        known: &Known,
+        delivery: &'a Delivery,
+    ) -> (Vec<Fresh<'a>>, Vec<&'a Outgoing>) {
+        let device = &known.key;
         let events = delivery.events.iter();
         let mut events: Vec<Fresh<'a>> = events
-            .map(|event| (event, Fingerprint::of(&delivery.inbox, &event.id)))
+            .map(|event| {
+                let of = (known.printer_id(), &*event.id);
+                (event, Fingerprint::of(&delivery.inbox, of))
+            })
             .collect();
         let recent = self.events.recent();
         events.retain(|(_, digest)| !recent.has(device, digest));
-        events
+        drop(recent);
+        let before = self.events.refused();
+        let (refused, fresh): (Vec<Fresh<'a>>, Vec<Fresh<'a>>) = events
+            .into_iter()
+            .partition(|(_, digest)| before.has(device, digest));
+        (fresh, refused.into_iter().map(|(event, _)| event).collect())
     }
 
     /// Sends events, and returns those that the provider refuses.
@@ -110,12 +117,11 @@ impl Gateway {
         if self.take(&way, device, &events).await? {
             return Ok(Vec::new());
         }
-        if let [only] = events[..] {
-            return Ok(vec![only]);
-        }
+        let alone = events.len() == 1;
         let mut refused = Vec::new();
         for event in events {
-            if !self.take(&way, device, &[event]).await? {
+            if alone || !self.take(&way, device, &[event]).await? {
+                self.events.refused().note(device, [event.1]);
                 refused.push(event);
             }
         }

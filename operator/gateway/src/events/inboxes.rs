@@ -28,6 +28,8 @@ use crate::Gateway;
 /// The most deliveries through one Connection that are under way at once: a provider that is slow does not
 /// take the places of the others.
 const MOST_DELIVERIES: usize = 128;
+/// Outcome of a delivery that had no place.
+const TOO_MANY: &str = "TooMany";
 /// Seconds after which a device comes again whose provider asks for no other wait, and the most of them.
 const WAIT: u32 = 10;
 const LONGEST_WAIT: i64 = 3600;
@@ -92,28 +94,43 @@ impl Deferred {
     }
 }
 
-/// The last outcome of each Connection, and the places of each.
+/// The last outcome of each inbox for each namespace, and the places of each Connection.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    last: Mutex<HashMap<String, &'static str>>,
+    last: Mutex<HashMap<(String, Inbox), &'static str>>,
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Outcomes {
     /// Counts an outcome, and logs it if it is another one than before.
-    fn note(&self, metrics: &Metrics, inbox: &Inbox, deferred: Option<&Deferred>) {
+    fn note(
+        &self,
+        metrics: &Metrics,
+        (namespace, inbox): (&str, &Inbox),
+        deferred: Option<&Deferred>,
+    ) {
         let outcome = deferred.map_or("Taken", |it| it.outcome);
+        metrics.gateway_event_delivery(outcome);
+        // It was not tried, which says nothing of the provider.
+        if outcome == TOO_MANY {
+            return;
+        }
         let connection = &inbox.connection;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = last.insert(connection.clone(), outcome);
+        let before = last.insert((namespace.to_owned(), inbox.clone()), outcome);
         drop(last);
-        metrics.gateway_event_delivery(outcome);
         match deferred {
             Some(Deferred { problem, .. }) if before != Some(outcome) => {
-                tracing::warn!(connection, outcome, problem, "a provider takes no events");
+                tracing::warn!(
+                    connection,
+                    namespace,
+                    outcome,
+                    problem,
+                    "a provider takes no events"
+                );
             }
             None if before.is_some_and(|before| before != outcome) => {
-                tracing::info!(connection, "a provider takes events again");
+                tracing::info!(connection, namespace, "a provider takes events again");
             }
             _ => {}
         }
@@ -124,7 +141,7 @@ impl Outcomes {
         let fresh = || Arc::new(Semaphore::new(MOST_DELIVERIES));
         let places = places.entry(connection.to_owned()).or_insert_with(fresh);
         let place = Arc::clone(places).try_acquire_owned();
-        place.map_err(|_| Deferred::new("TooMany", "too many deliveries are under way"))
+        place.map_err(|_| Deferred::new(TOO_MANY, "too many deliveries are under way"))
     }
 }
 
@@ -159,9 +176,9 @@ impl Gateway {
     }
 
     /// Notes how the events for an inbox fared.
-    pub(super) fn note_delivery(&self, inbox: &Inbox, deferred: Option<&Deferred>) {
+    pub(super) fn note_delivery(&self, of: (&str, &Inbox), deferred: Option<&Deferred>) {
         let metrics = &self.parts.metrics;
-        self.events.outcomes.note(metrics, inbox, deferred);
+        self.events.outcomes.note(metrics, of, deferred);
     }
 }
 

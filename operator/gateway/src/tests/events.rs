@@ -355,9 +355,36 @@ async fn one_event_whose_content_is_refused_does_not_hold_up_the_others() {
     let refused = json!([{"id": "2", "reason": "RefusedByProvider"}]);
     assert_eq!(answer, (2, refused.clone()));
     assert_eq!(inbox.kept(), ["1", "3"]);
-    let alone = taken(&stand, &device, &levels(&["2"])).await;
+    let again = taken(&stand, &device, &levels(&["2"])).await;
+    assert_eq!(again, (0, refused));
+    assert_eq!(inbox.received().len(), 4, "it was refused just now");
+    inbox.answers(dislikes("4"));
+    let alone = taken(&stand, &device, &levels(&["4"])).await;
+    let refused = json!([{"id": "4", "reason": "RefusedByProvider"}]);
     assert_eq!(alone, (0, refused));
     assert_eq!(inbox.received().len(), 5, "one that is alone is asked once");
+}
+
+// shows C16 K5
+#[tokio::test]
+async fn a_batch_of_which_much_is_refused_goes_on_where_it_stopped() {
+    let (stand, inbox) = (Stand::new().await, Inbox::start().await);
+    let device = begin(&stand, &inbox).await;
+    let mut answers = vec![
+        Reply::Refuse(400, ""),
+        Reply::Refuse(400, ""),
+        Reply::Refuse(422, ""),
+        Reply::Refuse(503, ""),
+        Reply::Take,
+    ];
+    inbox.answers(move |_| answers.remove(0));
+    let batch = levels(&["1", "2", "3"]);
+    deferred(&stand, &device, &batch).await;
+    let refused = json!([{"id": "1", "reason": "RefusedByProvider"},
+                         {"id": "2", "reason": "RefusedByProvider"}]);
+    assert_eq!(taken(&stand, &device, &batch).await, (1, refused));
+    assert_eq!(inbox.received().len(), 5, "none was sent again");
+    assert_eq!(inbox.kept(), ["3"]);
 }
 
 // shows C16 K5
@@ -421,171 +448,6 @@ async fn a_service_that_is_switched_off_gets_nothing_from_that_moment_on() {
     assert_eq!(off.send().await.unwrap().status(), 200);
     let answer = taken(&stand, &device, &levels(&["2"])).await;
     assert_eq!(answer, (0, json!([{"id": "2", "reason": "NotRequested"}])));
-    assert_eq!(inbox.kept(), ["1"]);
-}
-
-/// Has the service `toner` be off for want of data alone.
-async fn wait_for_data(stand: &Stand) {
-    let mode = ActivationMode::ByFirstData;
-    let edit = |service: &mut SmartService| service.spec.activation = mode;
-    stand.cluster.edit("", "toner", edit);
-    let state = ActivationState::Inactive;
-    wait_for(stand, TONER, Reason::WaitingForDevice, state);
-    let objects = &stand.gateway.objects;
-    let is_off = || {
-        let service = objects.services.get(&Key::new("", "toner"));
-        let subscription = objects.subscriptions.get(&Key::new(ACME, TONER));
-        let status = subscription.and_then(|it| it.status.clone());
-        service.is_some_and(|it| it.spec.activation == mode)
-            && status.is_some_and(|it| !it.conditions.is_empty())
-    };
-    stand.until(is_off).await;
-}
-
-// shows C12
-#[tokio::test]
-async fn the_first_data_turn_their_service_on_and_are_forwarded_once_it_is() {
-    let (stand, inbox) = (Stand::new().await, Inbox::start().await);
-    let device = begin(&stand, &inbox).await;
-    wait_for_data(&stand).await;
-    let operator = async {
-        stand
-            .until(|| !stand.status("lobby-mfp").local.is_empty())
-            .await;
-        assert_eq!(inbox.received().len(), 0, "it is not on yet");
-        activate(&stand, TONER);
-    };
-    let body = levels(&["1", "2"]);
-    let (answer, ()) = tokio::join!(post(&stand, &device, &body), operator);
-    assert_eq!(answer.status(), 202);
-    let answer = json_of(answer).await;
-    assert_eq!(
-        (&answer["accepted"], &answer["refused"]),
-        (&json!(2), &json!([]))
-    );
-    let activations = json!([{"applicationId": TONER, "state": "Active"}]);
-    assert_eq!(answer["activations"], activations);
-    assert_eq!(inbox.kept(), ["1", "2"]);
-    let local = stand.status("lobby-mfp").local;
-    assert!(local[0].enabled, "{local:?}");
-    assert_eq!(taken(&stand, &device, &levels(&["3"])).await.0, 1);
-}
-
-/// Has the service `toner` of a device that has just registered wait for its first data, before the
-/// operator has looked at either: no status of the subscription, and no kind in the twin.
-async fn just_registered(stand: &Stand, inbox: &Inbox) -> Registered {
-    let device = stand.register("A1").await;
-    add_service(stand, stand.now() - SignedDuration::from_hours(1));
-    let northwind = connection("northwind-inbox", inbox.url(), "127.0.0.0/8");
-    stand.cluster.apply(&northwind);
-    send_to(stand, "toner", "northwind-inbox");
-    let edit = |service: &mut SmartService| {
-        service.spec.activation = ActivationMode::ByFirstData;
-        let side = service.spec.device.get_or_insert_default();
-        side.data_types = vec![WantedDataType {
-            name: "supplies.level".to_owned(),
-            period: None,
-        }];
-    };
-    stand.cluster.edit("", "toner", edit);
-    let objects = &stand.gateway.objects;
-    let is_known = || {
-        let service = objects.services.get(&Key::new("", "toner"));
-        let subscription = objects.subscriptions.get(&Key::new(ACME, TONER));
-        let connection = objects.connections.get(&Key::new("", "northwind-inbox"));
-        let is_edited = service.is_some_and(|it| it.spec.device.is_some());
-        is_edited && subscription.is_some() && connection.is_some()
-    };
-    stand.until(is_known).await;
-    device
-}
-
-// shows C12
-#[tokio::test]
-async fn the_first_data_right_after_the_registration_need_no_look_of_the_operator_before_them() {
-    let (stand, inbox) = (Stand::new().await, Inbox::start().await);
-    let device = just_registered(&stand, &inbox).await;
-    let mut unwanted = level("1");
-    unwanted["type"] = json!("dev.entente.counters.total");
-    let answer = taken(&stand, &device, &json!([unwanted])).await;
-    let refused = json!([{"id": "1", "reason": "NotRequested"}]);
-    assert_eq!(
-        answer,
-        (0, refused),
-        "nobody wants it, which is told at once"
-    );
-    assert_eq!(stand.status("lobby-mfp").local, []);
-
-    let operator = async {
-        stand
-            .until(|| !stand.status("lobby-mfp").local.is_empty())
-            .await;
-        activate(&stand, TONER);
-    };
-    let body = levels(&["2"]);
-    let (answer, ()) = tokio::join!(post(&stand, &device, &body), operator);
-    assert_eq!(answer.status(), 202);
-    let answer = json_of(answer).await;
-    let activations = json!([{"applicationId": TONER, "state": "Active"}]);
-    assert_eq!(
-        (&answer["accepted"], &answer["activations"]),
-        (&json!(1), &activations)
-    );
-    assert_eq!(inbox.kept(), ["2"]);
-    assert_eq!(
-        taken(&stand, &device, &levels(&["3"])).await,
-        (1, json!([]))
-    );
-}
-
-// shows C12 C16
-#[tokio::test]
-async fn the_first_data_right_after_the_registration_are_kept_by_their_device_until_it_is_on() {
-    let (stand, inbox) = (Stand::new().await, Inbox::start().await);
-    let device = just_registered(&stand, &inbox).await;
-    let late = async {
-        stand
-            .until(|| !stand.status("lobby-mfp").local.is_empty())
-            .await;
-        tokio::time::pause();
-        tokio::time::advance(std::time::Duration::from_secs(21)).await;
-        tokio::time::resume();
-    };
-    let body = levels(&["1"]);
-    let (wait, ()) = tokio::join!(deferred(&stand, &device, &body), late);
-    assert_eq!((wait, inbox.received().len()), (5, 0));
-    let local = stand.status("lobby-mfp").local;
-    assert!(local[0].enabled, "its word stays: {local:?}");
-}
-
-// shows C12 C5
-#[tokio::test]
-async fn the_first_data_are_kept_by_their_device_until_the_service_is_on() {
-    let (stand, inbox) = (Stand::new().await, Inbox::start().await);
-    let device = begin(&stand, &inbox).await;
-    wait_for_data(&stand).await;
-    let late = async {
-        stand
-            .until(|| !stand.status("lobby-mfp").local.is_empty())
-            .await;
-        tokio::time::pause();
-        tokio::time::advance(std::time::Duration::from_secs(21)).await;
-        tokio::time::resume();
-    };
-    let body = levels(&["1"]);
-    let (wait, ()) = tokio::join!(deferred(&stand, &device, &body), late);
-    assert_eq!((wait, inbox.received().len()), (5, 0));
-    activate(&stand, TONER);
-    let key = Key::new(ACME, TONER);
-    let objects = &stand.gateway.objects;
-    let is_on = || {
-        let subscription = objects.subscriptions.get(&key);
-        let status = subscription.and_then(|it| it.status.clone());
-        let activation = status.and_then(|it| it.activation);
-        activation.is_some_and(|it| it.state == ActivationState::Active)
-    };
-    stand.until(is_on).await;
-    assert_eq!(taken(&stand, &device, &body).await, (1, json!([])));
     assert_eq!(inbox.kept(), ["1"]);
 }
 
@@ -692,23 +554,27 @@ async fn nothing_of_an_event_is_in_the_log_the_metrics_or_an_object() {
     unwanted["type"] = json!("dev.entente.canary-kind");
     let mut foreign = canary("2");
     foreign["applicationid"] = json!("canary.application");
-    let body = json!([unwanted, foreign, canary("3")]);
-    for reply in [
+    for (number, reply) in [
         Reply::Refuse(500, "X-Echo: canary-echo\r\n"),
         Reply::Refuse(400, ""),
         Reply::TakeAndCut,
         Reply::Hang,
         Reply::Take,
         Reply::Take,
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         inbox.answers(move |_| reply.clone());
-        post(&stand, &device, &body).await;
+        let wanted = canary(&format!("3.{number}"));
+        post(&stand, &device, &json!([unwanted, foreign, wanted])).await;
     }
     let faulty = json!([{"specversion": "canary-version", "canary-member": 1}]);
     post(&stand, &device, &faulty).await;
     let answer = post(&stand, &device, &json!("canary-text")).await;
     assert_eq!(answer.status(), 422);
-    assert_eq!(inbox.kept(), ["3-canary-id"], "it was forwarded");
+    let kept = ["3.2-canary-id", "3.4-canary-id", "3.5-canary-id"];
+    assert_eq!(inbox.kept(), kept, "they were forwarded");
 
     let log = lines.text();
     assert!(log.contains("a provider takes no events"), "{log}");
@@ -722,49 +588,6 @@ async fn nothing_of_an_event_is_in_the_log_the_metrics_or_an_object() {
     ] {
         assert!(!text.contains("canary"), "in the {place}: {text}");
     }
-}
-
-/// Puts both services into one exclusive group of which the second one is the holder for five seconds.
-async fn change_provider(stand: &Stand) {
-    for name in ["toner", "parts"] {
-        stand.cluster.edit("", name, |service: &mut SmartService| {
-            service.spec.exclusive_group = Some("consumables".to_owned());
-            let wanted = WantedDataType {
-                name: "supplies.level".to_owned(),
-                ..WantedDataType::default()
-            };
-            service.spec.device.get_or_insert_default().data_types = vec![wanted];
-        });
-    }
-    let since = stand.now() - SignedDuration::from_secs(5);
-    let before = FormerHold {
-        holder: TONER.to_owned(),
-        service: "toner".to_owned(),
-        since: stand.now() - SignedDuration::from_hours(1),
-        until: since,
-    };
-    let hold = ExclusiveHold {
-        group: "consumables".to_owned(),
-        holder: PARTS.to_owned(),
-        service: Some("parts".to_owned()),
-        since,
-        before: vec![before],
-    };
-    let edit = |device: &mut Device| device.status.get_or_insert_default().exclusive = vec![hold];
-    stand.cluster.edit(ACME, "lobby-mfp", edit);
-    let state = ActivationState::Pending;
-    wait_for(stand, PARTS, Reason::ProviderPending, state);
-    let objects = &stand.gateway.objects;
-    let is_known = || {
-        let device = objects.devices.get(&Key::new(ACME, "lobby-mfp"))?;
-        let service = objects.services.get(&Key::new("", "parts"))?;
-        let subscription = objects.subscriptions.get(&Key::new(ACME, PARTS))?;
-        let activation = subscription.status.as_ref()?.activation.as_ref()?;
-        service.spec.exclusive_group.as_ref()?;
-        let is_pending = activation.state == ActivationState::Pending;
-        (is_pending && !device.status.as_ref()?.exclusive.is_empty()).then_some(())
-    };
-    stand.until(|| is_known().is_some()).await;
 }
 
 /// Has a service wait for something.
@@ -785,37 +608,5 @@ fn wait_for(stand: &Stand, id: &str, reason: Reason, state: ActivationState) {
     stand.cluster.edit(ACME, id, edit);
 }
 
-// shows C11 C16
-#[tokio::test]
-async fn while_the_provider_changes_each_event_reaches_the_one_of_its_time_and_none_is_refused() {
-    let stand = Stand::new().await;
-    let (before, after) = (Inbox::start().await, Inbox::start().await);
-    let device = begin(&stand, &before).await;
-    add_parts(&stand, &after).await;
-    change_provider(&stand).await;
-    let at = |id: &str, seconds: i64| {
-        let mut event = level(id);
-        event["time"] = json!(stand.now() - SignedDuration::from_secs(seconds));
-        // The device has not heard of the change.
-        event["applicationid"] = json!(TONER);
-        event
-    };
-    let batch = json!([at("1", 60), at("2", 0), at("3", 30)]);
-    assert_eq!(deferred(&stand, &device, &batch).await, 5);
-    assert_eq!(before.kept(), ["1", "3"], "they are of its time");
-    assert_eq!(after.kept(), [""; 0], "it is not on yet");
-    activate(&stand, PARTS);
-    let key = Key::new(ACME, PARTS);
-    let subscriptions = &stand.gateway.objects.subscriptions;
-    let is_on = || {
-        let subscription = subscriptions.get(&key);
-        let status = subscription.as_ref().and_then(|it| it.status.as_ref());
-        let activation = status.and_then(|status| status.activation.as_ref());
-        activation.is_some_and(|it| it.state == ActivationState::Active)
-    };
-    stand.until(is_on).await;
-    let answer = taken(&stand, &device, &batch).await;
-    assert_eq!(answer, (3, json!([])));
-    assert_eq!(before.received().len(), 1, "nothing is forwarded again");
-    assert_eq!(after.kept(), ["2"]);
-}
+mod change;
+mod first_data;

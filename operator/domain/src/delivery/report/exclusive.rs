@@ -21,6 +21,7 @@ use crate::delivery::{
     resolve::turns::{has_moved, hold},
     schedule::revision::wanted_revision,
 };
+use crate::gateway::services::ended_at;
 use crate::names::SubscriptionName;
 
 /// The most groups that a status has (its schema).
@@ -126,26 +127,47 @@ pub(super) fn holders(
         });
         let is_on = |name: &SubscriptionName| verified.get(name).is_some_and(is_activated);
         let stays = stays.map(|hold| stay(hold, acting(resolved, hold), is_on, now));
-        stays.or_else(|| {
-            let mut all = resolved.subscriptions.iter();
-            let first = all.find(|it| {
-                let is_of_group = it.group() == Some(group) && may_hold(it, group);
-                is_of_group && it.intent == Intent::SetUp && is_on(&it.name)
-            })?;
-            let from = if known.is_some() {
-                known_from(now)
-            } else {
-                now
-            };
-            let hold = begun(snapshot, first, group, from);
-            let former = known.map(|known| before(known, known.service.clone(), hold.since));
-            Some(ExclusiveHold {
-                before: former.unwrap_or_default(),
-                ..hold
+        stays
+            .or_else(|| {
+                let mut all = resolved.subscriptions.iter();
+                let first = all.find(|it| {
+                    let is_of_group = it.group() == Some(group) && may_hold(it, group);
+                    is_of_group && it.intent == Intent::SetUp && is_on(&it.name)
+                })?;
+                Some(next(snapshot, (first, known), group, now))
             })
-        })
+            .or_else(|| {
+                // Until the next one is on, what occurred in the time of the last one is its own.
+                let mut all = resolved.subscriptions.iter();
+                let is_awaited = all.any(|it| it.group() == Some(group) && it.wants_set_up());
+                known.filter(|_| is_awaited).cloned()
+            })
     });
     holders.take(MOST_GROUPS).collect()
+}
+
+/// Returns the entry of the first one that is on, if nobody acts, or no more.
+fn next(
+    snapshot: &DeviceSnapshot,
+    (first, known): (&ResolvedSubscription, Option<&ExclusiveHold>),
+    group: &str,
+    now: Timestamp,
+) -> ExclusiveHold {
+    // From its end on each gateway knows that the last one acts no more; another one has to be told.
+    let ended = known.and_then(|known| {
+        let object = snapshot.subscription(&known.holder.as_str().into())?;
+        Some(ended_at(object, now)?.max(known.since))
+    });
+    let from = match known {
+        Some(_) => ended.unwrap_or_else(|| known_from(now)),
+        None => now,
+    };
+    let hold = begun(snapshot, first, group, from);
+    let former = known.map(|known| before(known, known.service.clone(), hold.since));
+    ExclusiveHold {
+        before: former.unwrap_or_default(),
+        ..hold
+    }
 }
 
 /// Returns the entry of a holder that stays. One that acts with another service since its instance was
@@ -189,7 +211,11 @@ fn acting(resolved: &ResolvedDevice, hold: &ExclusiveHold) -> Option<String> {
 /// True if a subscription acts for a group, or does so as soon as what it refers to is at hand.
 fn may_hold(subscription: &ResolvedSubscription, group: &str) -> bool {
     let is_preempted = subscription.refused.as_ref().is_some_and(is_preempted);
-    let may_be = subscription.group().is_none_or(|of| of == group);
+    // Of a service that cannot be read nobody can say that it is of another group.
+    let may_be = match subscription.group() {
+        Some(of) => of == group,
+        None => subscription.revision.is_none(),
+    };
     let comes_from_another = match &subscription.turn {
         Some(Turn::Comes { from, .. }) => !from.is_leaving(),
         _ => false,

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Inbox;
 
-/// The most events of a device that are remembered: a few batches.
-const MOST_OF_DEVICE: usize = 512;
+/// The most events of a device that are remembered: a batch for four inboxes.
+const MOST_OF_DEVICE: usize = 1024;
 /// The most devices of which any are remembered.
 const MOST_DEVICES: usize = 16_384;
 /// The most events of all devices.
@@ -22,10 +22,11 @@ const MOST: usize = 131_072;
 pub struct Fingerprint(u128);
 
 impl Fingerprint {
-    /// Returns that of an event with this id.
-    pub fn of(inbox: &Inbox, id: &str) -> Self {
+    /// Returns that of an event of a device with this id: another machine under the same name has another
+    /// one.
+    pub fn of(inbox: &Inbox, (printer_id, id): (&str, &str)) -> Self {
         let mut digest = Sha256::new();
-        for text in [&*inbox.connection, &*inbox.path, id] {
+        for text in [&*inbox.connection, &*inbox.path, printer_id, id] {
             digest.update((text.len() as u64).to_be_bytes());
             digest.update(text);
         }
@@ -137,7 +138,7 @@ mod tests {
             connection: "inbox".to_owned(),
             path: "/v1/events".to_owned(),
         };
-        Fingerprint::of(&inbox, id)
+        Fingerprint::of(&inbox, ("A1", id))
     }
 
     #[test]
@@ -147,7 +148,7 @@ mod tests {
                 connection: connection.to_owned(),
                 path: path.to_owned(),
             };
-            Fingerprint::of(&inbox, id)
+            Fingerprint::of(&inbox, ("A1", id))
         };
         assert_eq!(of("a", "/b", "c"), of("a", "/b", "c"));
         assert_ne!(of("a", "/b", "c"), of("a", "/bc", ""));

@@ -7,17 +7,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     ActivationMode, ActivationState, Device, DeviceTwin, ExclusiveHold, FormerHold,
-    ServiceSubscription, SmartService,
+    ServiceSubscription, SmartService, TwinLocal,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::condition::find;
+use crate::gateway::activation::{activated, says};
 use crate::gateway::holders::Holders;
-use crate::gateway::services::{service_of, state_of};
+use crate::gateway::services::{ended_at, is_in_force, service_of, state_of};
 
 /// Objects that say who gets what.
 #[derive(Clone, Copy)]
@@ -105,7 +105,8 @@ impl Recipient {
 impl Recipients {
     /// True if a service gets events now.
     pub fn has(&self, application_id: &str) -> bool {
-        let groups = self.groups.iter().filter_map(|group| group.at(self.now));
+        let now = self.now;
+        let groups = self.groups.iter().filter_map(|group| group.at(now, now));
         let mut all = self.alone.iter().chain(groups);
         all.any(|it| it.application_id == application_id && it.standing == Standing::On)
     }
@@ -114,11 +115,12 @@ impl Recipients {
 impl Group {
     /// Returns the service that acted at an instant. What occurred before anybody did, by a clock that is
     /// wrong or by one that is a little behind, is for the one that acts now.
-    pub(super) fn at(&self, instant: Timestamp) -> Option<&Recipient> {
-        let (last, former) = self.terms.split_first()?;
-        let is_of = |term: &&Term| term.since <= instant && instant < term.until;
-        let acted = former.iter().find(is_of).filter(|_| instant < last.since);
-        acted.unwrap_or(last).recipient.as_ref()
+    pub(super) fn at(&self, instant: Timestamp, now: Timestamp) -> Option<&Recipient> {
+        let of = |at: Timestamp| {
+            let mut terms = self.terms.iter();
+            terms.find(|term| term.since <= at && at < term.until)
+        };
+        of(instant).or_else(|| of(now))?.recipient.as_ref()
     }
 }
 
@@ -164,36 +166,95 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
             Standing::On
         } else if self.is_awaiting(subscription, service.spec.activation) {
             Standing::AwaitsData
-        } else if self.comes(subscription) {
+        } else if self.comes(subscription) || self.is_fresh(subscription, service.spec.activation) {
             Standing::Comes
         } else {
             return None;
         };
-        let kinds = self.kinds(&application_id, &service);
+        let kinds = self.kinds(&application_id, &service, standing);
         recipient(application_id, &service, standing, kinds)
     }
 
     fn group(&self, hold: &ExclusiveHold) -> Group {
-        let mut members: BTreeSet<String> = BTreeSet::from([hold.holder.clone()]);
-        members.extend(hold.before.iter().map(|former| former.holder.clone()));
         let of_group = self.subscriptions.iter();
         let of_group = of_group.filter(|it| self.hold_of(it) == Some(hold));
-        members.extend(of_group.clone().map(|it| it.name_any()));
-        let present = Term {
-            since: hold.since,
-            until: Timestamp::MAX,
-            recipient: self.holder(hold),
+        let mut members: BTreeSet<String> = of_group.clone().map(|it| it.name_any()).collect();
+        let former = hold.before.iter().map(|former| &former.holder);
+        // One that is of another group by now, or of none, is not meant.
+        let is_elsewhere = |name: &String| {
+            let mut all = self.subscriptions.iter();
+            all.any(|it| it.name_any() == *name && self.hold_of(it) != Some(hold))
         };
-        let former = hold.before.iter().map(|former| Term {
+        let mut holders = former.chain([&hold.holder]);
+        members.extend(holders.by_ref().filter(|it| !is_elsewhere(it)).cloned());
+        let before = hold.before.iter().map(|former| Term {
             since: former.since,
             until: former.until,
-            recipient: self.former(former),
+            recipient: self.former(hold, former),
         });
+        let mut terms = self.present(hold);
+        terms.extend(before);
         let awaiting = of_group.filter(|it| it.name_any() != hold.holder || !self.acts(hold, it));
         Group {
             members,
-            terms: std::iter::once(present).chain(former).collect(),
+            terms,
             awaiting: awaiting.filter_map(|it| self.successor(it)).collect(),
+        }
+    }
+
+    /// Returns the time of the holder, and that after its end, in which the next one is awaited.
+    fn present(&self, hold: &ExclusiveHold) -> Vec<Term> {
+        let mut subscriptions = self.subscriptions.iter();
+        let holder = subscriptions.find(|it| it.name_any() == hold.holder);
+        let term = |since: Timestamp, until: Timestamp, recipient: Option<Recipient>| Term {
+            since,
+            until,
+            recipient,
+        };
+        let from = hold.since;
+        let Some(holder) = holder else {
+            return vec![term(from, Timestamp::MAX, self.next(hold))];
+        };
+        let end = ended_at(holder, self.now).filter(|_| !self.holders().serves_on(holder));
+        let Some(end) = end.map(|end| end.max(from)) else {
+            return vec![term(from, Timestamp::MAX, self.holder(hold))];
+        };
+        let present = service_of(holder, self.now);
+        let former = hold.service.clone().or(present).map(|service| FormerHold {
+            holder: hold.holder.clone(),
+            service,
+            since: from,
+            until: end,
+        });
+        let former = former.and_then(|former| self.former(hold, &former));
+        vec![
+            term(end, Timestamp::MAX, self.next(hold)),
+            term(from, end, former),
+        ]
+    }
+
+    /// Returns the service that is to act once the holder has ended: the device keeps its data until then.
+    fn next(&self, hold: &ExclusiveHold) -> Option<Recipient> {
+        let mut subscriptions = self.subscriptions.iter();
+        let next = subscriptions.find(|it| {
+            let is_of_group = it.name_any() != hold.holder && self.hold_of(it) == Some(hold);
+            is_of_group && is_in_force(it, self.now)
+        })?;
+        let (id, name) = (next.name_any(), service_of(next, self.now)?);
+        if self.is_switched_off(&id, &name) || is_held(next) {
+            return None;
+        }
+        let service = self.of_group(&name, hold)?;
+        let kinds = kinds_of(&service);
+        recipient(id, &service, Standing::TakesThePlace, kinds)
+    }
+
+    fn holders(&self) -> Holders<'_, S> {
+        Holders {
+            holds: self.holds(),
+            subscriptions: self.subscriptions,
+            service: &self.service,
+            now: self.now,
         }
     }
 
@@ -208,22 +269,22 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
         let mut subscriptions = self.subscriptions.iter();
         let subscription = subscriptions.find(|it| it.name_any() == hold.holder)?;
         let present = service_of(subscription, self.now)?;
-        if self.is_switched_off(&hold.holder, &present) {
+        let name = hold.service.as_ref().unwrap_or(&present);
+        // What the device cannot do of the next service is nothing that it cannot do of this one.
+        let is_refused = if *name == present {
+            self.is_switched_off(&hold.holder, &present)
+        } else {
+            self.has_switched_off(&hold.holder, &present)
+        };
+        if is_refused {
             return None;
         }
-        let name = hold.service.as_ref().unwrap_or(&present);
-        let service = (self.service)(name)?;
-        let holders = Holders {
-            holds: self.holds(),
-            subscriptions: self.subscriptions,
-            service: &self.service,
-            now: self.now,
-        };
-        let standing = if holders.serves_on(subscription) || self.is_on(subscription) {
+        let service = self.of_group(name, hold)?;
+        let standing = if self.holders().serves_on(subscription) || self.is_on(subscription) {
             Standing::On
         } else if self.is_awaiting(subscription, service.spec.activation) {
             Standing::AwaitsData
-        } else if self.comes(subscription) {
+        } else if self.comes(subscription) || says(subscription, &[Reason::ExclusiveGroupHeld]) {
             Standing::TakesThePlace
         } else {
             return None;
@@ -232,13 +293,20 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
     }
 
     /// Returns a service that acted for a group, for what occurred then.
-    fn former(&self, former: &FormerHold) -> Option<Recipient> {
-        if self.is_switched_off(&former.holder, &former.service) {
+    fn former(&self, hold: &ExclusiveHold, former: &FormerHold) -> Option<Recipient> {
+        if self.has_switched_off(&former.holder, &former.service) {
             return None;
         }
-        let service = (self.service)(&former.service)?;
+        let service = self.of_group(&former.service, hold)?;
         let kinds = kinds_of(&service);
         recipient(former.holder.clone(), &service, Standing::On, kinds)
+    }
+
+    /// Returns a service, if it still is of a group.
+    fn of_group(&self, name: &str, hold: &ExclusiveHold) -> Option<Arc<SmartService>> {
+        let service = (self.service)(name)?;
+        let group = service.spec.exclusive_group.as_ref();
+        (group == Some(&hold.group)).then_some(service)
     }
 
     /// Returns a service that waits for the first data of its device to take the place of another one.
@@ -253,13 +321,19 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
         found.filter(|_| waits)
     }
 
-    /// Returns the kinds of data that a service wants: those that the device is asked for, and those of a
-    /// service that its data turn on before anybody has asked for them.
-    fn kinds(&self, application_id: &str, service: &SmartService) -> BTreeSet<String> {
+    /// Returns the kinds of data that a service wants: those that the device is asked for, and those for
+    /// which nobody has asked yet, of a service that is not on or that data turn on.
+    fn kinds(
+        &self,
+        application_id: &str,
+        service: &SmartService,
+        standing: Standing,
+    ) -> BTreeSet<String> {
         let asked = self.twin.spec.data_types.iter();
         let asked = asked.filter(|kind| kind.wanted_by.iter().any(|it| it == application_id));
         let mut kinds: BTreeSet<String> = asked.map(|kind| kind.name.clone()).collect();
-        if service.spec.activation == ActivationMode::ByFirstData {
+        let is_by_data = service.spec.activation == ActivationMode::ByFirstData;
+        if is_by_data || standing == Standing::Comes {
             kinds.extend(kinds_of(service));
         }
         kinds
@@ -277,13 +351,19 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
     /// True if nothing is missing but what the operator and the service server do. A service that was on
     /// until its instance was set aside still has that reason.
     fn comes(&self, subscription: &ServiceSubscription) -> bool {
-        let under_way = [
-            Reason::Active,
-            Reason::Waiting,
-            Reason::ProviderPending,
-            Reason::ExclusiveGroupHeld,
-        ];
+        let under_way = [Reason::Active, Reason::Waiting, Reason::ProviderPending];
         self.is_in_force(subscription) && says(subscription, &under_way)
+    }
+
+    /// True if nobody has looked at a service since it began. Data of its device wait for that, if
+    /// nothing else has to be said for it.
+    fn is_fresh(&self, subscription: &ServiceSubscription, mode: ActivationMode) -> bool {
+        let is_unsaid =
+            activated(subscription).is_none_or(|it| it.reason == Reason::NotInForce.as_str());
+        mode == ActivationMode::ByOperator
+            && is_unsaid
+            && self.is_in_force(subscription)
+            && !subscription.spec.contract.suspend
     }
 
     /// True if a service has begun, is not over, and is not on.
@@ -300,19 +380,30 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
     }
 
     /// True if the device has switched a service off, or says that it cannot do it, whether or not the
-    /// operator has seen that. A word at the panel that a later one of the operator has overruled counts
-    /// no more.
+    /// operator has seen that.
     fn is_switched_off(&self, application_id: &str, service: &str) -> bool {
-        let status = self.twin.status.as_ref();
-        let mut local = status.into_iter().flat_map(|it| &it.local);
-        let Some(said) = local.find(|it| it.application_id == application_id) else {
+        let said = self.said(application_id);
+        said.is_some_and(|said| !said.unsupported.is_empty())
+            || self.has_switched_off(application_id, service)
+    }
+
+    /// True if the device has switched a service off. A word at the panel that a later one of the operator
+    /// has overruled counts no more.
+    fn has_switched_off(&self, application_id: &str, service: &str) -> bool {
+        let Some(said) = self.said(application_id) else {
             return false;
         };
         let switches = self.device.and_then(|device| device.status.as_ref());
         let mut switches = switches.into_iter().flat_map(|it| &it.local_enablement);
         let switch = switches.find(|it| it.service == service);
         let is_overruled = switch.is_some_and(|it| it.enabled && it.heard == Some(said.at));
-        !said.unsupported.is_empty() || !said.enabled && !is_overruled
+        !said.enabled && !is_overruled
+    }
+
+    fn said(&self, application_id: &str) -> Option<&TwinLocal> {
+        let status = self.twin.status.as_ref()?;
+        let mut local = status.local.iter();
+        local.find(|it| it.application_id == application_id)
     }
 }
 
@@ -352,12 +443,4 @@ fn is_held(subscription: &ServiceSubscription) -> bool {
         Reason::ExclusiveGroupHeld,
     ];
     says(subscription, &held)
-}
-
-/// True if the condition Activated of a subscription has one of these reasons.
-fn says(subscription: &ServiceSubscription, reasons: &[Reason]) -> bool {
-    let status = subscription.status.as_ref();
-    let conditions = status.map_or(&[][..], |status| &status.conditions);
-    let said = find(conditions, ConditionType::Activated);
-    said.is_some_and(|said| reasons.iter().any(|it| said.reason == it.as_str()))
 }

@@ -160,7 +160,7 @@ impl Event {
         let alone = all.alone.iter();
         let alone = alone.filter(|it| self.is_addressed_to(&it.application_id));
         let groups = all.groups.iter().filter(|it| self.is_for_group(it));
-        let holders = groups.filter_map(|group| group.at(self.occurred(all.now)));
+        let holders = groups.filter_map(|group| group.at(self.occurred(all.now), all.now));
         let all = alone.chain(holders);
         all.filter(|it| it.wants(&self.kind))
     }
@@ -169,7 +169,7 @@ impl Event {
     /// device has to keep it.
     fn inboxes<'a>(&self, recipients: &'a Recipients) -> (BTreeMap<&'a Inbox, Vec<&'a str>>, bool) {
         let mut inboxes: BTreeMap<&Inbox, Vec<&str>> = BTreeMap::new();
-        let (mut takes_the_place, mut comes) = (false, false);
+        let (mut is_waited_for, mut comes) = (false, false);
         for recipient in self.recipients(recipients) {
             match recipient.standing {
                 Standing::On => {
@@ -177,11 +177,10 @@ impl Event {
                     applications.push(&recipient.application_id);
                 }
                 Standing::Comes => comes = true,
-                Standing::TakesThePlace => takes_the_place = true,
-                Standing::AwaitsData => {}
+                Standing::TakesThePlace | Standing::AwaitsData => is_waited_for = true,
             }
         }
-        let is_deferred = takes_the_place || comes && inboxes.is_empty();
+        let is_deferred = is_waited_for || comes && inboxes.is_empty();
         (inboxes, is_deferred)
     }
 

@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 use super::{Event, MOST_EVENTS, SPECVERSION, source_of};
 use crate::gateway::body::{LEVELS, MOST_BYTES};
 use crate::gateway::texts::{
-    APPLICATION_ID, EVENT_ID, EVENT_TYPE, EVENT_TYPES, INSTANT, JSON_TYPE, Rule, SCHEMA, SEQUENCE,
-    TEXT,
+    APPLICATION_ID, EVENT_ID, EVENT_TIME, EVENT_TYPE, EVENT_TYPES, JSON_TYPE, Rule, SCHEMA,
+    SEQUENCE, TEXT,
 };
 use crate::strict_json;
 
@@ -110,7 +110,7 @@ impl Members<'_> {
             id: allowed(EVENT_ID, self.id)?,
             kind,
             application_id: optional(APPLICATION_ID, self.applicationid).ok()?,
-            time: optional(INSTANT, self.time).ok()?,
+            time: optional(EVENT_TIME, self.time).ok()?,
             subject: optional(TEXT, self.subject).ok()?,
             sequence: optional(SEQUENCE, self.sequence).ok()?,
             content_type: optional(JSON_TYPE, self.datacontenttype).ok()?,
@@ -224,6 +224,9 @@ mod tests {
             Just(json!(format!("URN:UUID:{PRINTER}"))),
             Just(json!({"a": [1.5, true, null, "é\n"]})),
             Just(json!("2027-03-20T01:02:03+09:00")),
+            Just(json!("2027-03-20T01:02:03+0900")),
+            Just(json!("2027-03-20 01:02:03Z")),
+            Just(json!("2016-12-31T23:59:60Z")),
             "[ -~é\u{1}]{0,8}".prop_map(Value::from),
             "[a-z.-]{1,200}".prop_map(Value::from),
         ]

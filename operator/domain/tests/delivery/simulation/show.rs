@@ -188,8 +188,8 @@ impl Simulation {
                 for former in before {
                     let _ = write!(
                         said,
-                        "\n      before by {} with {} since {}",
-                        former.holder, former.service, former.since
+                        "\n      before by {} with {} from {} until {}",
+                        former.holder, former.service, former.since, former.until
                     );
                 }
             }

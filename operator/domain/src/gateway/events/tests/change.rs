@@ -276,3 +276,75 @@ fn the_first_data_for_a_successor_are_its_word_and_go_to_the_one_that_still_acts
     let other = read(&json!([total("1")])).unwrap();
     assert_eq!(other.first_data_of_successors(&recipients), [""; 0]);
 }
+
+// shows C11 C16
+#[test]
+fn between_the_end_of_one_and_the_beginning_of_the_next_data_wait_for_the_next() {
+    let mut change = Change::at(false, Stage::SetUp);
+    // The old one has ended, as a service without an instance does at its instant.
+    change.known.edit(0, |it| {
+        let status = it.status.get_or_insert_default();
+        status.ended = Some(at(100));
+        say_activated(it, ActivationState::Inactive, Reason::NotInForce, at(100));
+    });
+    for (reason, after) in [
+        (Reason::Waiting, "kept"),
+        (Reason::ProviderPending, "kept"),
+        (Reason::DisabledLocally, "refused"),
+    ] {
+        change.known.edit(1, |it| {
+            say_activated(it, ActivationState::Inactive, reason, at(101));
+        });
+        for application in [None, Some(OLD), Some(NEW)] {
+            assert_eq!(change.way(Some(99), application), "/toner", "{reason:?}");
+            assert_eq!(change.way(Some(100), application), after, "{reason:?}");
+            assert_eq!(change.way(None, application), after, "{reason:?}");
+        }
+    }
+}
+
+// shows C11 C14 C16
+#[test]
+fn what_the_device_cannot_do_of_the_next_service_keeps_no_data_from_the_one_that_acts() {
+    let mut change = Change::at(true, Stage::SetUp);
+    change.known.twin.status.get_or_insert_default().local = vec![TwinLocal {
+        application_id: OLD.to_owned(),
+        enabled: true,
+        by: ConsentWay::Panel,
+        at: at(115),
+        unsupported: vec!["no colour".into()],
+    }];
+    change.known.edit(0, |it| {
+        let reason = Reason::UnsupportedByDevice;
+        say_activated(it, ActivationState::Inactive, reason, at(116));
+    });
+    assert_eq!(change.way(Some(119), None), "/toner");
+    change.reach(Stage::Switched);
+    assert_eq!(change.way(Some(105), None), "/toner");
+    assert_eq!(change.way(Some(119), None), "refused");
+}
+
+// shows C11 C16
+#[test]
+fn a_service_that_has_left_the_group_is_none_of_it_any_more() {
+    let mut change = Change::at(true, Stage::On);
+    let service = Arc::make_mut(&mut change.known.services[1]);
+    service.spec.exclusive_group = None;
+    change.known.twin.spec.data_types = vec![TwinDataType {
+        name: "supplies.level".to_owned(),
+        period: "24h".into(),
+        wanted_by: vec![OLD.to_owned()],
+        ..TwinDataType::default()
+    }];
+    let batch = read(&json!([with(level("1"), "time", json!(at(119)))])).unwrap();
+    let routing = batch.route(&change.known.recipients(), PRINTER);
+    let [only] = &routing.deliveries[..] else {
+        panic!("{routing:?}");
+    };
+    assert_eq!(only.inbox.path, "/in");
+    assert!(
+        only.events[0]
+            .text
+            .contains(&format!("\"applicationid\":\"{OLD}\""))
+    );
+}
