@@ -98,6 +98,18 @@ impl Failure {
         }
     }
 
+    /// Wait that was requested with 429; `None` for any other failure.
+    pub fn throttled(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable {
+                status: 429,
+                retry_after,
+                ..
+            } => Some(retry_after.unwrap_or_default()),
+            _ => None,
+        }
+    }
+
     /// True where only a person can help, so that the device polls rarely.
     pub fn needs_a_person(&self) -> bool {
         matches!(

@@ -343,7 +343,10 @@ impl Device {
             self.failures
         };
         let bounds = self.options.bounds;
-        let wait = pace::wait(bounds, failures, failure.retry_after(), random());
+        let wait = match failure.throttled() {
+            Some(asked) => pace::throttled(failures, asked, random()),
+            None => pace::wait(bounds, failures, failure.retry_after(), random()),
+        };
         let seconds = wait.as_secs_f64();
         self.say(&format!("{failure}; again in {seconds:.1} s"));
         self.failed = self.state.last.as_ref().map(|last| last.what.clone());

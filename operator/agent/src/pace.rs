@@ -18,6 +18,9 @@ pub struct Bounds {
 /// A longer wait than any gateway announces is a fault: a device does not sleep for a year.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// The longest wait after 429, unless a longer one is asked for: an allowance fills in seconds.
+const MOST_THROTTLED: Duration = Duration::from_mins(1);
+
 /// Returns the wait after `failures` failures in a row, at least one. `random` is from 0 to 1.
 pub fn wait(bounds: Bounds, failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
     let random = random.clamp(0.0, 1.0);
@@ -31,6 +34,18 @@ pub fn wait(bounds: Bounds, failures: u32, retry_after: Option<Duration>, random
         .saturating_mul(1 << doublings)
         .min(bounds.most);
     longest.mul_f64(0.5 + random / 2.0)
+}
+
+/// Returns the wait after `failures` answers 429 in a row, of which the last one asked for this wait.
+/// A poll is several requests, and an allowance that is used up has room for one after the wait that is
+/// asked for: without a longer one each poll would stop at its second request.
+pub fn throttled(failures: u32, asked: Duration, random: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(20);
+    let asked = asked.clamp(Duration::from_secs(1), LONGEST);
+    let longest = asked
+        .saturating_mul(1 << doublings)
+        .min(MOST_THROTTLED.max(asked));
+    longest.mul_f64(1.0 + random.clamp(0.0, 1.0) / 10.0)
 }
 
 /// Returns the time to the next poll: that which the gateway named, spread by up to a hundredth, and
@@ -50,6 +65,28 @@ mod tests {
         initial: Duration::from_secs(1),
         most: Duration::from_mins(15),
     };
+
+    // shows C9 K4
+    #[test]
+    fn a_device_that_has_used_up_its_allowance_comes_through_with_a_whole_poll() {
+        // One request a second; a poll has four.
+        for random in [0.0, 1.0] {
+            let mut allowance = 0.0;
+            let asked = Duration::from_secs(1);
+            let came_through = (1..=6).find(|failures| {
+                allowance += throttled(*failures, asked, random).as_secs_f64();
+                let is_enough = allowance >= 4.0;
+                // All that there is was spent on the first requests of the poll.
+                allowance = 0.0;
+                is_enough
+            });
+            assert!(came_through.is_some());
+        }
+        let long = Duration::from_mins(20);
+        assert_eq!(throttled(9, long, 0.0), long, "never sooner than asked");
+        assert_eq!(throttled(20, Duration::from_secs(1), 0.0).as_secs(), 60);
+        assert_eq!(throttled(1, Duration::ZERO, 0.0).as_secs(), 1);
+    }
 
     #[test]
     fn waits_double_up_to_their_bound() {

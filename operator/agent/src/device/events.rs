@@ -330,7 +330,10 @@ impl Device {
         let asked = failure
             .retry_after()
             .map(|asked| pace::wait(bounds, failures, Some(asked), random()));
-        let wait = own.max(asked.unwrap_or(Duration::ZERO));
+        let wait = match failure.throttled() {
+            Some(asked) => pace::throttled(failures, asked, random()),
+            None => own.max(asked.unwrap_or(Duration::ZERO)),
+        };
         self.events_until = Some(after(wait));
         let signed = SignedDuration::try_from(wait + STEP).unwrap_or(SignedDuration::ZERO);
         let now = self.http.now();
