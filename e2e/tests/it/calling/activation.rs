@@ -267,7 +267,7 @@ async fn a_device_that_cannot_use_the_supply_of_a_service_is_never_turned_on() {
     assert!(!is_on(&fixture));
     assert_eq!(turned_on(namespace), 0);
 
-    // What a device says of itself counts before what its model says.
+    // Words of a device on itself count before those of its model.
     let supplies = json!({"supplies": ["TN-500K"]});
     let mut able = Played::register(&fixture, ("able", "NW5-0035"), supplies).await;
     let is_on_now = able.is_said("backup", "Active").await;

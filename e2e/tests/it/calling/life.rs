@@ -165,7 +165,7 @@ async fn a_consent_that_is_withdrawn_stops_everything_and_says_so() {
     let subscription = namespace.soon(what, said).await.unwrap();
     assert!(subscription.is("Stalled"), "{subscription:#?}");
     assert_eq!(subscription.reason("Activated"), "ConsentWithdrawn");
-    // What the operator asked for before it saw the withdrawal stays in the twin: the gateway tells the
+    // A wish from before the operator saw the withdrawal stays in the twin: the gateway tells the
     // device of nothing.
     let twin = fixture.twin("behind").await.expect("a twin");
     let status = twin.status.expect("a status");

@@ -146,7 +146,7 @@ async fn a_batch_is_sent_again_as_it_is_after_a_kill_and_no_id_is_used_twice() {
     let mut device = device(&gateway);
     device.start();
     until_sent(&device, 1).await;
-    // What happens while the batch is under way is not in it.
+    // An event of the time in which the batch is under way is not in it.
     consumed(&device).await;
     device.kill();
     consumed(&device).await;

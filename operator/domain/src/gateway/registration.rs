@@ -168,7 +168,7 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
         registration: Some(registration),
         credential: Some(credential::first(issue.sha256.to_owned(), issue.now)),
         capabilities: Some(request.capabilities.clone()),
-        // What was said of its switches before stays until it says something else.
+        // Its words on switches stay until it says something else.
         local: local.unwrap_or_default(),
         reported: Some(TwinReported {
             software: request.software.clone(),

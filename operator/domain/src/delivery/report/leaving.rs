@@ -87,7 +87,7 @@ impl Report<'_> {
                     server,
                 }));
                 status.server = None;
-                // What was on is the instance that is set aside.
+                // The instance that is set aside was on, and no other.
                 if let Some(activation) = &mut status.activation {
                     activation.state = ActivationState::Inactive;
                     activation.since = self.now;

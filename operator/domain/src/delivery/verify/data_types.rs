@@ -32,7 +32,7 @@ enum DataFound {
 
 fn found(reading: &DataReading, data: &WantedData) -> DataFound {
     let asked = reading.asked.get(&data.name);
-    // What the device sends of itself it stops to send, unless it is asked for.
+    // The device stops to send anything of itself, unless it is asked for.
     if asked.is_none_or(|period| *period > data.period) {
         return DataFound::Unasked;
     }

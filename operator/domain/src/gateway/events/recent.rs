@@ -78,7 +78,7 @@ impl<K: Clone + Ord> Recent<K> {
         Self {
             devices: BTreeMap::new(),
             uses: BTreeMap::new(),
-            // That of a device that is not known yet is 0.
+            // A device that is not known yet has 0.
             next_use: 1,
             number: 0,
             bounds,

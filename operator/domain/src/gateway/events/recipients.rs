@@ -15,7 +15,7 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::gateway::activation::{activated, says};
+use crate::gateway::activation::{activated, application, says};
 use crate::gateway::holders::Holders;
 use crate::gateway::services::{ended_at, is_in_force, service_of, state_of};
 
@@ -182,11 +182,11 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
         let former = hold.before.iter().map(|former| &former.holder);
         // One that is of another group by now, or of none, is not meant.
         let is_elsewhere = |name: &String| {
-            let mut all = self.subscriptions.iter();
-            all.any(|it| it.name_any() == *name && self.hold_of(it) != Some(hold))
+            let found = application(self.subscriptions, name);
+            found.is_some_and(|it| self.hold_of(it) != Some(hold))
         };
-        let mut holders = former.chain([&hold.holder]);
-        members.extend(holders.by_ref().filter(|it| !is_elsewhere(it)).cloned());
+        let holders = former.chain([&hold.holder]);
+        members.extend(holders.filter(|it| !is_elsewhere(it)).cloned());
         let before = hold.before.iter().map(|former| Term {
             since: former.since,
             until: former.until,
@@ -204,20 +204,18 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
 
     /// Returns the time of the holder, and that after its end, in which the next one is awaited.
     fn present(&self, hold: &ExclusiveHold) -> Vec<Term> {
-        let mut subscriptions = self.subscriptions.iter();
-        let holder = subscriptions.find(|it| it.name_any() == hold.holder);
         let term = |since: Timestamp, until: Timestamp, recipient: Option<Recipient>| Term {
             since,
             until,
             recipient,
         };
         let from = hold.since;
-        let Some(holder) = holder else {
+        let Some(holder) = application(self.subscriptions, &hold.holder) else {
             return vec![term(from, Timestamp::MAX, self.next(hold))];
         };
         let end = ended_at(holder, self.now).filter(|_| !self.holders().serves_on(holder));
         let Some(end) = end.map(|end| end.max(from)) else {
-            return vec![term(from, Timestamp::MAX, self.holder(hold))];
+            return vec![term(from, Timestamp::MAX, self.holder(hold, holder))];
         };
         let present = service_of(holder, self.now);
         let former = hold.service.clone().or(present).map(|service| FormerHold {
@@ -265,12 +263,14 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
     }
 
     /// Returns the service that acts for a group, if it gets data.
-    fn holder(&self, hold: &ExclusiveHold) -> Option<Recipient> {
-        let mut subscriptions = self.subscriptions.iter();
-        let subscription = subscriptions.find(|it| it.name_any() == hold.holder)?;
+    fn holder(
+        &self,
+        hold: &ExclusiveHold,
+        subscription: &ServiceSubscription,
+    ) -> Option<Recipient> {
         let present = service_of(subscription, self.now)?;
         let name = hold.service.as_ref().unwrap_or(&present);
-        // What the device cannot do of the next service is nothing that it cannot do of this one.
+        // An ability that the next service needs says nothing of this one.
         let is_refused = if *name == present {
             self.is_switched_off(&hold.holder, &present)
         } else {
