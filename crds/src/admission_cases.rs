@@ -20,6 +20,7 @@ mod data;
 mod data_types;
 mod device;
 mod device_model;
+mod errors;
 mod records;
 mod scalar;
 mod smart_service;
@@ -74,6 +75,8 @@ pub enum CaseKind {
     DeviceModel,
     /// [`crate::v1alpha1::SmartService`]
     SmartService,
+    /// [`crate::v1alpha1::MessageText`]
+    MessageText,
     /// [`crate::v1alpha1::Device`]
     Device,
     /// [`crate::v1alpha1::DeviceEnrollment`]
@@ -98,6 +101,7 @@ impl CaseKind {
         Self::Connection,
         Self::DeviceModel,
         Self::SmartService,
+        Self::MessageText,
         Self::Device,
         Self::DeviceEnrollment,
         Self::Contract,
@@ -114,6 +118,7 @@ impl CaseKind {
             Self::Connection => "connections",
             Self::DeviceModel => "devicemodels",
             Self::SmartService => "smartservices",
+            Self::MessageText => "messagetexts",
             Self::Device => "devices",
             Self::DeviceEnrollment => "deviceenrollments",
             Self::DeviceTwin => "devicetwins",
@@ -129,7 +134,7 @@ impl CaseKind {
     pub fn is_namespaced(self) -> bool {
         !matches!(
             self,
-            Self::Connection | Self::DeviceModel | Self::SmartService
+            Self::Connection | Self::DeviceModel | Self::SmartService | Self::MessageText
         )
     }
 
@@ -139,6 +144,7 @@ impl CaseKind {
             Self::Connection => connection::whole(),
             Self::DeviceModel => device_model::whole(),
             Self::SmartService => smart_service::whole(),
+            Self::MessageText => errors::message_text(),
             Self::Device => device::whole(),
             Self::DeviceEnrollment => calling::enrollment(),
             Self::DeviceTwin => calling::twin(),
@@ -162,6 +168,7 @@ pub fn all() -> Vec<Case> {
     device_model::case(&mut table);
     smart_service::case(&mut table);
     device::case(&mut table);
+    errors::case(&mut table);
     calling::case(&mut table);
     software::case(&mut table);
     data_types::case(&mut table);

@@ -38,13 +38,13 @@ macro_rules! condition_types {
 
 condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready of [Connection, DeviceModel, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Ready of [Connection, DeviceModel, SmartService, MessageText, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
     Reconciling of [Connection, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [Connection, DeviceModel, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Stalled of [Connection, DeviceModel, SmartService, MessageText, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
-    Accepted of [SmartService, Device, Contract, ContractAmendment, ContractNotice],
+    Accepted of [SmartService, MessageText, Device, Contract, ContractAmendment, ContractNotice],
     /// Every object that it refers to was found and may be used.
     ResolvedRefs of [Connection, SmartService, Device, DeviceEnrollment, Contract, ServiceSubscription],
     /// Now lies between the dates of the term; whether anything is delivered does not matter.
@@ -78,6 +78,8 @@ condition_types! {
     FirmwareCurrent of [Device],
     /// The applications that services need are on the device. Present only while a service in force needs one.
     ApplicationsInstalled of [Device],
+    /// The device reports an error. Present only while it does.
+    Faulted of [Device],
     /// The remote side answered.
     Reachable of [Connection],
     /// The remote side accepted the credentials.
@@ -335,6 +337,20 @@ reasons! {
     Voided => "Nothing.",
     /// The service asks for nothing on this side.
     NothingWanted => "Nothing.",
+    /// Another MessageText, which is older, has the texts for this type of error.
+    DuplicateErrorType => "Put the texts of one type of error into one MessageText, and delete the other.",
+    /// The device reports that a supply is empty.
+    SuppliesEmpty => "See status.errors of the Device for the order; without one replace the supply.",
+    /// The device reports that a supply is nearly empty.
+    SuppliesLow => "See status.errors of the Device for the order; without one have the supply at hand.",
+    /// The device reports that paper is jammed.
+    Jam => "Have the jam cleared at the device.",
+    /// The device reports that a cover or a door is open.
+    CoverOpen => "Have it closed at the device.",
+    /// The device reports that it needs service.
+    ServiceNeeded => "Send a technician; the message has the device's own word.",
+    /// The device reports another error.
+    OtherFault => "See the device's own word in the message.",
 }
 
 impl std::fmt::Display for Reason {
@@ -355,6 +371,7 @@ impl ConditionType {
                 | Self::DevicesFailing
                 | Self::CompensationPending
                 | Self::EvidenceLost
+                | Self::Faulted
         )
     }
 }
@@ -477,6 +494,7 @@ impl ConditionType {
                 Voided,
                 NotObserved,
                 NothingWanted,
+                DuplicateErrorType,
             ),
             Self::Reconciling => &[Reason::Progressing, Reason::ProgressingWithRetry],
             Self::Stalled => &[
@@ -516,8 +534,10 @@ impl ConditionType {
                 Reason::MaintenanceWindowTooShort,
                 Reason::UnsupportedByDevice,
                 Reason::CompensationNameTaken,
+                Reason::DuplicateErrorType,
             ],
             Self::Accepted => &[
+                Reason::DuplicateErrorType,
                 Reason::Pending,
                 Reason::Valid,
                 Reason::InvalidTerm,
@@ -653,6 +673,14 @@ impl ConditionType {
                     NotObserved,
                 )
             }
+            Self::Faulted => &[
+                Reason::SuppliesEmpty,
+                Reason::SuppliesLow,
+                Reason::Jam,
+                Reason::CoverOpen,
+                Reason::ServiceNeeded,
+                Reason::OtherFault,
+            ],
             Self::Reachable => &[
                 Reason::Pending,
                 Reason::Answered,

@@ -10,6 +10,7 @@ mod calling;
 mod catalogue;
 mod customer;
 mod derived;
+mod orders;
 pub mod services;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use self::{
         banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,
     },
     derived::{compensation, service_subscription},
+    orders::{mfp_520, northwind_orders, toner_delivery, toner_empty_text},
 };
 use kube::Resource;
 

@@ -43,6 +43,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.push(example_amendment());
     files.extend(example_notices());
     files.extend(example_calling());
+    files.extend(example_orders());
     files.push(file(
         "contrib/argo-cd/argocd-cm.yaml",
         argo_cd::config_map(&crds),
@@ -236,6 +237,21 @@ fn example_calling() -> Vec<GeneratedFile> {
         file("examples/devices-that-call/1-gateway.yaml", gateway.text),
         file("examples/devices-that-call/2-contract.yaml", contract.text),
     ]
+}
+
+/// The objects that `kubectl apply -f examples/orders/` makes: supplies are ordered when devices report
+/// them empty.
+fn example_orders() -> Vec<GeneratedFile> {
+    let mut orders = ExampleFile::new(
+        "Supplies that are ordered when a device reports them empty: the order server of the provider, a \
+         colour model with its supplies and errors, the service that a contract names, and the text that \
+         stands on the panel with the id of the order.",
+    );
+    orders.add(&example::northwind_orders());
+    orders.add(&example::mfp_520());
+    orders.add(&example::toner_delivery());
+    orders.add(&example::toner_empty_text());
+    vec![file("examples/orders/1-catalogue.yaml", orders.text)]
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

@@ -18,7 +18,8 @@ use crate::v1alpha1::{
     Compensation, CompensationSpec, Connection, ConnectionSpec, Contract, ContractAmendment,
     ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractSpec, Device,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSpec, DeviceTwin,
-    DeviceTwinSpec, ServiceSubscription, ServiceSubscriptionSpec, SmartService, SmartServiceSpec,
+    DeviceTwinSpec, MessageText, MessageTextSpec, ServiceSubscription, ServiceSubscriptionSpec,
+    SmartService, SmartServiceSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
@@ -27,6 +28,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finished::<ConnectionSpec>(Connection::crd()),
         finished::<DeviceModelSpec>(DeviceModel::crd()),
         finished::<SmartServiceSpec>(SmartService::crd()),
+        finished::<MessageTextSpec>(MessageText::crd()),
         finished::<DeviceSpec>(Device::crd()),
         finished::<DeviceEnrollmentSpec>(DeviceEnrollment::crd()),
         finished::<ContractSpec>(Contract::crd()),

@@ -77,6 +77,77 @@ pub fn setting_name(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The name of a type of error.
+pub fn type_name(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        40,
+        "self.matches('^[A-Z][A-Za-z0-9]*$')",
+        "must begin with an upper case letter and have letters and digits only, such as \"TonerEmpty\", at most 40 characters",
+    )
+}
+
+/// A name of a MIB, such as `markerTonerEmpty`.
+pub fn mib_name(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        63,
+        "self.matches('^[a-z][A-Za-z0-9]*$')",
+        "must be a name of the IANA-PRINTER-MIB such as \"tonerCartridge\" or \"markerTonerEmpty\", not a number",
+    )
+}
+
+/// Names of a MIB: at most 16.
+pub fn mib_names(generator: &mut SchemaGenerator) -> Schema {
+    let name = mib_name(generator);
+    json_schema!({"type": "array", "maxItems": 16, "items": name})
+}
+
+/// Keywords of printer-state-reasons without their severity: at most 16.
+pub fn state_reasons(_: &mut SchemaGenerator) -> Schema {
+    let reason = ruled(
+        63,
+        "self.matches('^[a-z][-a-z0-9._]*$') && !self.matches('-(error|warning|report)$')",
+        "must be a keyword of printer-state-reasons such as \"toner-empty\", without -error, -warning or -report",
+    );
+    json_schema!({"type": "array", "maxItems": 16, "items": reason})
+}
+
+/// A text for panels: the order id, which is never cut, has its place in it.
+pub fn panel_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "x-kubernetes-validations": [
+            {
+                "rule": "self.contains('{orderId}')",
+                "message": "must have {orderId} where the id of the order goes"
+            },
+            {
+                "rule": "!self.replace('{orderId}', '').replace('{supply}', '').replace('{device}', '').matches('[{}]')",
+                "message": "must have no other braces than those of {orderId}, {supply} and {device}"
+            }
+        ]
+    })
+}
+
+/// A language (BCP 47).
+pub fn language(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        35,
+        "self.matches('^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$')",
+        "must be a language tag of BCP 47 such as \"en\", \"ja\" or \"pt-BR\"",
+    )
+}
+
+/// A country (ISO 3166-1 alpha-2).
+pub fn country(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        2,
+        "self.matches('^[A-Z]{2}$')",
+        "must be a country of ISO 3166-1 such as \"JP\"",
+    )
+}
+
 /// Names of parameters: at most 64.
 pub fn setting_names(generator: &mut SchemaGenerator) -> Schema {
     let name = setting_name(generator);

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::CaseKind::DeviceModel;
-use super::{Table, data_types, plain, software};
+use super::{Table, data_types, errors, plain, software};
 use crate::example;
 
 pub(super) fn whole() -> Value {
     let mut object = plain(&example::mfp_500());
     software::add_to_model(&mut object);
     data_types::add_to_model(&mut object);
+    errors::add_to_model(&mut object);
     object
 }
 

@@ -90,6 +90,7 @@ const POSITIVE_DURATION: Scalar = Scalar {
         (Connection, "/spec/retry/initial"),
         (Connection, "/spec/retry/max"),
         (Connection, "/spec/sync/period"),
+        (Connection, "/spec/sync/status"),
         (Connection, "/spec/timeouts/connect"),
         (Connection, "/spec/timeouts/request"),
         (SmartService, "/spec/stepTimeout"),

@@ -369,3 +369,37 @@ pub enum CapOf {
     /// The whole promise, measured by the fee of the period in which it was promised.
     Promise,
 }
+
+/// An address to which supplies are sent.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShipTo {
+    /// Name of the company or person.
+    #[schemars(schema_with = "schema::required_text")]
+    pub name: String,
+    /// Street and number.
+    #[schemars(schema_with = "schema::required_text")]
+    pub street: String,
+    /// The postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub postal_code: Option<String>,
+    /// The city.
+    #[schemars(schema_with = "schema::required_text")]
+    pub city: String,
+    /// State, province or prefecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::required_text")]
+    pub subdivision: Option<String>,
+    /// The country (ISO 3166-1 alpha-2).
+    #[schemars(schema_with = "schema::country")]
+    pub country: String,
+    /// Name of the person who takes the delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::required_text")]
+    pub contact: Option<String>,
+    /// Telephone number of that person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub phone: Option<String>,
+}

@@ -479,11 +479,20 @@ pub struct Sync {
     #[serde(default = "Sync::default_period")]
     #[schemars(schema_with = "schema::positive_duration")]
     pub period: Duration,
+    /// The time between two status reports of a device whose model has errors; jittered in the same way.
+    /// A device that calls reports by itself.
+    #[serde(default = "Sync::default_status")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub status: Duration,
 }
 
 impl Sync {
     fn default_period() -> Duration {
         "24h".into()
+    }
+
+    fn default_status() -> Duration {
+        "5m".into()
     }
 }
 
@@ -491,6 +500,7 @@ impl Default for Sync {
     fn default() -> Self {
         Self {
             period: Self::default_period(),
+            status: Self::default_status(),
         }
     }
 }

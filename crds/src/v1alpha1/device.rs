@@ -1,11 +1,14 @@
 //! Device: one machine at a customer's site.
 
+mod error;
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ConsentWay, LocalReference, MaintenanceWindow, NameReference};
+pub use self::error::*;
+use super::{Condition, ConsentWay, LocalReference, MaintenanceWindow, NameReference, ShipTo};
 use crate::{
     bounded::{Text, Token},
     condition::Reason,
@@ -88,6 +91,13 @@ pub struct DeviceSpec {
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub disabled_services: Vec<String>,
+    /// Language of messages on its panel (BCP 47), unless the device reports one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::language")]
+    pub language: Option<String>,
+    /// Address to which its supplies are sent. Without one the order server decides by the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_to: Option<ShipTo>,
     /// True if the operator must not touch the device for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -129,7 +139,7 @@ pub struct DeviceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs, Online, SettingsApplied; FirmwareCurrent
-    /// and ApplicationsInstalled where a service needs software.
+    /// and ApplicationsInstalled where a service needs software; Faulted while it reports an error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -166,6 +176,17 @@ pub struct DeviceStatus {
     /// Abilities that the device reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<DeviceCapabilities>,
+    /// Errors that the device has reported, each with its last occurrence. An entry stays for ever: its
+    /// number tells the next occurrence from all before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_ERRORS))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
+    pub errors: Vec<DeviceError>,
+    /// Messages about orders: those that stand on its panel, and those that were taken down last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_MESSAGES))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub messages: Vec<DisplayedMessage>,
     /// A recent reading of the device. It is written when the result changes or when a person
     /// asked for it by entente.dev/reconcile-at, and otherwise at most twice in each sync.period of
     /// the Connection, so that the last reading may be up to half a period younger.

@@ -1,9 +1,12 @@
 //! DeviceModel: the capabilities of a model, and the drivers' own names for them.
 
+mod error;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::error::*;
 use super::{Application, Condition, Firmware, ValueType};
 use crate::{duration::Duration, schema};
 
@@ -73,6 +76,11 @@ pub struct DeviceModelSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub supplies: Vec<Supply>,
+    /// Errors that the device reports, and what is ordered for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub errors: Vec<ErrorType>,
 }
 
 /// One kind of data that a device can send: the events that send it and its longest period.
@@ -134,18 +142,6 @@ pub enum DataEvent {
     Raised,
     /// An error was cleared.
     Cleared,
-}
-
-/// One supply that a device uses.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Supply {
-    /// Its name, such as black-toner.
-    #[schemars(schema_with = "schema::setting_name")]
-    pub name: String,
-    /// Its part number.
-    #[schemars(length(min = 1, max = 64))]
-    pub part_number: String,
 }
 
 /// Source of a device's identity, for each protocol.

@@ -72,6 +72,10 @@ pub struct SmartServiceSpec {
     /// gateway accepts none of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<ServiceData>,
+    /// Destination of the orders of supplies that errors of devices lead to. Absent: this service orders
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<ServiceOrders>,
     /// The controlled order; absent: Firmware and Applications, both early, then DeviceSettings,
     /// ServerSettings, DataTypes and Activation. A step of which nothing is wanted is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -113,11 +117,12 @@ impl SmartServiceSpec {
     }
 
     /// Returns the names of the Connections that the service uses besides those of devices: that of its
-    /// server and that of its data.
+    /// server, that of its data and that of its orders.
     pub fn connections(&self) -> impl Iterator<Item = &str> {
         let server = self.server.iter().map(|it| &it.connection_ref);
         let data = self.data.iter().map(|it| &it.connection_ref);
-        server.chain(data).map(|it| it.name.as_str())
+        let orders = self.orders.iter().map(|it| &it.connection_ref);
+        server.chain(data).chain(orders).map(|it| it.name.as_str())
     }
 
     /// Returns the steps that the service orders, or the six in their usual order. Acceptance is none
@@ -149,6 +154,7 @@ impl Default for SmartServiceSpec {
             server: None,
             activation: ActivationMode::default(),
             data: None,
+            orders: None,
             steps: Vec::new(),
             step_timeout: Self::default_step_timeout(),
             acceptance: None,
@@ -192,6 +198,15 @@ pub struct ServiceData {
     /// Path to which the batches are posted, after the url of the Connection, such as "/v1/events".
     #[schemars(schema_with = "schema::url_path")]
     pub path: String,
+}
+
+/// Destination of the orders of a service: an order server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceOrders {
+    /// The Connection to the order server, of protocol HTTP. It has to allow the namespaces of the
+    /// contracts.
+    pub connection_ref: NameReference,
 }
 
 /// Check that a service works: a setting of the device that is only read, and never written.

@@ -13,6 +13,7 @@ mod leaving;
 mod model;
 mod observations;
 mod outlook;
+mod panel;
 mod pass;
 mod plan;
 mod previous;
@@ -49,7 +50,10 @@ pub use model::{
 };
 pub(crate) use observations::record::has_instance;
 pub use observations::record::{handles_in, handles_of, may_exist};
-pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
+pub use observations::{
+    DeviceObservation, InstanceObservation, Observations, PanelAnswer, Reading, Sent,
+    StatusObservations,
+};
 pub use outlook::{
     Obstacle, Outlook,
     calls::{Ask, Calls, calls},

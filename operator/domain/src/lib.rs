@@ -22,6 +22,7 @@ pub mod contract_event;
 pub mod delivery;
 pub mod election;
 pub mod enrollment;
+pub mod errors;
 pub mod expiring;
 pub mod gateway;
 pub mod identity;

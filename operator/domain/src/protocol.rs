@@ -227,6 +227,43 @@ pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
     })
 }
 
+/// Manner in which a panel is reached through a connection.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum PanelPath {
+    /// It can be read by another way than the one by which it is written.
+    ReadBack,
+    /// The device fetches a message, and reports that it shows it.
+    Reported,
+    /// It can only be written.
+    WriteOnly,
+}
+
+/// Returns the manner in which the panel of a device is reached; `None` if it is not.
+pub fn panel_path(connection: &ConnectionSpec) -> Option<PanelPath> {
+    match connection.protocol {
+        Protocol::IPP => {
+            let leads_to = ipp_object(connection);
+            (leads_to == Some(IppObject::Printer)).then_some(PanelPath::WriteOnly)
+        }
+        Protocol::Agent => Some(PanelPath::Reported),
+        Protocol::OSB | Protocol::HTTP => None,
+    }
+}
+
+/// Returns the longest message that a panel takes by a protocol, in octets.
+pub fn most_octets(protocol: Protocol) -> Option<usize> {
+    match protocol {
+        // "message" of Identify-Printer is text(127) (PWG 5100.13).
+        Protocol::IPP => Some(127),
+        Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
+    }
+}
+
+/// True if the device is asked for status reports through a connection.
+pub fn is_asked_for_status(connection: &ConnectionSpec) -> bool {
+    panel_path(connection).is_some_and(|path| path != PanelPath::Reported)
+}
+
 /// Returns the object that an IPP connection leads to.
 fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
     let (_, rest) = connection.ipp.as_ref()?.url.split_once("://")?;

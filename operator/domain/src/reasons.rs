@@ -229,7 +229,8 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NeverStarted
         | Reason::NotExpected
         | Reason::PastEnd
-        | Reason::AlreadyStarted => (Class::Stalled, Blame::Provider),
+        | Reason::AlreadyStarted
+        | Reason::DuplicateErrorType => (Class::Stalled, Blame::Provider),
         // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
         | Reason::ModelNotFound
@@ -256,9 +257,15 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::AwaitingNotice
         | Reason::Withdrawing
         | Reason::NeverSeen => (Class::Reconciling, Blame::Provider),
-        // Reasons of a whole contract, of a connection or of a record, and those of success:
-        // nothing waits for these.
+        // Reasons of a whole contract, of a connection or of a record, errors of a device, and those of
+        // success: nothing waits for these.
         Reason::Succeeded
+        | Reason::SuppliesEmpty
+        | Reason::SuppliesLow
+        | Reason::Jam
+        | Reason::CoverOpen
+        | Reason::ServiceNeeded
+        | Reason::OtherFault
         | Reason::Active
         | Reason::Scheduled
         | Reason::Delivered

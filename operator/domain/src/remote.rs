@@ -3,12 +3,18 @@
 //! Drivers turn these into requests and answers into these; the domain decides on them. Nothing
 //! here knows HTTP. A secret is a [`SecretText`], which shows itself to drivers only.
 
+mod status_report;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{digest::Digest, v1alpha1::SoftwarePart};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+pub use self::status_report::{
+    DeviceState, DisplayRequest, FaultSource, FaultySupply, Panel, ReportedFault, ReportedSupply,
+    StatusReport, SupplyLevel,
+};
 use crate::{
     protocol::{Manner, Place},
     secret::SecretText,

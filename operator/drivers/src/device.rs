@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use entente_domain::remote::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure};
+use entente_domain::protocol::Place;
+use entente_domain::remote::{
+    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, StatusReport,
+};
 use entente_domain::secret::Secrets;
 
 use crate::profile::ConnectionProfile;
@@ -46,4 +49,22 @@ pub trait DeviceDriver: Send + Sync {
     /// # Errors
     /// A `Failure` that speaks of the group as a whole; doubtful where the device may have acted.
     async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure>;
+
+    /// Takes one status report, with the identity of the machine. Changes nothing.
+    ///
+    /// # Errors
+    /// The failure of the device. A device that has no table of supplies or no panel reports without them.
+    async fn status(
+        &self,
+        target: &DeviceTarget,
+        identity: &Place,
+    ) -> Result<StatusReport, Failure>;
+
+    /// Shows lines on the panel. `Ok` means accepted, never shown.
+    ///
+    /// # Errors
+    /// A `Failure` of kind `Unsupported` where the device has no panel that can be written; doubtful where
+    /// the device may have shown it.
+    async fn display(&self, target: &DeviceTarget, request: &DisplayRequest)
+    -> Result<(), Failure>;
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::protocol::Place;
-use entente_domain::remote::{Catalog, Failure, FailureKind, Scalar};
+use entente_domain::remote::{Catalog, Failure, FailureKind, Scalar, StatusReport};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -23,6 +23,10 @@ pub enum Operation {
     DeviceObserve,
     /// `DeviceDriver::apply`.
     DeviceApply,
+    /// `DeviceDriver::status`.
+    DeviceStatus,
+    /// `DeviceDriver::display`.
+    DeviceDisplay,
     /// `ServiceDriver::catalog`.
     Catalog,
     /// `ServiceDriver::observe`.
@@ -42,7 +46,11 @@ impl Operation {
     pub fn writes(self) -> bool {
         matches!(
             self,
-            Self::DeviceApply | Self::Provision | Self::Update | Self::Deprovision
+            Self::DeviceApply
+                | Self::DeviceDisplay
+                | Self::Provision
+                | Self::Update
+                | Self::Deprovision
         )
     }
 }
@@ -113,6 +121,8 @@ pub struct FakeDevice {
     /// Attributes that it refuses, for ever, with the kind of failure. The whole group is refused
     /// with them.
     pub refused: BTreeMap<String, FailureKind>,
+    /// The status report that it gives; its panel, if it has one, shows what was sent.
+    pub report: StatusReport,
 }
 
 /// A service server in memory.

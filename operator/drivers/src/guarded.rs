@@ -9,9 +9,11 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
+use entente_domain::protocol::Place;
 use entente_domain::remote::{
-    Catalog, DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, InstanceContext,
-    InstanceKey, InstanceReading, InstanceRequest, OperationState, ServerAnswer,
+    Catalog, DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind,
+    InstanceContext, InstanceKey, InstanceReading, InstanceRequest, OperationState, ServerAnswer,
+    StatusReport,
 };
 use futures::FutureExt as _;
 
@@ -119,6 +121,26 @@ impl<D: DeviceDriver> DeviceDriver for Guarded<D> {
         self.change(connection, self.driver.apply(target, write))
             .await
     }
+
+    async fn status(
+        &self,
+        target: &DeviceTarget,
+        identity: &Place,
+    ) -> Result<StatusReport, Failure> {
+        let connection = &target.profile.name;
+        self.ask(connection, self.driver.status(target, identity))
+            .await
+    }
+
+    async fn display(
+        &self,
+        target: &DeviceTarget,
+        request: &DisplayRequest,
+    ) -> Result<(), Failure> {
+        let connection = &target.profile.name;
+        self.change(connection, self.driver.display(target, request))
+            .await
+    }
 }
 
 #[async_trait]
@@ -197,9 +219,11 @@ mod tests {
         profile::ConnectionProfile,
     };
 
-    const OPERATIONS: [Operation; 8] = [
+    const OPERATIONS: [Operation; 10] = [
         Operation::DeviceObserve,
         Operation::DeviceApply,
+        Operation::DeviceStatus,
+        Operation::DeviceDisplay,
         Operation::Catalog,
         Operation::InstanceObserve,
         Operation::Provision,
@@ -235,6 +259,13 @@ mod tests {
                 value: Value::Text("x".to_owned()),
             };
             return driver.apply(&target, &write).await;
+        }
+        if operation == Operation::DeviceStatus {
+            return driver.status(&target, &place).await.map(drop);
+        }
+        if operation == Operation::DeviceDisplay {
+            let request = DisplayRequest::default();
+            return driver.display(&target, &request).await;
         }
         let request = DeviceReadRequest {
             identity: place,
@@ -297,9 +328,10 @@ mod tests {
 
     async fn ask(drivers: &Drivers, operation: Operation) -> Result<(), Failure> {
         match operation {
-            Operation::DeviceObserve | Operation::DeviceApply => {
-                ask_a_device(drivers, operation).await
-            }
+            Operation::DeviceObserve
+            | Operation::DeviceApply
+            | Operation::DeviceStatus
+            | Operation::DeviceDisplay => ask_a_device(drivers, operation).await,
             _ => ask_a_broker(drivers, operation).await,
         }
     }

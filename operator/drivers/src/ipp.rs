@@ -7,6 +7,7 @@
 
 mod codec;
 mod old_devices;
+pub(crate) mod report;
 mod response;
 mod status;
 
@@ -19,12 +20,13 @@ use entente_crds::v1alpha1::IppOperation;
 use entente_domain::identity::Identity;
 use entente_domain::protocol::{IppObject, Place};
 use entente_domain::remote::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar,
+    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind, Scalar,
+    StatusReport,
 };
 use entente_domain::secret::Redactions;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use ipp::model::IppVersion;
+use ipp::model::{DelimiterTag, IppVersion};
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
@@ -41,6 +43,8 @@ use status::{Ending, Purpose};
 const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
 /// Set-Printer-Attributes (RFC 3380 section 4.1).
 const SET_PRINTER_ATTRIBUTES: u16 = 0x0013;
+/// Identify-Printer (PWG 5100.13).
+const IDENTIFY_PRINTER: u16 = 0x003C;
 /// CUPS-Add-Modify-Printer (CUPS Implementation of IPP).
 const CUPS_ADD_MODIFY_PRINTER: u16 = 0x4003;
 /// Get-System-Attributes (PWG 5100.22).
@@ -277,6 +281,47 @@ impl DeviceDriver for IppDriver {
             purpose: Purpose::Write { attribute },
         };
         self.send(&target, &asked).await.map(drop)
+    }
+
+    async fn status(
+        &self,
+        target: &DeviceTarget,
+        identity: &Place,
+    ) -> Result<StatusReport, Failure> {
+        let group = DelimiterTag::PrinterAttributes as u8;
+        let asked = Asked {
+            object: IppObject::Printer,
+            operation: GET_PRINTER_ATTRIBUTES,
+            groups: codec::report_groups(identity)?,
+            purpose: Purpose::Read { group: Some(group) },
+        };
+        let (response, answer) = self.send(target, &asked).await?;
+        let redactions = private(target, &answer).redactions();
+        let take = || report::status_report(&response, group, identity, &redactions);
+        Ok(parse(answer.body.len(), take).await)
+    }
+
+    /// Has the printer display the lines as one message. Nobody can read its panel by IPP, and nothing
+    /// takes the message down: the printer does so by itself.
+    async fn display(
+        &self,
+        target: &DeviceTarget,
+        request: &DisplayRequest,
+    ) -> Result<(), Failure> {
+        let lines = request.lines.iter().filter(|line| !line.is_empty());
+        let message = lines.map(String::as_str).collect::<Vec<_>>().join(" ");
+        if message.is_empty() {
+            return Ok(());
+        }
+        let asked = Asked {
+            object: IppObject::Printer,
+            operation: IDENTIFY_PRINTER,
+            groups: codec::identify_groups(&message)?,
+            purpose: Purpose::Write {
+                attribute: "message",
+            },
+        };
+        self.send(target, &asked).await.map(drop)
     }
 }
 

@@ -261,7 +261,8 @@ fn waits_are_readable(spec: &ConnectionSpec) -> Result<(), ProfileError> {
         .retry
         .iter()
         .flat_map(|retry| [(&retry.initial, "retry.initial"), (&retry.max, "retry.max")]);
-    let sync = spec.sync.iter().map(|sync| (&sync.period, "sync.period"));
+    let sync = spec.sync.iter();
+    let sync = sync.flat_map(|it| [(&it.period, "sync.period"), (&it.status, "sync.status")]);
     let mut waits = retry.chain(sync);
     waits.try_for_each(|(written, field)| positive_duration(written, field).map(drop))
 }
@@ -338,7 +339,10 @@ mod tests {
         }
         for odd in ["daily", "0s"] {
             let waits = ConnectionSpec {
-                sync: Some(Sync { period: odd.into() }),
+                sync: Some(Sync {
+                    period: odd.into(),
+                    ..Sync::default()
+                }),
                 ..ConnectionSpec::default()
             };
             assert_eq!(

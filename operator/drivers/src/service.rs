@@ -130,6 +130,8 @@ pub async fn send(
                 .await,
         ),
         Action::ReadDevice { .. }
+        | Action::ReadStatus { .. }
+        | Action::ShowMessages { .. }
         | Action::WriteDevice { .. }
         | Action::WriteTwin { .. }
         | Action::ReadCatalog { .. }

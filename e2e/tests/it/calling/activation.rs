@@ -238,6 +238,7 @@ async fn a_device_that_cannot_use_the_supply_of_a_service_is_never_turned_on() {
     let namespace = &fixture.namespace;
     let mut model = namespace.model();
     model.spec.supplies = vec![Supply {
+        row: None,
         name: "black-toner".to_owned(),
         part_number: "TN-500".to_owned(),
     }];

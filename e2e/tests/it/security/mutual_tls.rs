@@ -195,6 +195,7 @@ async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_a
     apply_pair(namespace, &renewed, &renewed.key.serialize_pem()).await;
     connection.spec.sync = Some(entente_crds::v1alpha1::Sync {
         period: "23h".into(),
+        ..Default::default()
     });
     namespace.apply::<Connection>(&connection).await.unwrap();
     let seen = namespace.within(PATIENCE, "the renewed certificate is shown", async || {

@@ -138,6 +138,7 @@ async fn a_broker_is_used_with_tokens_that_are_fetched_once_and_anew_when_they_a
     broker.set_token(&format!("{TOKEN}-2"));
     connection.spec.sync = Some(entente_crds::v1alpha1::Sync {
         period: "23h".into(),
+        ..Default::default()
     });
     let generation = namespace
         .apply::<Connection>(&connection)

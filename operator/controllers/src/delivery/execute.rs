@@ -27,9 +27,10 @@ use super::{Delivery, observe::profile, report, rivals::claimant_of, twins};
 pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -> Answer {
     let execution = Execution { delivery, pass };
     let answer = match action {
-        Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
-            execution.device(connection, action).await
-        }
+        Action::ReadDevice { connection, .. }
+        | Action::ReadStatus { connection, .. }
+        | Action::ShowMessages { connection, .. }
+        | Action::WriteDevice { connection, .. } => execution.device(connection, action).await,
         Action::WriteTwin { .. } => {
             let written = twins::write(delivery, pass, action).await;
             return Answer::TwinWritten(written);
@@ -98,6 +99,16 @@ impl Execution<'_> {
                 let sent = driver.apply(&target, write);
                 let result = self.told(connection, RemoteOperation::Write, sent).await;
                 Answer::DeviceWritten(result)
+            }
+            Action::ReadStatus { identity, .. } => {
+                let sent = driver.status(&target, identity);
+                let result = self.told(connection, RemoteOperation::Status, sent).await;
+                Answer::Status(result)
+            }
+            Action::ShowMessages { request, .. } => {
+                let sent = driver.display(&target, request);
+                let result = self.told(connection, RemoteOperation::Display, sent).await;
+                Answer::MessagesShown(result)
             }
             Action::ReadDevice { request, .. } => {
                 let sent = driver.observe(&target, request);

@@ -26,6 +26,10 @@ pub enum RemoteOperation {
     Read,
     /// Write a device.
     Write,
+    /// Take a status report of a device.
+    Status,
+    /// Show messages on the panel of a device.
+    Display,
     /// Read the catalog of a service server.
     Catalog,
     /// Read an instance.
@@ -46,6 +50,8 @@ impl RemoteOperation {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Status => "status",
+            Self::Display => "display",
             Self::Catalog => "catalog",
             Self::Fetch => "fetch",
             Self::Provision => "provision",

@@ -141,6 +141,7 @@ fn a_device_lacks_what_it_did_not_report_else_what_its_model_does_not_list() {
     };
     let model = |part_number: &str| DeviceModelSpec {
         supplies: vec![Supply {
+            row: None,
             name: "black-toner".to_owned(),
             part_number: part_number.to_owned(),
         }],

@@ -151,6 +151,8 @@ fn at_a_server(action: &Action) -> Option<Change<'_>> {
         Action::WriteDevice { .. }
         | Action::WriteTwin { .. }
         | Action::ReadDevice { .. }
+        | Action::ReadStatus { .. }
+        | Action::ShowMessages { .. }
         | Action::ReadCatalog { .. }
         | Action::RecordPrevious { .. }
         | Action::RecordInstance { .. }

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::instance::InstanceObservation;
 use self::record::Change;
+pub use self::status::{PanelAnswer, StatusObservations};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Action, CarriedItem, DeviceSnapshot, ResolvedDevice, ServedItem},
@@ -25,6 +26,7 @@ use crate::{
 
 mod instance;
 pub(super) mod record;
+mod status;
 
 /// One answer to a reading.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,6 +70,8 @@ pub struct Observations {
     subscriptions: BTreeMap<SubscriptionName, InstanceObservation>,
     /// Failed readings of catalogs, by connection.
     pub catalog_problems: BTreeMap<ConnectionName, (Timestamp, Failure)>,
+    /// Status reports and messages of the device.
+    pub status: StatusObservations,
 }
 
 /// Readings of a device through one connection.

@@ -10,6 +10,7 @@ mod acceptance;
 pub(in crate::delivery) mod answer;
 mod calling;
 mod delay;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -351,6 +352,8 @@ impl Pass {
     fn is_pending(&self, action: &Action, now: Timestamp) -> bool {
         match action {
             Action::ReadDevice { connection, .. }
+            | Action::ReadStatus { connection, .. }
+            | Action::ShowMessages { connection, .. }
             | Action::WriteDevice { connection, .. }
             | Action::WriteTwin { connection, .. } => {
                 let key = BackoffKey::device(connection);

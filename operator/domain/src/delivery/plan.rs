@@ -18,7 +18,7 @@ use crate::delivery::{
     ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim,
     observations::record::may_exist, verify::identity,
 };
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::unreadable::Referent;
 
 mod acceptance;
@@ -30,6 +30,7 @@ mod instance;
 mod previous;
 pub(super) mod round;
 pub(super) mod software;
+mod status;
 pub(super) mod succession;
 pub(super) mod sync;
 pub(super) mod turns;
@@ -64,6 +65,7 @@ pub(super) fn plan(
             round.read_device(&connection.name, &mut plan);
         }
     }
+    round.report_status(&mut plan);
     // Set-up runs before withdrawal (api section 12).
     for subscription in resolved
         .subscriptions
@@ -101,6 +103,14 @@ pub(super) fn plan(
     plan
 }
 
+/// True if a plan reads the device through a connection.
+fn action_reads(plan: &Plan, connection: &ConnectionName) -> bool {
+    let mut actions = plan.actions.iter();
+    actions.any(
+        |action| matches!(action, Action::ReadDevice { connection: read, .. } if read == connection),
+    )
+}
+
 /// True if a subscription that is refused for this reason must not stay active (api section 12).
 pub(super) fn is_preempted(refused: &Blocked) -> bool {
     refused.reason == Reason::ConflictingContract
@@ -128,6 +138,9 @@ impl Round<'_> {
             || self.observations.through(name).reading.is_some()
         {
             return false;
+        }
+        if self.observations.status.is_strange(name) {
+            return true;
         }
         let silent = device
             .status

@@ -32,6 +32,7 @@ use crate::{
 mod activation;
 mod conditions;
 pub(super) mod device;
+mod errors;
 pub(super) mod exclusive;
 mod items;
 mod leaving;

@@ -13,6 +13,7 @@ mod device_report;
 mod doubt;
 mod doubtful_writes;
 mod endpoint;
+mod errors;
 mod foreseen_calls;
 mod identity;
 mod instance_readings;

@@ -488,6 +488,8 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
     };
     match action {
         Action::ReadDevice { .. }
+        | Action::ReadStatus { .. }
+        | Action::ShowMessages { .. }
         | Action::ReadCatalog { .. }
         | Action::RecordPrevious { .. }
         | Action::RecordInstance { .. }

@@ -10,6 +10,7 @@ use entente_domain::delivery::{
     Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
 };
 use entente_domain::names::SubscriptionName;
+use entente_domain::remote::StatusReport;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -233,6 +234,9 @@ impl Simulation {
             Action::WriteDevice {
                 connection, write, ..
             } => self.write_device(connection, write, pass),
+            // No model of the scripts has errors.
+            Action::ReadStatus { .. } => Answer::Status(Ok(StatusReport::default())),
+            Action::ShowMessages { .. } => Answer::MessagesShown(Ok(())),
             Action::WriteTwin { .. } => self.write_twin(action, pass),
             Action::ReadCatalog { connection } => self.read_catalog(connection),
             Action::ReadInstance { .. }

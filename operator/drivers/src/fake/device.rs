@@ -1,9 +1,13 @@
 //! The devices of the fake.
 
 use async_trait::async_trait;
+use entente_domain::protocol::Place;
 use entente_domain::remote::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
+    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind, Scalar,
+    StatusReport, Value,
 };
+
+use serde_json::Map;
 
 use super::{Fault, Operation, World, early_end, lost_answer};
 use crate::device::{DeviceDriver, DeviceTarget};
@@ -128,5 +132,55 @@ impl DeviceDriver for World {
         } else {
             Ok(())
         }
+    }
+    async fn status(&self, target: &DeviceTarget, _: &Place) -> Result<StatusReport, Failure> {
+        let operation = Operation::DeviceStatus;
+        let device = self.asked(target, operation, Map::new()).await?;
+        Ok(StatusReport {
+            identity: device.identity,
+            ..device.report
+        })
+    }
+
+    async fn display(
+        &self,
+        target: &DeviceTarget,
+        request: &DisplayRequest,
+    ) -> Result<(), Failure> {
+        let operation = Operation::DeviceDisplay;
+        let lines = std::iter::once(("lines".to_owned(), request.lines.clone().into()));
+        self.asked(target, operation, lines.collect()).await?;
+        self.change_device(&target.url, |device| {
+            let panel = device.report.panel.as_mut();
+            if let Some(shown) = panel.and_then(|panel| panel.shown.as_mut()) {
+                shown.clone_from(&request.lines);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl World {
+    /// Records a request to a device and returns the device, unless a fault ends the request.
+    async fn asked(
+        &self,
+        target: &DeviceTarget,
+        operation: Operation,
+        values: Map<String, serde_json::Value>,
+    ) -> Result<super::FakeDevice, Failure> {
+        let url = target.url.as_str();
+        let fault = self
+            .arrive(&target.profile.name, url, operation, url, values)
+            .await;
+        let timeout = target.profile.request_timeout;
+        if let Some(end) = early_end(fault.as_ref(), operation, timeout).await {
+            return Err(end);
+        }
+        let device = self.device(url).ok_or_else(unreachable)?;
+        check_certificate(target, device.certificate_sha256.as_deref())?;
+        if fault == Some(Fault::LoseAnswer) {
+            return Err(lost_answer(operation));
+        }
+        Ok(device)
     }
 }

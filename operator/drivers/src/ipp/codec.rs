@@ -16,6 +16,7 @@ use ipp::model::{DelimiterTag, IppVersion};
 use ipp::parser::IppParseError;
 use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppValue};
 
+use super::report;
 use super::response::{self, Response};
 
 /// Name of the user that every request carries: "requesting-user-name" (RFC 8011 section 9.3).
@@ -112,6 +113,24 @@ fn keyword(word: &str) -> Result<IppValue, Failure> {
     IppKeyword::new(word)
         .map(IppValue::Keyword)
         .map_err(|_| too_long("keyword"))
+}
+
+/// Returns the groups that ask a printer for a status report, and for its identity.
+pub(super) fn report_groups(identity: &Place) -> Result<Groups, Failure> {
+    let identity = attributes_of([identity], IppObject::Printer);
+    requested(report::ATTRIBUTES.into_iter().chain(identity))
+}
+
+/// Returns the groups that have a printer display a message to identify itself (PWG 5100.13).
+pub(super) fn identify_groups(message: &str) -> Result<Groups, Failure> {
+    let text = IppValue::new_text_without_language(message).map_err(|_| too_long("text"))?;
+    Ok(Groups {
+        operation: vec![
+            attribute("identify-actions", keyword("display")?)?,
+            attribute("message", text)?,
+        ],
+        written: Vec::new(),
+    })
 }
 
 /// Returns the groups that set one value.

@@ -24,6 +24,7 @@ pub(super) const NOT_SETTABLE: u8 = 0x15;
 const INTEGER: u8 = 0x21;
 const BOOLEAN: u8 = 0x22;
 const ENUM: u8 = 0x23;
+const OCTET_STRING: u8 = 0x30;
 const DATE_TIME: u8 = 0x31;
 const RESOLUTION: u8 = 0x32;
 const RANGE: u8 = 0x33;
@@ -307,6 +308,15 @@ impl Attribute {
             Some(flaw) => malformed(flaw),
             None => self.values.iter().map(Raw::scalar).collect(),
         }
+    }
+
+    /// Returns those of its values that are octetStrings, as they were sent; none if the message has a
+    /// flaw there. Some devices send them as texts.
+    pub(super) fn octet_strings(&self) -> Vec<Bytes> {
+        let is_one = |value: &&Raw| matches!(value.tag, OCTET_STRING | 0x41 | 0x42);
+        let values = self.values.iter().filter(is_one);
+        let octets = values.map(|value| value.octets.clone());
+        octets.filter(|_| self.flaw.is_none()).collect()
     }
 
     /// Returns its first value as words to quote, whatever their encoding; `None` if it is no text.

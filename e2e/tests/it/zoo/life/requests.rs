@@ -42,6 +42,9 @@ impl Life {
                 }
                 Answer::Recorded(self.subscription().cloned())
             }
+            Action::ReadStatus { .. } | Action::ShowMessages { .. } => {
+                unreachable!("its model has no errors")
+            }
             Action::WriteTwin { .. } => unreachable!("the device does not call"),
             Action::RecordPrevious { .. } => unreachable!("the device has no values before"),
             Action::TakeOver { .. } | Action::Switch { .. } => {

@@ -13,8 +13,9 @@ use jiff::Timestamp;
 
 use crate::delivery::{Blocked, Parameters, SavedItem};
 use crate::names::{ConnectionName, SubscriptionName};
+use crate::protocol::Place;
 use crate::reasons::Side;
-use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
+use crate::remote::{DeviceReadRequest, DeviceWrite, DisplayRequest, InstanceContext, InstanceKey};
 
 /// An item that a request carries.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -79,6 +80,22 @@ pub enum Action {
         connection: ConnectionName,
         /// Places to read.
         request: DeviceReadRequest,
+    },
+    /// Take a status report of the device. A probe: it serves no subscription.
+    ReadStatus {
+        /// The Connection.
+        connection: ConnectionName,
+        /// Place of the device's identity.
+        identity: Place,
+    },
+    /// Show messages on the panel of the device, or take them down.
+    ShowMessages {
+        /// The Connection.
+        connection: ConnectionName,
+        /// The lines.
+        request: DisplayRequest,
+        /// Names of the SupplyOrders whose messages these are.
+        messages: Vec<String>,
     },
     /// Set one value.
     WriteDevice {

@@ -24,6 +24,11 @@ pub enum BackoffKey {
         /// The Connection.
         connection: ConnectionName,
     },
+    /// The next status report of the device through a connection.
+    Status {
+        /// The Connection.
+        connection: ConnectionName,
+    },
     /// Every write of the twin of a device that calls: it is read meanwhile, which is no request.
     Twin {
         /// The Connection.
@@ -68,6 +73,13 @@ impl BackoffKey {
     /// Returns the key for every request to the device through a connection.
     pub fn device(connection: &ConnectionName) -> Self {
         Self::Device {
+            connection: connection.clone(),
+        }
+    }
+
+    /// Returns the key for the next status report of the device through a connection.
+    pub fn status(connection: &ConnectionName) -> Self {
+        Self::Status {
             connection: connection.clone(),
         }
     }
@@ -136,6 +148,7 @@ impl BackoffKey {
                 since,
             } if subscription == from => Some(Self::operation(to, *since)),
             Self::Device { .. }
+            | Self::Status { .. }
             | Self::Twin { .. }
             | Self::Item { .. }
             | Self::Server { .. }

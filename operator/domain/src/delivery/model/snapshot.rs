@@ -10,8 +10,8 @@ use std::{
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        Connection, Device, DeviceModel, DeviceTwin, DeviceTwinStatus, ServiceSubscription,
-        SmartService, SubscriptionContract,
+        Connection, Device, DeviceModel, DeviceTwin, DeviceTwinStatus, MessageText,
+        ServiceSubscription, SmartService, SubscriptionContract,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Blocked, CarriedItem, Claimant, UnwrittenStatus, twin::is_of},
+    errors::KnownOrder,
     promise::{Circumstances, CompensationRecord},
     reconcile_wish::Wish,
     remote::Catalog,
@@ -84,6 +85,10 @@ pub struct DeviceSnapshot {
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.
     pub catalogs: BTreeMap<ConnectionName, Arc<Catalog>>,
+    /// The orders of supplies for the device.
+    pub supply_orders: Vec<KnownOrder>,
+    /// The texts for panels, one for each type of error.
+    pub message_texts: BTreeMap<String, Arc<MessageText>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
     /// Time by which the local clock is ahead of that of the API server, or behind if negative, if

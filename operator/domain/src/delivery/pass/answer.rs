@@ -22,7 +22,8 @@ use crate::{
     },
     reasons::{Retry, retry},
     remote::{
-        Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
+        Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
+        ServerAnswer, StatusReport,
     },
 };
 
@@ -71,6 +72,10 @@ pub enum Answer {
         /// The other Device that has the machine that answered, as far as is known now.
         claimed_by_another: Option<Claimant>,
     },
+    /// Of [`Action::ReadStatus`].
+    Status(Result<StatusReport, Failure>),
+    /// Of [`Action::ShowMessages`].
+    MessagesShown(Result<(), Failure>),
     /// Of [`Action::WriteDevice`].
     DeviceWritten(Result<(), Failure>),
     /// Of [`Action::WriteTwin`]: the twin as it is now.
@@ -112,6 +117,14 @@ impl Pass {
                 self.observations.record_asked(connection, &request.places);
                 self.device_read(connection, answer, moment);
             }
+            Action::ReadStatus { connection, .. } => {
+                self.status_reported(connection, answer, moment);
+            }
+            Action::ShowMessages {
+                connection,
+                messages,
+                ..
+            } => self.messages_shown(connection, messages, answer, moment),
             Action::WriteDevice {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),
@@ -224,7 +237,12 @@ impl Pass {
             .record_write(connection, items, &result, moment.now);
     }
 
-    fn back_off_device(&mut self, connection: &ConnectionName, failure: &Failure, moment: Moment) {
+    pub(super) fn back_off_device(
+        &mut self,
+        connection: &ConnectionName,
+        failure: &Failure,
+        moment: Moment,
+    ) {
         let why = Blocked::on_device(&self.snapshot.device_name, failure);
         self.back_off(
             BackoffKey::device(connection),
@@ -414,6 +432,8 @@ impl Pass {
             }
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
+            | Answer::Status(_)
+            | Answer::MessagesShown(_)
             | Answer::TwinWritten(_)
             | Answer::Catalog(_)
             | Answer::Recorded(_)

@@ -37,7 +37,14 @@ pub(in crate::delivery) fn sync_period(
         .and_then(|sync| sync.period.length().ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));
     // A period of zero is refused when it is written; one that is stored must not read for ever.
-    let period = period.max(SHORTEST_PERIOD);
+    jittered(snapshot, period.max(SHORTEST_PERIOD))
+}
+
+/// Returns a period of a device, of which a part is taken off by namespace and name.
+pub(in crate::delivery) fn jittered(
+    snapshot: &DeviceSnapshot,
+    period: SignedDuration,
+) -> SignedDuration {
     // Between nine and ten tenths of the period, so that a fleet does not come back together.
     let [high, low, ..] = digest(&(&snapshot.namespace, &snapshot.device_name)).bytes();
     let jitter = i32::from(u16::from_be_bytes([high, low])) % 1000;

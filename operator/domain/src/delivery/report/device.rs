@@ -17,13 +17,14 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, Observations, ResolvedConnection, ResolvedDevice,
     ResolvedSubscription, SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
-    is_reconcile_requested,
+    is_reconcile_requested, panel,
     plan::sync::{next_sync, sync_period},
     report::exclusive,
     report::software::is_of_settings_or_software,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
+use crate::errors::next_look;
 use crate::names::SubscriptionName;
 use crate::reconcile_wish::reconcile_wish;
 use crate::{
@@ -59,8 +60,11 @@ pub(in crate::delivery) fn report_device(
     };
     let status = report.report();
     // A change of the Device that has the machine wakes this one.
-    let next = next_sync(snapshot, device, Some(&status)).filter(|_| !report.is_left_alone());
-    (status, next)
+    let sync = next_sync(snapshot, device, Some(&status));
+    let model = snapshot.model.as_deref();
+    let settles = model.and_then(|model| next_look(&status.errors, &model.spec));
+    let next = [sync, settles].into_iter().flatten().min();
+    (status, next.filter(|_| !report.is_left_alone()))
 }
 
 /// Returns the fault of a time zone of a Device that does not exist.
@@ -71,14 +75,14 @@ pub fn zone_fault(device: &Device) -> Option<String> {
 }
 
 pub(super) struct Report<'a> {
-    snapshot: &'a DeviceSnapshot,
-    resolved: &'a ResolvedDevice,
+    pub(super) snapshot: &'a DeviceSnapshot,
+    pub(super) resolved: &'a ResolvedDevice,
     pub(super) verified: &'a BTreeMap<SubscriptionName, Verified>,
     pub(super) reports: &'a BTreeMap<SubscriptionName, SubscriptionReport>,
-    observations: &'a Observations,
+    pub(super) observations: &'a Observations,
     pub(super) device: &'a Device,
     faults: ConnectionFaults<'a>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Report<'_> {
@@ -101,6 +105,14 @@ impl Report<'_> {
             ),
             local_enablement: self.resolved.switches.clone(),
             capabilities: self.snapshot.said().and_then(|it| it.capabilities.clone()),
+            errors: self.errors(&previous),
+            messages: panel::report(
+                self.snapshot,
+                self.resolved,
+                self.observations,
+                self.device,
+                self.now,
+            ),
             last_sync: self.last_sync(&previous),
             last_handled_reconcile_at: if self.is_answered() {
                 reconcile_wish(self.device)
@@ -242,6 +254,7 @@ impl Report<'_> {
         set = self.accepted_and_resolved(set);
         set = self.online(set, previous);
         set = self.settings_applied(set);
+        set = self.faulted(set);
         self.software(set).finish()
     }
 

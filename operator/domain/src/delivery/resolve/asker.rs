@@ -23,7 +23,10 @@ pub(in crate::delivery) fn asker(
         Some(connection.spec.osb.as_ref()?.url.as_str())
     };
     let url = match key {
-        BackoffKey::Twin { .. } | BackoffKey::Item { .. } | BackoffKey::Installation { .. } => None,
+        BackoffKey::Status { .. }
+        | BackoffKey::Twin { .. }
+        | BackoffKey::Item { .. }
+        | BackoffKey::Installation { .. } => None,
         BackoffKey::Device { connection } => {
             let endpoint = resolved.endpoint(connection);
             endpoint.map(|endpoint| endpoint.url.as_str())

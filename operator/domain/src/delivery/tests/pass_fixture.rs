@@ -24,7 +24,7 @@ use crate::{
     protocol::Place,
     remote::{
         Catalog, DeviceReading, Failure, FailureKind, InstanceReading, Offering, OperationState,
-        Plan, Scalar, ServerAnswer,
+        Plan, Scalar, ServerAnswer, StatusReport,
     },
 };
 
@@ -76,6 +76,10 @@ pub(super) struct Remote {
     pub(super) reading: DeviceReading,
     pub(super) parameters: Option<serde_json::Map<String, serde_json::Value>>,
     pub(super) asked: Vec<String>,
+    /// The status report that the device gives.
+    pub(super) report: StatusReport,
+    /// The lines that were sent to its panel.
+    pub(super) shown: Vec<Vec<String>>,
     /// The twin, of a device that calls.
     pub(super) twin: Option<Arc<DeviceTwin>>,
     /// True if the API server takes no write of the twin.
@@ -116,6 +120,11 @@ impl Remote {
                 request,
             } if request.identity == Place::Registration => {
                 self.read_twin(connection, snapshot, now)
+            }
+            Action::ReadStatus { .. } => Answer::Status(Ok(self.report.clone())),
+            Action::ShowMessages { request, .. } => {
+                self.shown.push(request.lines.clone());
+                Answer::MessagesShown(Ok(()))
             }
             Action::WriteTwin { .. } => self.write_twin(action, snapshot),
             Action::ReadDevice { .. } => Answer::DeviceRead {

@@ -241,6 +241,8 @@ pub(super) fn subscription_of(action: &Action) -> &SubscriptionName {
         | Action::PollOperation { subscription, .. }
         | Action::Deprovision { subscription, .. } => subscription,
         Action::ReadDevice { .. }
+        | Action::ReadStatus { .. }
+        | Action::ShowMessages { .. }
         | Action::WriteDevice { .. }
         | Action::WriteTwin { .. }
         | Action::ReadCatalog { .. }

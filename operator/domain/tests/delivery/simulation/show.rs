@@ -44,6 +44,18 @@ impl Simulation {
                     write.value
                 )
             }
+            Action::ReadStatus { connection, .. } => {
+                format!("read status{}", self.through(connection))
+            }
+            Action::ShowMessages {
+                connection,
+                request,
+                ..
+            } => format!(
+                "show{}: {}",
+                self.through(connection),
+                request.lines.join(" | ")
+            ),
             Action::WriteTwin { .. } => write_twin(action),
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
             Action::RecordPrevious {

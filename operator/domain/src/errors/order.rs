@@ -1,0 +1,250 @@
+//! The order that follows an occurrence of an error, or the reason for none (A2, A10, C11).
+//!
+//! One order for each occurrence, of the provider that acted when it began, and none while an order for the
+//! same supply is open. A decision that was made stays as it is.
+
+use entente_crds::v1alpha1::{
+    DeviceError, DeviceErrorOrder, DeviceModelSpec, ErrorState, ErrorType, ErrorUnit,
+    ExclusiveHold, NotOrdered, NotOrderedReason, OrderWhen,
+};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::occurrence::Tracked;
+
+/// A service on the device that orders supplies, as it is in force.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Provider {
+    /// Name of its ServiceSubscription.
+    pub subscription: String,
+    /// Name of its SmartService.
+    pub service: String,
+    /// The exclusive group of that.
+    pub group: Option<String>,
+}
+
+/// An order that is known, for the same device.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KnownOrder {
+    /// Name of the SupplyOrder.
+    pub name: String,
+    /// Names of the supplies that it orders.
+    pub supplies: Vec<String>,
+    /// Id that the order server gave.
+    pub id: Option<String>,
+    /// True until it is delivered, cancelled, rejected, or replaced.
+    pub is_open: bool,
+    /// True if it was cancelled or rejected: nothing will come.
+    pub is_void: bool,
+}
+
+/// Facts by which an order is decided.
+#[derive(Clone, Copy)]
+pub struct OrderFacts<'a> {
+    /// Name of the Device.
+    pub device: &'a str,
+    /// Its model.
+    pub model: &'a DeviceModelSpec,
+    /// The services in force that order supplies, in order of precedence.
+    pub providers: &'a [Provider],
+    /// True for a SmartService that orders supplies.
+    pub orders_supplies: &'a dyn Fn(&str) -> bool,
+    /// The holders of exclusive groups.
+    pub holds: &'a [ExclusiveHold],
+    /// The orders that exist.
+    pub orders: &'a [KnownOrder],
+}
+
+/// Decides about the orders of all entries, one after another: each sees the orders that were decided on
+/// before it.
+pub fn decide(tracked: Vec<Tracked>, facts: &OrderFacts<'_>) -> Vec<DeviceError> {
+    let mut entries: Vec<DeviceError> = tracked.iter().map(|it| it.error.clone()).collect();
+    for (index, found) in tracked.iter().enumerate() {
+        let mut entry = entries[index].clone();
+        facts.note_id(&mut entry);
+        if entry.state == ErrorState::Open && entry.occurrence > 0 && !facts.is_decided(&entry) {
+            match facts.order(&entry, found, &entries) {
+                Ok(order) => {
+                    entry.order = Some(order);
+                    entry.not_ordered = None;
+                }
+                Err(none) => entry.not_ordered = Some(none),
+            }
+        }
+        entries[index] = entry;
+    }
+    entries
+}
+
+/// Returns the name of the SupplyOrder for the occurrence of an error: device, type, unit and number.
+pub fn order_name(device: &str, error: &DeviceError) -> String {
+    let mut name = format!("{device}.{}", kebab(&error.r#type));
+    if let Some(unit) = &error.unit {
+        name.push('.');
+        name.push_str(&label(unit));
+    }
+    format!("{name}.{}", error.occurrence)
+}
+
+/// Returns a name such as TonerEmpty as toner-empty.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
+/// Returns the name of a supply as a part of an object's name. One that has to be changed for that gets a
+/// part of its digest, so that two never become one.
+fn label(unit: &str) -> String {
+    let of = |character: char| match character {
+        'a'..='z' | '0'..='9' | '-' => character,
+        'A'..='Z' => character.to_ascii_lowercase(),
+        _ => '-',
+    };
+    let text: String = unit.chars().map(of).collect();
+    if text == unit {
+        return text;
+    }
+    let digest = hex::encode(&Sha256::digest(unit.as_bytes())[..4]);
+    format!("{text}-{digest}")
+}
+
+impl OrderFacts<'_> {
+    /// True if an order for this very occurrence was decided on.
+    fn is_decided(&self, entry: &DeviceError) -> bool {
+        let name = order_name(self.device, entry);
+        entry.order.as_ref().is_some_and(|order| order.name == name)
+    }
+
+    /// Copies the id that the order server gave.
+    fn note_id(&self, entry: &mut DeviceError) {
+        let Some(order) = &mut entry.order else {
+            return;
+        };
+        let mut orders = self.orders.iter();
+        let known = orders.find(|known| known.name == order.name);
+        if let Some(id) = known.and_then(|known| known.id.as_deref()) {
+            order.id = Some(id.into());
+        }
+    }
+
+    fn order(
+        &self,
+        entry: &DeviceError,
+        found: &Tracked,
+        entries: &[DeviceError],
+    ) -> Result<DeviceErrorOrder, NotOrdered> {
+        let mut types = self.model.errors.iter();
+        let r#type = types.find(|it| it.r#type == entry.r#type);
+        wanted(r#type, entry, found)?;
+        let Some(unit) = entry.unit.as_deref() else {
+            return Err(unknown(&found.candidates, entry));
+        };
+        if let Some(open) = self.open_order(unit, entry, entries) {
+            let message = format!("the order {open} for {unit} is open");
+            return Err(not(NotOrderedReason::OpenOrderExists, &message));
+        }
+        let provider = self.provider(entry.since).ok_or_else(|| {
+            let message = "no service that orders supplies is in force on the device";
+            not(NotOrderedReason::NoActiveService, message)
+        })?;
+        Ok(DeviceErrorOrder {
+            name: order_name(self.device, entry),
+            subscription: provider.0,
+            service: provider.1,
+            id: None,
+        })
+    }
+
+    /// Returns the name of an order for a supply that is open: one that exists, or one that was decided on
+    /// and does not exist yet.
+    fn open_order(
+        &self,
+        unit: &str,
+        entry: &DeviceError,
+        entries: &[DeviceError],
+    ) -> Option<String> {
+        let mut known = self.orders.iter();
+        let open = known.find(|it| it.is_open && it.supplies.iter().any(|supply| supply == unit));
+        let exists = |name: &str| self.orders.iter().any(|known| known.name == name);
+        let decided = entries
+            .iter()
+            .filter(|it| it.unit.as_deref() == Some(unit) && it.key != entry.key)
+            .filter(|it| it.state == ErrorState::Open)
+            .filter_map(|it| it.order.as_ref())
+            .find(|order| !exists(&order.name));
+        let open = open.map(|it| it.name.clone());
+        open.or_else(|| decided.map(|order| order.name.clone()))
+    }
+
+    /// Returns subscription and service of the provider that acted at an instant; where nobody did, of the
+    /// one that acts now: an error from before a contract is ordered for when it begins.
+    fn provider(&self, at: Timestamp) -> Option<(String, String)> {
+        let held = self.holds.iter().filter_map(|hold| holder(hold, at));
+        let mut held = held.filter(|(_, service)| (self.orders_supplies)(service));
+        if let Some((subscription, service)) = held.next() {
+            return Some((subscription.to_owned(), service.to_owned()));
+        }
+        let is_held = |group: &str| self.holds.iter().any(|hold| hold.group == group);
+        let mut providers = self.providers.iter();
+        // A group that nobody holds yet is no reason to order nothing, one that another holds is.
+        let provider = providers.find(|it| !it.group.as_deref().is_some_and(is_held))?;
+        Some((provider.subscription.clone(), provider.service.clone()))
+    }
+}
+
+/// Checks that the model wants an order for an occurrence.
+fn wanted(
+    r#type: Option<&ErrorType>,
+    entry: &DeviceError,
+    found: &Tracked,
+) -> Result<(), NotOrdered> {
+    let order = r#type.filter(|it| it.unit == ErrorUnit::Supply);
+    let Some(order) = order.and_then(|it| it.order.as_ref()) else {
+        let message = format!("the model has no order for {}", entry.r#type);
+        return Err(not(NotOrderedReason::NotRequested, &message));
+    };
+    if order.when == OrderWhen::Requested && !found.is_order_requested {
+        let message = "the device has not requested an order, and the model has one only then";
+        return Err(not(NotOrderedReason::NotRequested, message));
+    }
+    Ok(())
+}
+
+fn unknown(candidates: &[String], entry: &DeviceError) -> NotOrdered {
+    // A look that failed has no candidates to tell: those of before stay.
+    if let Some(before) = entry.not_ordered.as_ref().filter(|_| candidates.is_empty())
+        && before.reason == NotOrderedReason::SupplyUnknown
+    {
+        return before.clone();
+    }
+    let message = if candidates.is_empty() {
+        "no supply of the model goes with it".to_owned()
+    } else {
+        let candidates = candidates.join(", ");
+        format!("the device does not tell which supply it is; it may be {candidates}")
+    };
+    not(NotOrderedReason::SupplyUnknown, &message)
+}
+
+fn not(reason: NotOrderedReason, message: &str) -> NotOrdered {
+    NotOrdered {
+        reason,
+        message: message.into(),
+    }
+}
+
+/// Returns subscription and service of the holder of a group at an instant, or of the one that holds it now
+/// if nobody did then.
+fn holder(hold: &ExclusiveHold, at: Timestamp) -> Option<(&str, &str)> {
+    let mut before = hold.before.iter();
+    let former = before.find(|it| it.since <= at && at < it.until);
+    let former = former.map(|it| (it.holder.as_str(), it.service.as_str()));
+    let now = || Some((hold.holder.as_str(), hold.service.as_deref()?));
+    former.filter(|_| hold.since > at).or_else(now)
+}

@@ -1,0 +1,255 @@
+//! Status reports from answers of IPP: printer-state-reasons (RFC 8011 section 5.4.12), printer-alert (PWG
+//! 5100.9) and printer-supply (PWG 5100.13).
+//!
+//! Pure. Takes what it understands and leaves the rest: a device that reports half of it is no fault.
+//! Decides nothing of what the words mean. Called by the driver.
+
+use std::collections::BTreeMap;
+
+use entente_domain::{
+    protocol::{IppObject, Place},
+    remote::{
+        DeviceState, FaultSource, FaultySupply, Panel, ReportedFault, ReportedSupply, Scalar,
+        StatusReport, SupplyLevel,
+    },
+    secret::Redactions,
+};
+
+use super::response::{Attribute, Response};
+
+const STATE: &str = "printer-state";
+const REASONS: &str = "printer-state-reasons";
+const ALERT: &str = "printer-alert";
+const ALERT_DESCRIPTION: &str = "printer-alert-description";
+const SUPPLY: &str = "printer-supply";
+const SUPPLY_DESCRIPTION: &str = "printer-supply-description";
+const IMPRESSIONS: &str = "printer-impressions-completed";
+const LANGUAGE: &str = "natural-language-configured";
+const ACTIONS: &str = "identify-actions-supported";
+
+/// Attributes of a status report, without that of the identity.
+pub(super) const ATTRIBUTES: [&str; 9] = [
+    STATE,
+    REASONS,
+    ALERT,
+    ALERT_DESCRIPTION,
+    SUPPLY,
+    SUPPLY_DESCRIPTION,
+    IMPRESSIONS,
+    LANGUAGE,
+    ACTIONS,
+];
+
+/// The most faults and the most supplies that are taken of one answer.
+const MOST_ROWS: usize = 64;
+/// The keyword of a printer without faults.
+const NONE: &str = "none";
+/// The group of a printer-alert that has the supplies (RFC 3805, prtAlertGroup: markerSupplies).
+const SUPPLIES_GROUP: &str = "markerSupplies";
+
+/// Returns the report of an answer. `group` is the tag of the group that has the attributes.
+pub(super) fn status_report(
+    response: &Response,
+    group: u8,
+    identity: &Place,
+    redactions: &Redactions,
+) -> StatusReport {
+    let mut found: BTreeMap<String, Attribute> = BTreeMap::new();
+    for attribute in response.attributes(group) {
+        let name = attribute.name().to_owned();
+        found.entry(name).or_insert(attribute);
+    }
+    let answer = Answer { found, redactions };
+    let mut faults = answer.reasons();
+    faults.extend(answer.alerts());
+    faults.truncate(MOST_ROWS);
+    StatusReport {
+        identity: answer.identity(identity),
+        state: answer.state(),
+        faults,
+        supplies: answer.supplies(),
+        impressions: answer.number(IMPRESSIONS).filter(|made| *made >= 0),
+        language: answer.texts(LANGUAGE).into_iter().next(),
+        panel: answer.panel(),
+    }
+}
+
+struct Answer<'a> {
+    found: BTreeMap<String, Attribute>,
+    redactions: &'a Redactions,
+}
+
+impl Answer<'_> {
+    fn texts(&self, name: &str) -> Vec<String> {
+        let values = self.found.get(name).map(Attribute::scalars);
+        let texts = values
+            .into_iter()
+            .flatten()
+            .filter_map(|value| match value {
+                Scalar::Text(text) => Some(self.redactions.hide(&text)),
+                _ => None,
+            });
+        texts.collect()
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        match self.found.get(name)?.scalars().first()? {
+            Scalar::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns the rows of an attribute whose values are octetStrings of `key=value;` pairs.
+    fn rows(&self, name: &str) -> Vec<BTreeMap<String, String>> {
+        let values = self.found.get(name).map(Attribute::octet_strings);
+        let rows = values.into_iter().flatten().take(MOST_ROWS);
+        rows.map(|octets| pairs(&self.redactions.hide(&String::from_utf8_lossy(&octets))))
+            .collect()
+    }
+
+    fn identity(&self, place: &Place) -> Option<String> {
+        let (object, attribute) = place.as_ipp()?;
+        (object == IppObject::Printer)
+            .then(|| self.texts(attribute).into_iter().next())
+            .flatten()
+    }
+
+    fn state(&self) -> DeviceState {
+        match self.number(STATE) {
+            Some(3) => DeviceState::Idle,
+            Some(4) => DeviceState::Processing,
+            Some(5) => DeviceState::Stopped,
+            _ => DeviceState::Unknown,
+        }
+    }
+
+    fn reasons(&self) -> Vec<ReportedFault> {
+        let reasons = self.texts(REASONS).into_iter().take(MOST_ROWS);
+        reasons
+            .filter(|reason| reason != NONE && !reason.is_empty())
+            .map(|reason| ReportedFault::state_reason(&reason))
+            .collect()
+    }
+
+    /// Returns the alerts: `code=markerTonerEmpty;severity=critical;group=markerSupplies;groupindex=1`.
+    fn alerts(&self) -> Vec<ReportedFault> {
+        let mut words = self.texts(ALERT_DESCRIPTION).into_iter();
+        let rows = self.rows(ALERT).into_iter();
+        let alert = |row: BTreeMap<String, String>| {
+            let detail = words.next().filter(|words| !words.is_empty());
+            let index = row.get("groupindex").or_else(|| row.get("index"));
+            let index = index.and_then(|index| index.parse().ok());
+            let is_of_a_supply = row
+                .get("group")
+                .is_some_and(|group| group == SUPPLIES_GROUP);
+            Some(ReportedFault {
+                supply: index.filter(|_| is_of_a_supply).map(FaultySupply::Row),
+                detail,
+                ..ReportedFault::named(FaultSource::Alert, row.get("code")?)
+            })
+        };
+        rows.filter_map(alert).collect()
+    }
+
+    /// Returns the supplies: `index=1;class=supplyThatIsConsumed;type=toner;unit=percent;
+    /// maxcapacity=100;level=0;colorantname=black;`.
+    fn supplies(&self) -> Vec<ReportedSupply> {
+        let mut descriptions = self.texts(SUPPLY_DESCRIPTION).into_iter();
+        let mut all = Vec::new();
+        for (row, position) in self.rows(SUPPLY).into_iter().zip(1..) {
+            let description = descriptions.next().filter(|words| !words.is_empty());
+            let number = |name: &str| row.get(name).and_then(|text| text.parse::<i64>().ok());
+            let known = |name: &str| {
+                let text = row.get(name).filter(|text| !text.is_empty());
+                text.filter(|text| !["none", "unknown", "other"].contains(&text.as_str()))
+            };
+            all.push(ReportedSupply {
+                index: number("index").unwrap_or(position),
+                kind: row.get("type").cloned().unwrap_or_default(),
+                is_receptacle: row.get("class").is_some_and(|class| {
+                    class == "receptacleThatIsFilled" || class == "supplyThatIsFilled"
+                }),
+                colorant: known("colorantname").cloned(),
+                description,
+                level: level(number("level"), number("maxcapacity")),
+            });
+        }
+        all
+    }
+
+    /// Returns the panel of a device that says it can display a message to identify itself: its size is
+    /// not told, and nobody can read it.
+    fn panel(&self) -> Option<Panel> {
+        let actions = self.texts(ACTIONS);
+        let displays = actions.iter().any(|action| action == "display");
+        displays.then(Panel::default)
+    }
+}
+
+/// Returns a level by the numbers of RFC 3805: prtMarkerSuppliesLevel, and prtMarkerSuppliesMaxCapacity,
+/// which is 100 where the device leaves it out.
+pub(crate) fn level(level: Option<i64>, most: Option<i64>) -> SupplyLevel {
+    match (level, most.unwrap_or(100)) {
+        (Some(-3 | -1), _) => SupplyLevel::Some,
+        (Some(0), _) => SupplyLevel::Percent(0),
+        (Some(level), most) if level > 0 && most > 0 => {
+            // A little is never none.
+            let percent = (level.saturating_mul(100) / most).clamp(1, 100);
+            u8::try_from(percent).map_or(SupplyLevel::Unknown, SupplyLevel::Percent)
+        }
+        _ => SupplyLevel::Unknown,
+    }
+}
+
+/// Returns the pairs of a text such as `index=1;type=toner;`, names in lower case.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // shows A2
+    #[test]
+    fn a_level_is_read_by_the_numbers_of_the_printer_mib() {
+        use SupplyLevel::{Percent, Some as Any, Unknown};
+        for (reported, most, expected) in [
+            (Some(0), Some(100), Percent(0)),
+            (Some(0), Some(-2), Percent(0)),
+            (Some(50), Some(100), Percent(50)),
+            (Some(1), Some(20_000), Percent(1)),
+            (Some(20_000), Some(20_000), Percent(100)),
+            (Some(300), Some(100), Percent(100)),
+            (Some(40), None, Percent(40)),
+            (Some(40), Some(-2), Unknown),
+            (Some(40), Some(0), Unknown),
+            (Some(-3), Some(100), Any),
+            (Some(-1), Some(100), Any),
+            (Some(-2), Some(100), Unknown),
+            (Some(-7), Some(100), Unknown),
+            (None, Some(100), Unknown),
+            (Some(i64::MAX), Some(i64::MAX), Percent(1)),
+        ] {
+            assert_eq!(level(reported, most), expected, "{reported:?} of {most:?}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_read_with_blanks_and_odd_cases_and_without_what_is_none() {
+        let found = pairs(" Index = 1;type=toner; ;level;colorantName=black=k;");
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let expected = [
+            ("colorantname", "black=k"),
+            ("index", "1"),
+            ("type", "toner"),
+        ];
+        assert_eq!(found, expected);
+    }
+}
