@@ -1,10 +1,10 @@
 {{/* The rights of the operator on what is in no namespace. */}}
 {{- define "entente.clusterRules" -}}
 - apiGroups: [entente.dev]
-  resources: [connections, devicemodels, smartservices]
+  resources: [connections, devicemodels, smartservices, messagetexts]
   verbs: [get, list, watch]
 - apiGroups: [entente.dev]
-  resources: [connections/status, devicemodels/status, smartservices/status]
+  resources: [connections/status, devicemodels/status, smartservices/status, messagetexts/status]
   verbs: [update, patch]
 # Finalizers of what is in use. Users' specs are never written.
 - apiGroups: [entente.dev]

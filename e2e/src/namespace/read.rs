@@ -134,6 +134,7 @@ conditioned!(
     entente_crds::v1alpha1::Connection,
     entente_crds::v1alpha1::DeviceModel,
     entente_crds::v1alpha1::SmartService,
+    entente_crds::v1alpha1::MessageText,
     entente_crds::v1alpha1::ContractAmendment,
     entente_crds::v1alpha1::ContractNotice
 );

@@ -212,11 +212,14 @@ fn service(manifest: &Manifest, sound: &[&Manifest], verdict: &mut Verdict, now:
     };
     let of_server = service.spec.server.as_ref().map(|it| &it.connection_ref);
     let of_data = service.spec.data.as_ref().map(|it| &it.connection_ref);
-    let [connection, data] =
-        [of_server, of_data].map(|named| named.and_then(|it| find_connection(&it.name)));
+    let of_orders = service.spec.orders.as_ref().map(|it| &it.connection_ref);
+    let named = [of_server, of_data, of_orders];
+    let [connection, data, orders] =
+        named.map(|named| named.and_then(|it| find_connection(&it.name)));
     let server = ObservedServer {
         connection: connection.as_ref(),
         data: data.as_ref(),
+        orders: orders.as_ref(),
         catalog: None,
     };
     let nobody = UnreadableObjects::default();
@@ -226,7 +229,7 @@ fn service(manifest: &Manifest, sound: &[&Manifest], verdict: &mut Verdict, now:
         let message = refused.message.as_str();
         verdict.faults.push(Finding::new(manifest, message));
     }
-    let missing = [(of_server, connection), (of_data, data)].into_iter();
+    let missing = named.into_iter().zip([connection, data, orders]);
     let missing = missing.filter_map(|(named, found)| named.filter(|_| found.is_none()));
     for name in missing.map(|it| &it.name) {
         let note = format!("not judged: the Connection {name} is in none of the files");

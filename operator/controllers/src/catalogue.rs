@@ -1,4 +1,4 @@
-//! The catalogue controller: Connection, DeviceModel and SmartService.
+//! The catalogue controller: Connection, DeviceModel, SmartService and MessageText.
 //!
 //! Probes brokers (by their catalog, for no subscription), counts users, keeps used objects from
 //! being deleted, takes over orphans and removes them. It is the only writer of these kinds' status.
@@ -13,11 +13,12 @@ use std::{fmt, sync::Arc};
 use entente_crds::{
     FINALIZER_IN_USE,
     condition::{ConditionType, Reason},
-    v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
+    v1alpha1::{Connection, DeviceModel, MessageText, Protocol, SmartService},
 };
 use entente_domain::{
     catalogue::{
         ObservedConnection, ObservedServer, Users, report_connection, report_model, report_service,
+        report_text, texts_that_count,
     },
     condition::find,
     reconcile_wish::reconcile_wish,
@@ -57,6 +58,7 @@ pub(crate) enum Subject {
     Orphans(String),
     Model(String),
     Service(String),
+    Text(String),
 }
 
 impl QueueKey for Subject {
@@ -82,6 +84,7 @@ impl fmt::Display for Subject {
             Self::Orphans(name) => write!(f, "Orphans/{name}"),
             Self::Model(name) => write!(f, "DeviceModel/{name}"),
             Self::Service(name) => write!(f, "SmartService/{name}"),
+            Self::Text(name) => write!(f, "MessageText/{name}"),
         }
     }
 }
@@ -98,6 +101,7 @@ impl Reconcile for Catalogue {
             }
             Subject::Model(name) => PassObject::of(&objects.models, Key::new("", name)),
             Subject::Service(name) => PassObject::of(&objects.services, Key::new("", name)),
+            Subject::Text(name) => PassObject::of(&objects.texts, Key::new("", name)),
         }
     }
 
@@ -106,6 +110,7 @@ impl Reconcile for Catalogue {
         watches.cache(&objects.connections, triggers::connection);
         watches.cache(&objects.models, triggers::model);
         watches.cache(&objects.services, triggers::service);
+        watches.cache(&objects.texts, triggers::text);
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.subscriptions, triggers::subscription);
         watches.channel(self.orphans.subscribe(), triggers::answered);
@@ -128,6 +133,7 @@ impl Reconcile for Catalogue {
             Subject::Orphans(name) => self.orphans(name).await?,
             Subject::Model(name) => self.model(name).await.map(|()| None)?,
             Subject::Service(name) => self.service(name).await.map(|()| None)?,
+            Subject::Text(name) => self.text(name).await.map(|()| None)?,
         };
         Ok(wake.map(Requeue::At))
     }
@@ -140,6 +146,7 @@ impl Reconcile for Catalogue {
             }
             Subject::Model(name) => self.say_defect(&self.objects.models, name, defect).await,
             Subject::Service(name) => self.say_defect(&self.objects.services, name, defect).await,
+            Subject::Text(name) => self.say_defect(&self.objects.texts, name, defect).await,
         }
     }
 
@@ -150,7 +157,7 @@ impl Reconcile for Catalogue {
                 self.probes.next(name, self.context.clock.now())
             }
             Subject::Orphans(name) => self.next_removal(name),
-            Subject::Model(_) | Subject::Service(_) => None,
+            Subject::Model(_) | Subject::Service(_) | Subject::Text(_) => None,
         }
     }
 }
@@ -307,10 +314,14 @@ impl Catalogue {
             let connection = connections.get(&Key::new("", name));
             let data = object.spec.data.as_ref();
             let data = data.and_then(|it| connections.get(&Key::new("", &*it.connection_ref.name)));
+            let orders = object.spec.orders.as_ref();
+            let orders =
+                orders.and_then(|it| connections.get(&Key::new("", &*it.connection_ref.name)));
             let catalog = self.catalogs.last(name, now);
             let server = ObservedServer {
                 connection: connection.as_deref(),
                 data: data.as_deref(),
+                orders: orders.as_deref(),
                 catalog: catalog.as_deref(),
             };
             let unreadable = self.objects.unreadable("");
@@ -319,6 +330,23 @@ impl Catalogue {
         let written = written.await;
         let released = self.release(cache, name, &users).await;
         written.and(held).and(released)
+    }
+
+    async fn text(&self, name: &str) -> Result<(), WriteError> {
+        let now = self.context.clock.now();
+        let cache: &Arc<Cache<MessageText>> = &self.objects.texts;
+        self.write(cache, name, |object| {
+            let r#type = &object.spec.error_type;
+            let counting = texts_that_count(self.objects.texts.all());
+            let elder = counting.get(r#type).map(|it| it.name_any());
+            let elder = elder.filter(|elder| elder != name);
+            let models = self.objects.models.all().into_iter();
+            let has_the_type =
+                |it: &Arc<DeviceModel>| it.spec.errors.iter().any(|error| error.r#type == *r#type);
+            let used_by = models.filter(has_the_type).count();
+            Some(report_text(object, elder.as_deref(), used_by, now))
+        })
+        .await
     }
 
     async fn write<K>(

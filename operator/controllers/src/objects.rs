@@ -11,7 +11,7 @@ use entente_crds::{
     bounded::Text,
     v1alpha1::{
         Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-        DeviceEnrollment, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
+        DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, SmartService,
     },
 };
 use entente_domain::{
@@ -72,6 +72,7 @@ macro_rules! each_with_conditions {
             connections,
             models,
             services,
+            texts,
             devices,
             enrollments,
             contracts,
@@ -89,6 +90,7 @@ pub(crate) struct Objects {
     pub(crate) connections: Arc<Cache<Connection>>,
     pub(crate) models: Arc<Cache<DeviceModel>>,
     pub(crate) services: Arc<Cache<SmartService>>,
+    pub(crate) texts: Arc<Cache<MessageText>>,
     pub(crate) devices: Arc<Cache<Device>>,
     pub(crate) enrollments: Arc<Cache<DeviceEnrollment>>,
     pub(crate) contracts: Arc<Cache<Contract>>,
@@ -109,6 +111,7 @@ impl Objects {
             connections: Arc::new(connections(context).brought_by(catalogue())),
             models: Arc::new(models(context).brought_by(catalogue())),
             services: Arc::new(services(context).brought_by(catalogue())),
+            texts: Arc::new(texts(context).brought_by(catalogue())),
             devices: Arc::new(devices(context).brought_by(served())),
             enrollments: Arc::new(enrollments(context).brought_by(served())),
             contracts: Arc::new(contracts(context).brought_by(served())),
@@ -303,6 +306,10 @@ fn connections(context: &Context) -> Cache<Connection> {
 }
 
 fn models(context: &Context) -> Cache<DeviceModel> {
+    Cache::new(Arc::clone(&context.metrics)).counted_by(conditions_of)
+}
+
+fn texts(context: &Context) -> Cache<MessageText> {
     Cache::new(Arc::clone(&context.metrics)).counted_by(conditions_of)
 }
 

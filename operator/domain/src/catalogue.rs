@@ -1,8 +1,9 @@
-//! Reports of the catalogue kinds: Connection, DeviceModel and SmartService.
+//! Reports of the catalogue kinds: Connection, DeviceModel, SmartService and MessageText.
 //!
 //! Decides conditions, the number of users, the orphans that a Connection takes over from
 //! subscriptions, and when one of them is removed. Called by the catalogue controller, which probes brokers and reads Secrets.
 
+mod message_text;
 mod orphans;
 mod removals;
 mod service;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 
 use self::orphans::{MOST_NAMES, OrphanList};
 pub use self::{
+    message_text::{report_text, texts_that_count},
     orphans::{BrokerInstances, MOST_ORPHANS},
     removals::{MOST_ATTEMPTS, Removals, Turn, may_deprovision},
     service::{ObservedServer, report_service},
@@ -194,8 +196,7 @@ fn summary_of(
     } else if let Some(agent) = &connection.spec.agent {
         of_gateway(agent)
     } else if connection.spec.protocol == Protocol::HTTP {
-        let message =
-            "Artifacts are fetched and data of devices are sent through it, when a device calls.";
+        let message = "Artifacts are fetched, data of devices are sent and supplies are ordered through it, when there is need.";
         Summary::done(Reason::Succeeded, message)
     } else if observed.probe.is_some() && observed.odd.is_empty() {
         Summary::done(Reason::Succeeded, "The last probe was answered.")

@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceEnrollment, DeviceModel, DeviceTwin, ServiceSubscription, SmartService,
+    DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, SmartService,
 };
 use entente_domain::election::LEASE;
 use flate2::Compression;
@@ -77,6 +77,7 @@ async fn collect(
     of_kind::<Connection>(cluster, &everywhere, &mut found).await?;
     of_kind::<DeviceModel>(cluster, &everywhere, &mut found).await?;
     of_kind::<SmartService>(cluster, &everywhere, &mut found).await?;
+    of_kind::<MessageText>(cluster, &everywhere, &mut found).await?;
     of_kind::<Device>(cluster, place, &mut found).await?;
     of_kind::<DeviceEnrollment>(cluster, place, &mut found).await?;
     of_kind::<DeviceTwin>(cluster, place, &mut found).await?;

@@ -9,7 +9,8 @@ use std::{collections::BTreeSet, time::Duration};
 use entente_crds::{
     ANNOTATION_FORGET_ORPHAN, FINALIZER_IN_USE,
     v1alpha1::{
-        Connection, Device, DeviceModel, ServerInstance, ServiceSubscription, SmartService,
+        Connection, Device, DeviceModel, MessageText, ServerInstance, ServiceSubscription,
+        SmartService,
     },
 };
 use entente_domain::{
@@ -158,10 +159,33 @@ pub(super) fn model(catalogue: &Catalogue, queue: &Queue<Subject>, change: &Chan
         return;
     }
     let versions = || [&change.old, &change.new].into_iter().flatten();
+    let types = versions().flat_map(|model| &model.spec.errors);
+    let types: BTreeSet<&str> = types.map(|error| error.r#type.as_str()).collect();
+    texts_of(catalogue, queue, &types);
     for connection in catalogue.objects.connections.all() {
         if versions().any(|model| leads_to_file_of(&connection, model)) {
             let name = connection.name_any();
             count_users(catalogue, queue, Subject::Connection(name));
+        }
+    }
+}
+
+/// Wakes the text that changed, and those for the same type of error: which of them counts may have changed.
+pub(super) fn text(catalogue: &Catalogue, queue: &Queue<Subject>, change: &Change<MessageText>) {
+    if spec_differs(change) || change.by_others {
+        queue.add(Subject::Text(change.key.name.clone()));
+    }
+    if spec_differs(change) {
+        let versions = [&change.old, &change.new].into_iter().flatten();
+        let types = versions.map(|text| text.spec.error_type.as_str()).collect();
+        texts_of(catalogue, queue, &types);
+    }
+}
+
+fn texts_of(catalogue: &Catalogue, queue: &Queue<Subject>, types: &BTreeSet<&str>) {
+    for text in catalogue.objects.texts.all() {
+        if types.contains(text.spec.error_type.as_str()) {
+            queue.add_after(Subject::Text(text.name_any()), GATHER);
         }
     }
 }
@@ -323,7 +347,7 @@ fn count_users(catalogue: &Catalogue, queue: &Queue<Subject>, subject: Subject) 
             .services
             .get(&Key::new("", name.clone()))
             .is_some_and(|it| !has_finalizer(&*it, FINALIZER_IN_USE)),
-        Subject::Orphans(_) => false,
+        Subject::Orphans(_) | Subject::Text(_) => false,
     };
     if is_open {
         queue.add(subject);

@@ -15,6 +15,7 @@ use entente_crds::{
     },
 };
 use entente_domain::{
+    catalogue::texts_that_count,
     delivery::{DeviceSnapshot, handles_of, is_reconcile_requested},
     names::{ConnectionName, SubscriptionName},
     promise::{CompensationRecord, has_missed, owed_records, promises},
@@ -70,6 +71,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
             .map(|device| proved_by_others(objects, device, &claimed))
             .unwrap_or_default(),
         claimed_by_another: claimed,
+        message_texts: texts_that_count(objects.texts.all()),
         catalogs: delivery.catalogs.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skew: delivery.context.skew.is_skewed(),

@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
-    Compensation, Connection, Contract, Device, DeviceModel, DeviceTwin, ServiceSubscription,
-    SmartService,
+    Compensation, Connection, Contract, Device, DeviceModel, DeviceTwin, MessageText,
+    ServiceSubscription, SmartService,
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
@@ -139,6 +139,25 @@ pub(super) fn service(delivery: &Delivery, queue: &Queue<Key>, change: &Change<S
             queue.add(device_of(&subscription));
         }
     }
+}
+
+/// Wakes the devices with an error of the type, whose message may have another text or may have one now.
+pub(super) fn text(delivery: &Delivery, queue: &Queue<Key>, change: &Change<MessageText>) {
+    if !spec_changed(change) {
+        return;
+    }
+    let versions = [&change.old, &change.new].into_iter().flatten();
+    let types: BTreeSet<&str> = versions.map(|it| it.spec.error_type.as_str()).collect();
+    let is_meant = |device: &Arc<Device>| {
+        let mut errors = device.status.iter().flat_map(|status| &status.errors);
+        errors.any(|error| error.order.is_some() && types.contains(error.r#type.as_str()))
+    };
+    let devices = delivery.objects.devices.all().into_iter();
+    again_all(
+        delivery,
+        queue,
+        &devices.filter(is_meant).collect::<Vec<_>>(),
+    );
 }
 
 /// True if an object is kept from being deleted, and was not before: first instances waited for it.

@@ -70,6 +70,8 @@ pub const RIGHTS: &[Right] = &[
         &["update"],
         Within::Cluster,
     ),
+    right(ENTENTE, "messagetexts", READ, Within::Cluster),
+    right(ENTENTE, "messagetexts/status", &["update"], Within::Cluster),
     right(ENTENTE, "devices", READ, Within::Served),
     right(ENTENTE, "devices/status", &["update"], Within::Served),
     right(ENTENTE, "deviceenrollments", READ, Within::Served),

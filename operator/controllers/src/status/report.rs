@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
     Compensation, Condition, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceEnrollment, DeviceModel, ServiceSubscription, SmartService,
+    DeviceEnrollment, DeviceModel, MessageText, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::of_internal_error;
 use jiff::Timestamp;
@@ -70,6 +70,7 @@ conditioned!(
     Device,
     DeviceEnrollment,
     DeviceModel,
+    MessageText,
     ServiceSubscription,
     SmartService,
 );

@@ -14,7 +14,7 @@ use entente_crds::{
     spec_rules,
     v1alpha1::{
         Acceptance, Cause, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceModel,
-        ExcludedDevices, Exclusion, IppOperation, NoticeType, SmartService,
+        ExcludedDevices, Exclusion, IppOperation, MessageText, NoticeType, SmartService,
     },
 };
 use entente_domain::{protocol::Place, remote::Scalar};
@@ -307,6 +307,7 @@ impl Odd {
             CaseKind::Connection => self.apply_as::<Connection>(process),
             CaseKind::DeviceModel => self.apply_as::<DeviceModel>(process),
             CaseKind::SmartService => self.apply_as::<SmartService>(process),
+            CaseKind::MessageText => self.apply_as::<MessageText>(process),
             CaseKind::Device => self.apply_as::<Device>(process),
             CaseKind::Contract => self.apply_as::<Contract>(process),
             CaseKind::ContractAmendment => self.apply_as::<ContractAmendment>(process),

@@ -24,13 +24,15 @@ use crate::{
     unreadable::{Referent, UnreadableObjects},
 };
 
-/// Observations of the server of a SmartService, and of the destination of its data.
+/// Observations of the server of a SmartService, and of the destinations of its data and orders.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ObservedServer<'a> {
     /// Its Connection, if that is at hand.
     pub connection: Option<&'a Connection>,
     /// The Connection of the data, if that is at hand.
     pub data: Option<&'a Connection>,
+    /// The Connection of the orders, if that is at hand.
+    pub orders: Option<&'a Connection>,
     /// The catalog behind it as it was last read; `None` before the first time.
     pub catalog: Option<&'a Catalog>,
 }
@@ -58,7 +60,8 @@ pub fn report_service(
         .or_else(|| parameter_fault(service))
         .or_else(|| remedy_fault(service))
         .or_else(|| protocol_fault("server", server.connection, Protocol::OSB))
-        .or_else(|| protocol_fault("data", server.data, Protocol::HTTP));
+        .or_else(|| protocol_fault("data", server.data, Protocol::HTTP))
+        .or_else(|| protocol_fault("orders", server.orders, Protocol::HTTP));
     let references = references(service, server, unreadable);
     let refused = fault
         .clone()
@@ -93,10 +96,12 @@ fn references(
     unreadable: &UnreadableObjects,
 ) -> References {
     let of_server = references_of_server(service, server, unreadable);
-    let data = service.spec.data.as_ref();
-    match data.filter(|_| server.data.is_none()) {
-        Some(data) if !matches!(of_server, References::Missing(..)) => {
-            not_at_hand(&data.connection_ref.name, unreadable)
+    let data = service.spec.data.as_ref().map(|it| &it.connection_ref);
+    let orders = service.spec.orders.as_ref().map(|it| &it.connection_ref);
+    let missing = data.filter(|_| server.data.is_none());
+    match missing.or(orders.filter(|_| server.orders.is_none())) {
+        Some(missing) if !matches!(of_server, References::Missing(..)) => {
+            not_at_hand(&missing.name, unreadable)
         }
         _ => of_server,
     }

@@ -65,6 +65,11 @@ fn known<'a>(device: &'a Device, name: &str) -> Option<&'a DisplayedMessage> {
     messages.find(|message| message.id == name)
 }
 
+/// True if the device refused a message for good. One without a text never got there.
+fn was_refused(message: &DisplayedMessage) -> bool {
+    message.state == MessageState::Undeliverable && message.text.is_some()
+}
+
 /// True if the panel has to be read, since a message is to be shown or taken down through a connection.
 pub(in crate::delivery) fn has_work(
     round: &Round<'_>,
@@ -78,12 +83,16 @@ pub(in crate::delivery) fn has_work(
         return false;
     }
     let wanted = wanted(round.snapshot, device);
-    let is_missing = |it: &Wanted<'_>| {
-        let state = known(device, it.name).map(|message| message.state);
-        matches!(
-            state,
-            None | Some(MessageState::Pending | MessageState::Cleared)
-        )
+    let is_missing = |it: &Wanted<'_>| match known(device, it.name) {
+        None => true,
+        Some(message) => match message.state {
+            MessageState::Pending | MessageState::Cleared => true,
+            MessageState::Undeliverable => {
+                let texts = &round.snapshot.message_texts;
+                !was_refused(message) && texts.contains_key(&it.error.r#type)
+            }
+            MessageState::Sent | MessageState::Shown => false,
+        },
     };
     let is_left = |message: &DisplayedMessage| {
         let stands = matches!(message.state, MessageState::Sent | MessageState::Shown);
@@ -121,7 +130,7 @@ pub(in crate::delivery) fn next_action(
             let stands = known.is_some_and(|it| {
                 it.state == MessageState::Sent && it.text.as_deref() == Some(text)
             });
-            let refused = known.is_some_and(|it| it.state == MessageState::Undeliverable);
+            let refused = known.is_some_and(was_refused);
             !stands && !refused && status.shown(connection, name).is_none()
         });
         let (name, text) = unsent.next()?;
@@ -267,6 +276,9 @@ impl Look<'_> {
                 let composer = Composer::new(self.snapshot, self.device, connection, report);
                 match composer.text(wanted) {
                     Ok((language, text)) => {
+                        if message.state == MessageState::Undeliverable && !was_refused(&message) {
+                            self.move_to(&mut message, MessageState::Pending, None);
+                        }
                         message.language = Some(language);
                         message.text = Some(Text::from(text));
                     }

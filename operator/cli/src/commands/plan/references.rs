@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use entente_crds::condition::ConditionType;
-use entente_crds::v1alpha1::{Device, DeviceModel, SmartService};
+use entente_crds::v1alpha1::{Device, DeviceModel, NameReference, SmartService};
 use entente_domain::catalogue::{ObservedServer, Users, report_service};
 use entente_domain::condition::find;
 use entente_domain::contract::{contract_not_found, notice_of_no_contract};
@@ -79,13 +79,15 @@ fn of_service(
     unlisted: &BTreeSet<String>,
     now: Timestamp,
 ) -> Vec<String> {
-    let side = service.spec.server.as_ref();
-    let connection = side.and_then(|it| after.connections.get(&it.connection_ref.name));
-    let data = service.spec.data.as_ref();
-    let data = data.and_then(|it| after.connections.get(&it.connection_ref.name));
+    let found = |named: Option<&NameReference>| {
+        let connection = after.connections.get(&named?.name)?;
+        Some(&**connection)
+    };
+    let spec = &service.spec;
     let server = ObservedServer {
-        connection: connection.map(|it| &**it),
-        data: data.map(|it| &**it),
+        connection: found(spec.server.as_ref().map(|it| &it.connection_ref)),
+        data: found(spec.data.as_ref().map(|it| &it.connection_ref)),
+        orders: found(spec.orders.as_ref().map(|it| &it.connection_ref)),
         catalog: None,
     };
     let nobody = UnreadableObjects::default();
