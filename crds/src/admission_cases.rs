@@ -77,6 +77,8 @@ pub enum CaseKind {
     SmartService,
     /// [`crate::v1alpha1::MessageText`]
     MessageText,
+    /// [`crate::v1alpha1::Site`]
+    Site,
     /// [`crate::v1alpha1::Device`]
     Device,
     /// [`crate::v1alpha1::DeviceEnrollment`]
@@ -102,6 +104,7 @@ impl CaseKind {
         Self::DeviceModel,
         Self::SmartService,
         Self::MessageText,
+        Self::Site,
         Self::Device,
         Self::DeviceEnrollment,
         Self::Contract,
@@ -119,6 +122,7 @@ impl CaseKind {
             Self::DeviceModel => "devicemodels",
             Self::SmartService => "smartservices",
             Self::MessageText => "messagetexts",
+            Self::Site => "sites",
             Self::Device => "devices",
             Self::DeviceEnrollment => "deviceenrollments",
             Self::DeviceTwin => "devicetwins",
@@ -145,6 +149,7 @@ impl CaseKind {
             Self::DeviceModel => device_model::whole(),
             Self::SmartService => smart_service::whole(),
             Self::MessageText => errors::message_text(),
+            Self::Site => plain(&example::osasco_site()),
             Self::Device => device::whole(),
             Self::DeviceEnrollment => calling::enrollment(),
             Self::DeviceTwin => calling::twin(),

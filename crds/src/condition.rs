@@ -38,13 +38,13 @@ macro_rules! condition_types {
 
 condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready of [Connection, DeviceModel, SmartService, MessageText, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Ready of [Connection, DeviceModel, SmartService, MessageText, Site, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
     Reconciling of [Connection, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [Connection, DeviceModel, SmartService, MessageText, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Stalled of [Connection, DeviceModel, SmartService, MessageText, Site, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
-    Accepted of [SmartService, MessageText, Device, Contract, ContractAmendment, ContractNotice],
+    Accepted of [SmartService, MessageText, Site, Device, Contract, ContractAmendment, ContractNotice],
     /// Every object that it refers to was found and may be used.
     ResolvedRefs of [Connection, SmartService, Device, DeviceEnrollment, Contract, ServiceSubscription],
     /// Now lies between the dates of the term; whether anything is delivered does not matter.
@@ -189,6 +189,8 @@ reasons! {
     UnsupportedValue => "Set or correct the value that the message names.",
     /// The Device does not exist.
     DeviceNotFound => "Create the Device; the subscription goes on by itself.",
+    /// The Site does not exist.
+    SiteNotFound => "Create the Site, or correct spec.siteRef; until then the Device counts as one without it.",
     /// The DeviceModel does not exist.
     ModelNotFound => "Create the DeviceModel, or correct spec.modelRef.",
     /// The SmartService does not exist.
@@ -426,7 +428,7 @@ macro_rules! blocking {
     ($($more:ident),* $(,)?) => {
         &[
             Reason::Undecodable,
-            Reason::DeviceNotFound, Reason::ModelNotFound, Reason::ServiceNotFound,
+            Reason::DeviceNotFound, Reason::SiteNotFound, Reason::ModelNotFound, Reason::ServiceNotFound,
             Reason::ConnectionNotFound, Reason::SecretNotFound, Reason::SecretKeyMissing,
             Reason::SecretForbidden, Reason::NotAllowed, Reason::OfferingNotFound,
             Reason::OfferingChanged, Reason::BrokerChanged, Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
@@ -565,6 +567,7 @@ impl ConditionType {
                 Reason::Resolved,
                 Reason::Undecodable,
                 Reason::DeviceNotFound,
+                Reason::SiteNotFound,
                 Reason::ModelNotFound,
                 Reason::ServiceNotFound,
                 Reason::ContractNotFound,

@@ -25,7 +25,7 @@ pub use self::{
         banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,
     },
     derived::{compensation, service_subscription},
-    orders::{mfp_520, northwind_orders, toner_delivery, toner_empty_text},
+    orders::{mfp_520, northwind_orders, osasco_site, toner_delivery, toner_empty_text},
 };
 use kube::Resource;
 

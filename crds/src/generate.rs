@@ -251,7 +251,14 @@ fn example_orders() -> Vec<GeneratedFile> {
     orders.add(&example::mfp_520());
     orders.add(&example::toner_delivery());
     orders.add(&example::toner_empty_text());
-    vec![file("examples/orders/1-catalogue.yaml", orders.text)]
+    let mut site = ExampleFile::new(
+        "A site: language, time zone and address for supplies of the devices that name it with siteRef.",
+    );
+    site.add(&example::osasco_site());
+    vec![
+        file("examples/orders/1-catalogue.yaml", orders.text),
+        file("examples/orders/2-site.yaml", site.text),
+    ]
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

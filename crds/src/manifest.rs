@@ -19,7 +19,7 @@ use crate::v1alpha1::{
     ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractSpec, Device,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSpec, DeviceTwin,
     DeviceTwinSpec, MessageText, MessageTextSpec, ServiceSubscription, ServiceSubscriptionSpec,
-    SmartService, SmartServiceSpec,
+    Site, SiteSpec, SmartService, SmartServiceSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
@@ -29,6 +29,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finished::<DeviceModelSpec>(DeviceModel::crd()),
         finished::<SmartServiceSpec>(SmartService::crd()),
         finished::<MessageTextSpec>(MessageText::crd()),
+        finished::<SiteSpec>(Site::crd()),
         finished::<DeviceSpec>(Device::crd()),
         finished::<DeviceEnrollmentSpec>(DeviceEnrollment::crd()),
         finished::<ContractSpec>(Contract::crd()),

@@ -254,6 +254,7 @@ fn names_and_scopes_are_those_of_the_documented_api() {
         ("devicemodels", "endm", &user, "Cluster"),
         ("smartservices", "ensvc", &user, "Cluster"),
         ("messagetexts", "enmsg", &user, "Cluster"),
+        ("sites", "ensite", &user, "Namespaced"),
         ("devices", "endev", &user, "Namespaced"),
         ("deviceenrollments", "enenr", &user, "Namespaced"),
         ("contracts", "enct", &user, "Namespaced"),
@@ -311,7 +312,9 @@ fn usual_width(column: &str) -> usize {
         "START" | "EFFECTIVE" => "2027-04-01",
         "FIRMWARE" | "SYNCED" | "HEARD" | "AGE" | "USED BY" | "ORPHANS" => "4m30s",
         "ERROR TYPE" => "WasteBoxAlmostFull",
-        "FALLBACK" => "pt-BR",
+        "FALLBACK" | "LANGUAGE" => "pt-BR",
+        "CITY" => "Sao Jose dos Campos",
+        "TIME ZONE" => "America/Sao_Paulo",
         "MODEL" | "PRODUCT" => "NW MFP 500",
         "SERIAL" => "NW5-000007",
         "WANTED" | "REPORTED" | "REGISTERED" | "PENDING" => "1000",
@@ -332,6 +335,7 @@ fn the_columns_of_every_kind_fit_120_characters_with_the_names_of_the_examples()
         plain(serde_json::to_value(example::mfp_500())),
         plain(serde_json::to_value(example::data_backup())),
         plain(serde_json::to_value(example::toner_empty_text())),
+        plain(serde_json::to_value(example::osasco_site())),
         plain(serde_json::to_value(&example::devices()[1])),
         plain(serde_json::to_value(example::enrollment())),
         plain(serde_json::to_value(example::banco_sul_2027())),
@@ -482,6 +486,7 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.push(json!(example::mfp_520()));
     expected.push(json!(example::toner_delivery()));
     expected.push(json!(example::toner_empty_text()));
+    expected.push(json!(example::osasco_site()));
 
     let files = generate::files();
     let examples = files

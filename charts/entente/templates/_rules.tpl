@@ -28,6 +28,7 @@
 {{- define "entente.namespacedRules" -}}
 - apiGroups: [entente.dev]
   resources:
+    - sites
     - devices
     - deviceenrollments
     - contracts
@@ -39,6 +40,7 @@
   verbs: [get, list, watch]
 - apiGroups: [entente.dev]
   resources:
+    - sites/status
     - devices/status
     - deviceenrollments/status
     - contracts/status

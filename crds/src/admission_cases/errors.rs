@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::CaseKind::{Device, DeviceModel, MessageText, SmartService};
+use super::CaseKind::{Device, DeviceModel, MessageText, Site, SmartService};
 use super::{Table, plain, put};
 use crate::example;
 
@@ -34,6 +34,58 @@ pub(super) fn case(table: &mut Table) {
     orders(table);
     texts(table);
     addresses(table);
+    sites(table);
+}
+
+fn sites(table: &mut Table) {
+    for (field, value, message) in [
+        (
+            "/spec/timeZone",
+            json!("Sao Paulo"),
+            "must be a name of the time zone database",
+        ),
+        (
+            "/spec/language",
+            json!("português"),
+            "must be a language tag of BCP 47",
+        ),
+        (
+            "/spec/shipTo/country",
+            json!("br"),
+            "must be a country of ISO 3166-1",
+        ),
+        (
+            "/spec/maintenanceWindows/0/start",
+            json!("2 am"),
+            "must be a time of day",
+        ),
+        (
+            "/spec/maintenanceWindows/0/duration",
+            json!("0s"),
+            "must be a duration longer than zero",
+        ),
+        (
+            "/metadata/name",
+            json!("osasco.01"),
+            "metadata.name must be a DNS label",
+        ),
+    ] {
+        let name = format!("{field} must not be {value}");
+        table.rejects(Site, &name, &[(field, value)], message);
+    }
+    table.accepts(
+        Site,
+        "nothing but a language",
+        &[("/spec", json!({"language": "ja"}))],
+    );
+    let site = |name: &str| [("/spec/siteRef", json!({"name": name}))];
+    table.accepts(Device, "a site", &site("osasco-01"));
+    table.rejects(
+        Device,
+        "a site of no name",
+        &site("Osasco 01"),
+        "must be a DNS label",
+    );
 }
 
 fn words(table: &mut Table) {

@@ -4,9 +4,9 @@
 use super::{NAMESPACE, map, reference, strings};
 use crate::v1alpha1::{
     AllowEntry, Connection, ConnectionSpec, DetectedError, DeviceModel, DeviceModelSpec,
-    ErrorOrder, ErrorType, ErrorUnit, ErrorWords, HttpEndpoint, MessageText, MessageTextSpec,
-    OrderWhen, PanelText, Protocol, Selector, ServiceOrders, Settle, SmartService,
-    SmartServiceSpec, Supply, SupplyRow,
+    ErrorOrder, ErrorType, ErrorUnit, ErrorWords, HttpEndpoint, MaintenanceWindow, MessageText,
+    MessageTextSpec, OrderWhen, PanelText, Protocol, Selector, ServiceOrders, Settle, ShipTo, Site,
+    SiteSpec, SmartService, SmartServiceSpec, Supply, SupplyRow, Weekday,
 };
 
 /// The Connection to the order server of the example provider.
@@ -125,6 +125,35 @@ pub fn toner_delivery() -> SmartService {
             ..SmartServiceSpec::default()
         },
     )
+}
+
+/// The site of the example devices in Osasco.
+pub fn osasco_site() -> Site {
+    let text = |text: &str| Some(text.to_owned());
+    let mut site = Site::new(
+        "osasco-01",
+        SiteSpec {
+            time_zone: text("America/Sao_Paulo"),
+            language: text("pt-BR"),
+            ship_to: Some(ShipTo {
+                name: "Banco Sul, Osasco".to_owned(),
+                street: "Av. dos Autonomistas 1496".to_owned(),
+                postal_code: text("06020-902"),
+                city: "Osasco".to_owned(),
+                subdivision: text("SP"),
+                country: "BR".to_owned(),
+                contact: text("Recepção"),
+                phone: text("+55 11 5555 0100"),
+            }),
+            maintenance_windows: vec![MaintenanceWindow {
+                days: vec![Weekday::Sat, Weekday::Sun],
+                start: "02:00".to_owned(),
+                duration: "4h".into(),
+            }],
+        },
+    );
+    site.metadata.namespace = text(NAMESPACE);
+    site
 }
 
 /// The text on the panel when a toner was ordered.

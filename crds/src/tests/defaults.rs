@@ -8,7 +8,8 @@ use crate::example;
 use crate::spec_rules;
 use crate::v1alpha1::{
     Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, SmartService,
+    DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, Site,
+    SmartService,
 };
 
 /// Returns an object as the code reads and writes it.
@@ -25,6 +26,7 @@ fn read(kind: CaseKind, object: &Value) -> Value {
         CaseKind::DeviceEnrollment => of::<DeviceEnrollment>(object),
         CaseKind::DeviceTwin => of::<DeviceTwin>(object),
         CaseKind::MessageText => of::<MessageText>(object),
+        CaseKind::Site => of::<Site>(object),
         CaseKind::Contract => of::<Contract>(object),
         CaseKind::ContractAmendment => of::<ContractAmendment>(object),
         CaseKind::ContractNotice => of::<ContractNotice>(object),

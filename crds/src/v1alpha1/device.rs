@@ -52,6 +52,9 @@ pub const MAX_RECONCILE_AT: usize = 64;
 pub struct DeviceSpec {
     /// The model of the device.
     pub model_ref: NameReference,
+    /// The Site of the device, in this namespace: its fields count where this Device has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_ref: Option<NameReference>,
     /// The serial number. Another one is another machine in the same place.
     #[schemars(schema_with = "schema::serial_number")]
     pub serial_number: String,

@@ -135,6 +135,7 @@ conditioned!(
     entente_crds::v1alpha1::DeviceModel,
     entente_crds::v1alpha1::SmartService,
     entente_crds::v1alpha1::MessageText,
+    entente_crds::v1alpha1::Site,
     entente_crds::v1alpha1::ContractAmendment,
     entente_crds::v1alpha1::ContractNotice
 );

@@ -85,6 +85,7 @@ impl Reconcile for Delivery {
         watches.cache(&objects.models, triggers::model);
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.texts, triggers::text);
+        watches.cache(&objects.sites, triggers::site);
         watches.cache(&objects.connections, triggers::connection);
         watches.cache(&objects.contracts, triggers::contract);
         watches.cache(&objects.compensations, triggers::compensation);

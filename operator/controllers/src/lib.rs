@@ -47,6 +47,7 @@ mod remote_requests;
 pub mod secrets;
 pub mod self_test;
 pub mod shutdown;
+mod sites;
 pub mod status;
 #[cfg(test)]
 mod tests;
@@ -59,7 +60,7 @@ use crate::{
     board::Board, broker_catalogs::BrokerCatalogs, catalogue::Catalogue,
     compensation::Compensations, connection_profiles::ConnectionProfiles, context::Context,
     contract::Contracts, delivery::Delivery, election::Leadership, enrollments::Enrollments,
-    objects::Objects, secrets::Secrets, shutdown::Shutdown,
+    objects::Objects, secrets::Secrets, shutdown::Shutdown, sites::Sites,
 };
 
 /// Keeps the caches, and once this replica leads runs every controller, until the shutdown is
@@ -115,6 +116,7 @@ async fn run_controllers(
     );
     let contracts = Contracts::new(context.clone(), Arc::clone(objects));
     let compensations = Compensations::new(context.clone(), Arc::clone(objects));
+    let sites = Sites::new(context.clone(), Arc::clone(objects));
     let catalogue = Catalogue::new(context.clone(), Arc::clone(objects), profiles, catalogs);
     // Every controller is named here and nowhere else.
     tokio::join!(
@@ -123,5 +125,6 @@ async fn run_controllers(
         controller::run(compensations, context, shutdown),
         controller::run(catalogue, context, shutdown),
         controller::run(enrollments, context, shutdown),
+        controller::run(sites, context, shutdown),
     );
 }

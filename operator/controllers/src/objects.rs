@@ -11,7 +11,8 @@ use entente_crds::{
     bounded::Text,
     v1alpha1::{
         Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-        DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, SmartService,
+        DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, Site,
+        SmartService,
     },
 };
 use entente_domain::{
@@ -50,6 +51,8 @@ pub(crate) const BY_MODEL: &str = "model";
 /// Index of devices and services: the Connections that they name. Index of subscriptions: the
 /// Connection of the broker that has their instance, which their service need not name any more.
 pub(crate) const BY_CONNECTION: &str = "connection";
+/// Index of devices: "namespace/site".
+pub(crate) const BY_SITE: &str = "site";
 /// Index of devices: the inputs of their endpoint.
 pub(crate) const BY_ENDPOINT: &str = "endpoint";
 /// Index of devices: the identity that their machine reported.
@@ -73,6 +76,7 @@ macro_rules! each_with_conditions {
             models,
             services,
             texts,
+            sites,
             devices,
             enrollments,
             contracts,
@@ -91,6 +95,7 @@ pub(crate) struct Objects {
     pub(crate) models: Arc<Cache<DeviceModel>>,
     pub(crate) services: Arc<Cache<SmartService>>,
     pub(crate) texts: Arc<Cache<MessageText>>,
+    pub(crate) sites: Arc<Cache<Site>>,
     pub(crate) devices: Arc<Cache<Device>>,
     pub(crate) enrollments: Arc<Cache<DeviceEnrollment>>,
     pub(crate) contracts: Arc<Cache<Contract>>,
@@ -112,6 +117,7 @@ impl Objects {
             models: Arc::new(models(context).brought_by(catalogue())),
             services: Arc::new(services(context).brought_by(catalogue())),
             texts: Arc::new(texts(context).brought_by(catalogue())),
+            sites: Arc::new(sites(context).brought_by(served())),
             devices: Arc::new(devices(context).brought_by(served())),
             enrollments: Arc::new(enrollments(context).brought_by(served())),
             contracts: Arc::new(contracts(context).brought_by(served())),
@@ -309,6 +315,10 @@ fn models(context: &Context) -> Cache<DeviceModel> {
     Cache::new(Arc::clone(&context.metrics)).counted_by(conditions_of)
 }
 
+fn sites(context: &Context) -> Cache<Site> {
+    Cache::new(Arc::clone(&context.metrics)).counted_by(conditions_of)
+}
+
 fn texts(context: &Context) -> Cache<MessageText> {
     Cache::new(Arc::clone(&context.metrics)).counted_by(conditions_of)
 }
@@ -347,6 +357,11 @@ fn devices(context: &Context) -> Cache<Device> {
         .counted_by(conditions_of)
         .with_index(BY_MODEL, |device: &Device| {
             vec![device.spec.model_ref.name.clone()]
+        })
+        .with_index(BY_SITE, |device| {
+            let namespace = device.namespace().unwrap_or_default();
+            let site = device.spec.site_ref.iter();
+            site.map(|site| path(&namespace, &site.name)).collect()
         })
         .with_index(BY_CONNECTION, |device| {
             device

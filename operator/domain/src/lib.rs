@@ -37,6 +37,7 @@ pub mod reasons;
 pub mod reconcile_wish;
 pub mod remote;
 pub mod secret;
+pub mod site;
 mod strict_json;
 pub mod time;
 pub mod turns;

@@ -233,6 +233,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::DuplicateErrorType => (Class::Stalled, Blame::Provider),
         // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
+        | Reason::SiteNotFound
         | Reason::ModelNotFound
         | Reason::ServiceNotFound
         | Reason::ContractNotFound

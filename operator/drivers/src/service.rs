@@ -129,15 +129,6 @@ pub async fn send(
                 .last_operation(target, instance, operation.as_deref())
                 .await,
         ),
-        Action::ReadDevice { .. }
-        | Action::ReadStatus { .. }
-        | Action::ShowMessages { .. }
-        | Action::WriteDevice { .. }
-        | Action::WriteTwin { .. }
-        | Action::ReadCatalog { .. }
-        | Action::RecordPrevious { .. }
-        | Action::RecordInstance { .. }
-        | Action::TakeOver { .. }
-        | Action::Switch { .. } => return None,
+        _ => return None,
     })
 }

@@ -8,7 +8,8 @@ use std::io::Write as _;
 
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, SmartService,
+    DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, Site,
+    SmartService,
 };
 use entente_domain::election::LEASE;
 use flate2::Compression;
@@ -78,6 +79,7 @@ async fn collect(
     of_kind::<DeviceModel>(cluster, &everywhere, &mut found).await?;
     of_kind::<SmartService>(cluster, &everywhere, &mut found).await?;
     of_kind::<MessageText>(cluster, &everywhere, &mut found).await?;
+    of_kind::<Site>(cluster, place, &mut found).await?;
     of_kind::<Device>(cluster, place, &mut found).await?;
     of_kind::<DeviceEnrollment>(cluster, place, &mut found).await?;
     of_kind::<DeviceTwin>(cluster, place, &mut found).await?;

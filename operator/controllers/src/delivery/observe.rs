@@ -21,6 +21,7 @@ use entente_domain::{
     promise::{CompensationRecord, has_missed, owed_records, promises},
     reconcile_wish::reconcile_wish_in,
     secret::Secrets,
+    site::at_site,
 };
 use entente_drivers::profile::ConnectionProfile;
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +44,14 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     let objects = &delivery.objects;
     let now = delivery.context.clock.now();
     let device = objects.devices.get(key);
+    let site = device.as_ref().and_then(|device| {
+        let name = &device.spec.site_ref.as_ref()?.name;
+        objects.sites.get(&Key::new(key.namespace.clone(), name))
+    });
+    let device = match &site {
+        Some(site) => device.map(|device| Arc::new(at_site(&device, Some(site)).into_owned())),
+        None => device,
+    };
     let subscriptions = objects
         .subscriptions
         .by_index(BY_DEVICE, &path(&key.namespace, &key.name));
@@ -85,6 +94,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         unreadable: objects.unreadable(&key.namespace),
         unreadable_subscriptions: unreadable_subscriptions(objects, key),
         device,
+        site,
         services,
         connections,
         subscriptions,

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, DeviceTwin, MessageText,
-    ServiceSubscription, SmartService,
+    ServiceSubscription, Site, SmartService,
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
@@ -23,7 +23,7 @@ use kube::{Resource, ResourceExt as _};
 use super::{Delivery, rivals::rivals_behind};
 use crate::{
     cache::{Change, Key},
-    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, device_label, path},
+    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, BY_SITE, device_label, path},
     queue::Queue,
     status::{Written, has_finalizer},
     triggers::differs,
@@ -138,6 +138,18 @@ pub(super) fn service(delivery: &Delivery, queue: &Queue<Key>, change: &Change<S
         for subscription in subscriptions.by_index(BY_SERVICE, &change.key.name) {
             queue.add(device_of(&subscription));
         }
+    }
+}
+
+/// Tries the devices of a site at once: it may have another zone, language or window.
+pub(super) fn site(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Site>) {
+    if spec_changed(change) {
+        let site = path(&change.key.namespace, &change.key.name);
+        again_all(
+            delivery,
+            queue,
+            &delivery.objects.devices.by_index(BY_SITE, &site),
+        );
     }
 }
 

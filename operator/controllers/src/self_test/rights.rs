@@ -72,6 +72,8 @@ pub const RIGHTS: &[Right] = &[
     ),
     right(ENTENTE, "messagetexts", READ, Within::Cluster),
     right(ENTENTE, "messagetexts/status", &["update"], Within::Cluster),
+    right(ENTENTE, "sites", READ, Within::Served),
+    right(ENTENTE, "sites/status", &["update"], Within::Served),
     right(ENTENTE, "devices", READ, Within::Served),
     right(ENTENTE, "devices/status", &["update"], Within::Served),
     right(ENTENTE, "deviceenrollments", READ, Within::Served),

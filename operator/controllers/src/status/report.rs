@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
     Compensation, Condition, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceEnrollment, DeviceModel, MessageText, ServiceSubscription, SmartService,
+    DeviceEnrollment, DeviceModel, MessageText, ServiceSubscription, Site, SmartService,
 };
 use entente_domain::condition::of_internal_error;
 use jiff::Timestamp;
@@ -72,6 +72,7 @@ conditioned!(
     DeviceModel,
     MessageText,
     ServiceSubscription,
+    Site,
     SmartService,
 );
 

@@ -14,7 +14,7 @@ use entente_crds::{
     spec_rules,
     v1alpha1::{
         Acceptance, Cause, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceModel,
-        ExcludedDevices, Exclusion, IppOperation, MessageText, NoticeType, SmartService,
+        ExcludedDevices, Exclusion, IppOperation, MessageText, NoticeType, Site, SmartService,
     },
 };
 use entente_domain::{protocol::Place, remote::Scalar};
@@ -308,6 +308,7 @@ impl Odd {
             CaseKind::DeviceModel => self.apply_as::<DeviceModel>(process),
             CaseKind::SmartService => self.apply_as::<SmartService>(process),
             CaseKind::MessageText => self.apply_as::<MessageText>(process),
+            CaseKind::Site => self.apply_as::<Site>(process),
             CaseKind::Device => self.apply_as::<Device>(process),
             CaseKind::Contract => self.apply_as::<Contract>(process),
             CaseKind::ContractAmendment => self.apply_as::<ContractAmendment>(process),

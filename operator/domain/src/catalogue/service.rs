@@ -99,7 +99,8 @@ fn references(
     let data = service.spec.data.as_ref().map(|it| &it.connection_ref);
     let orders = service.spec.orders.as_ref().map(|it| &it.connection_ref);
     let missing = data.filter(|_| server.data.is_none());
-    match missing.or(orders.filter(|_| server.orders.is_none())) {
+    let missing = missing.or_else(|| orders.filter(|_| server.orders.is_none()));
+    match missing {
         Some(missing) if !matches!(of_server, References::Missing(..)) => {
             not_at_hand(&missing.name, unreadable)
         }

@@ -292,7 +292,7 @@ impl Look<'_> {
                         return message;
                     }
                 }
-                if path == PanelPath::ReadBack && self.is_shown(report, &message) {
+                if path == PanelPath::ReadBack && Self::is_shown(report, &message) {
                     self.move_to(&mut message, MessageState::Shown, None);
                     return message;
                 }
@@ -341,7 +341,7 @@ impl Look<'_> {
                 let report = before.connection.as_deref();
                 let report = report.and_then(|it| self.observations.status.report(it));
                 let report = report.and_then(|it| it.result.as_ref().ok());
-                if report.is_some_and(|report| !self.is_shown(report, before)) {
+                if report.is_some_and(|report| !Self::is_shown(report, before)) {
                     self.move_to(&mut message, MessageState::Cleared, None);
                 }
             }
@@ -350,7 +350,7 @@ impl Look<'_> {
         message
     }
 
-    fn is_shown(&self, report: &StatusReport, message: &DisplayedMessage) -> bool {
+    fn is_shown(report: &StatusReport, message: &DisplayedMessage) -> bool {
         let panel = report.panel.as_ref();
         let shown = panel.and_then(|panel| panel.shown.as_ref());
         let text = message.text.as_deref();

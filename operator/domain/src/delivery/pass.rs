@@ -36,6 +36,7 @@ use crate::delivery::{
     verify::verify,
 };
 use crate::names::SubscriptionName;
+use crate::site::at_site;
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
@@ -248,6 +249,7 @@ impl Pass {
         now: Timestamp,
     ) -> (DeviceStatus, Option<Timestamp>) {
         let object = &*self.snapshot.with_unwritten_pins(object);
+        let object = &*at_site(object, self.snapshot.site.as_deref());
         let (mut status, mut next) = report_device(
             &self.snapshot,
             object,

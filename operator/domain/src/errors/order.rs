@@ -57,7 +57,7 @@ pub struct OrderFacts<'a> {
 
 /// Decides about the orders of all entries, one after another: each sees the orders that were decided on
 /// before it.
-pub fn decide(tracked: Vec<Tracked>, facts: &OrderFacts<'_>) -> Vec<DeviceError> {
+pub fn decide(tracked: &[Tracked], facts: &OrderFacts<'_>) -> Vec<DeviceError> {
     let mut entries: Vec<DeviceError> = tracked.iter().map(|it| it.error.clone()).collect();
     for (index, found) in tracked.iter().enumerate() {
         let mut entry = entries[index].clone();

@@ -117,7 +117,7 @@ impl Device {
             holds: &self.holds,
             orders: &self.orders,
         };
-        self.errors = decide(tracked, &facts);
+        self.errors = decide(&tracked, &facts);
     }
 
     fn error(&self, key: &str) -> &DeviceError {
@@ -144,6 +144,7 @@ impl Device {
 
 // shows A2
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn what_is_ordered_follows_from_the_words_and_the_table_and_from_no_level_alone() {
     use SupplyLevel::{Percent, Some as Any, Unknown};
     let black = "TonerEmpty/black-toner lobby-mfp.toner-empty.black-toner.1";
@@ -423,6 +424,7 @@ fn a_supply_is_replaced_when_its_level_is_that_of_a_new_one() {
 
 // shows A2, C11
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn the_order_is_for_the_provider_that_acted_when_the_error_began() {
     let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
     let hold = |since: i64| ExclusiveHold {

@@ -53,7 +53,7 @@ pub(super) enum Family {
     Toner,
     /// Ink, in whatever vessel.
     Ink,
-    /// What collects waste.
+    /// Boxes that collect waste.
     Waste,
     /// Photoconductors.
     Opc,

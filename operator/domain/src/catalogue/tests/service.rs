@@ -41,6 +41,7 @@ fn report_of(
     let server = ObservedServer {
         connection: connection.as_ref(),
         data: None,
+        orders: None,
         catalog: Some(&catalog(&side.offering, &side.plan)),
     };
     report_service(service, server, &unreadable, &users(used_by), NOW)
@@ -64,6 +65,7 @@ fn a_service_whose_server_is_behind_a_connection_for_devices_says_which_and_what
     let server = ObservedServer {
         connection: Some(&devices),
         data: None,
+        orders: None,
         catalog: None,
     };
     let conditions = report_service(&service, server, &unreadable, &users(0), NOW).conditions;
@@ -93,6 +95,7 @@ fn a_service_whose_data_has_no_connection_or_one_of_another_protocol_says_which_
     let said = |data: Option<&Connection>| {
         let server = ObservedServer {
             data,
+            orders: None,
             ..ObservedServer::default()
         };
         let conditions = report_service(&service, server, &unreadable, &users(0), NOW).conditions;
@@ -167,6 +170,7 @@ fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
     let server = ObservedServer {
         connection: Some(&entente_crds::example::northwind_services()),
         data: None,
+        orders: None,
         catalog: Some(&catalog(&side.offering, &side.plan)),
     };
     let conditions = report_service(&service, server, &unreadable, &users(3), NOW).conditions;
@@ -317,6 +321,7 @@ fn says_by(service: &mut SmartService, catalog: Option<&Catalog>) -> [String; 2]
     let server = ObservedServer {
         connection: Some(&entente_crds::example::northwind_services()),
         data: None,
+        orders: None,
         catalog,
     };
     let unreadable = UnreadableObjects::default();

@@ -11,7 +11,7 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{
         Connection, Device, DeviceModel, DeviceTwin, DeviceTwinStatus, MessageText,
-        ServiceSubscription, SmartService, SubscriptionContract,
+        ServiceSubscription, Site, SmartService, SubscriptionContract,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -48,6 +48,8 @@ pub struct DeviceSnapshot {
     pub device_name: String,
     /// The device.
     pub device: Option<Arc<Device>>,
+    /// The Site of the device, if it names one that exists. Its fields are in `device` already.
+    pub site: Option<Arc<Site>>,
     /// The model that the device names.
     pub model: Option<Arc<DeviceModel>>,
     /// The twin of the device, if it calls.

@@ -117,14 +117,9 @@ impl Pass {
                 self.observations.record_asked(connection, &request.places);
                 self.device_read(connection, answer, moment);
             }
-            Action::ReadStatus { connection, .. } => {
-                self.status_reported(connection, answer, moment);
+            Action::ReadStatus { .. } | Action::ShowMessages { .. } => {
+                self.status_answered(action, answer, moment);
             }
-            Action::ShowMessages {
-                connection,
-                messages,
-                ..
-            } => self.messages_shown(connection, messages, answer, moment),
             Action::WriteDevice {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),

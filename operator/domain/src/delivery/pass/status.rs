@@ -7,7 +7,7 @@ use entente_crds::{condition::Reason, v1alpha1::Sync};
 
 use super::{Pass, answer::Moment};
 use crate::delivery::{
-    Answer, Blocked, PanelAnswer, model::backoffs::BackoffKey, plan::sync::jittered,
+    Action, Answer, Blocked, PanelAnswer, model::backoffs::BackoffKey, plan::sync::jittered,
     verify::identity::pinned_identity,
 };
 use crate::identity::Identity;
@@ -15,12 +15,22 @@ use crate::names::ConnectionName;
 use crate::remote::{Failure, FailureKind, StatusReport};
 
 impl Pass {
-    pub(super) fn status_reported(
-        &mut self,
-        connection: &ConnectionName,
-        answer: Answer,
-        moment: Moment,
-    ) {
+    /// Records a status report, or the answer of a panel.
+    pub(super) fn status_answered(&mut self, action: &Action, answer: Answer, moment: Moment) {
+        match action {
+            Action::ReadStatus { connection, .. } => {
+                self.status_reported(connection, answer, moment);
+            }
+            Action::ShowMessages {
+                connection,
+                messages,
+                ..
+            } => self.messages_shown(connection, messages, answer, moment),
+            _ => {}
+        }
+    }
+
+    fn status_reported(&mut self, connection: &ConnectionName, answer: Answer, moment: Moment) {
         let result = match answer {
             Answer::Status(result) => result,
             Answer::NotAsked(failure) => Err(failure),
@@ -81,7 +91,7 @@ impl Pass {
             .wait_to_look(BackoffKey::status(connection), why, until);
     }
 
-    pub(super) fn messages_shown(
+    fn messages_shown(
         &mut self,
         connection: &ConnectionName,
         messages: &[String],

@@ -174,6 +174,23 @@ impl Report<'_> {
         is_missing.then(|| self.snapshot.not_at_hand(Referent::DeviceModel, model))
     }
 
+    /// Returns the fault of a Site that does not exist. The device goes on without its fields.
+    fn site_missing(&self) -> Option<Blocked> {
+        let site = self.device.spec.site_ref.as_ref()?;
+        let is_missing = self.snapshot.site.is_none();
+        is_missing.then(|| {
+            let message = format!("the Site {} does not exist", site.name);
+            Blocked::new(Reason::SiteNotFound, message)
+        })
+    }
+
+    /// Returns the fault of the spec, of which the first stands in the conditions.
+    fn fault(&self) -> Option<Blocked> {
+        self.unusable()
+            .or_else(|| self.unknown_zone())
+            .or_else(|| self.site_missing())
+    }
+
     /// Returns the fault of a zone that does not exist. The services that do not use it go on.
     fn unknown_zone(&self) -> Option<Blocked> {
         let message = zone_fault(self.device)?;
@@ -185,7 +202,7 @@ impl Report<'_> {
             let message = "Suspended; nothing is sent until suspend is false.";
             return Summary::done(Reason::Suspended, message);
         }
-        if let Some(fault) = self.unusable().or_else(|| self.unknown_zone()) {
+        if let Some(fault) = self.fault() {
             let message = sentence(&fault.message);
             return Summary::open(fault.reason, message, Work::of(fault.reason));
         }
@@ -259,7 +276,7 @@ impl Report<'_> {
     }
 
     fn accepted_and_resolved(&self, set: ConditionSet) -> ConditionSet {
-        let fault = self.unusable().or_else(|| self.unknown_zone());
+        let fault = self.fault();
         let of = |condition: ConditionType| {
             fault
                 .as_ref()

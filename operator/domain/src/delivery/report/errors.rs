@@ -34,7 +34,7 @@ impl Report<'_> {
             holds: &previous.exclusive,
             orders: &self.snapshot.supply_orders,
         };
-        decide(tracked, &facts)
+        decide(&tracked, &facts)
     }
 
     /// Returns the services in force that order supplies, in order of precedence.

@@ -105,6 +105,7 @@ impl Remote {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each action")]
     pub(super) fn answer(
         &mut self,
         action: &Action,
