@@ -10,7 +10,7 @@ use std::{
 use entente_crds::{
     ANNOTATION_ABANDON,
     v1alpha1::{
-        Connection, Device, LocalReference, Orphan, SecretKeyReference, ServiceSubscription,
+        Connection, Device, LocalReference, Orphan, SecretKeyReference, ServiceSubscription, Site,
         SmartService,
     },
 };
@@ -43,15 +43,7 @@ use crate::{
 pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     let objects = &delivery.objects;
     let now = delivery.context.clock.now();
-    let device = objects.devices.get(key);
-    let site = device.as_ref().and_then(|device| {
-        let name = &device.spec.site_ref.as_ref()?.name;
-        objects.sites.get(&Key::new(key.namespace.clone(), name))
-    });
-    let device = match &site {
-        Some(site) => device.map(|device| Arc::new(at_site(&device, Some(site)).into_owned())),
-        None => device,
-    };
+    let (device, site) = device(objects, key);
     let subscriptions = objects
         .subscriptions
         .by_index(BY_DEVICE, &path(&key.namespace, &key.name));
@@ -104,6 +96,20 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     snapshot.reconcile_requested = !snapshot.open_wishes().is_empty();
     read_secrets(delivery, &mut snapshot, now).await;
     snapshot
+}
+
+/// Returns the device, with the fields of its Site where it has none of its own, and the Site.
+fn device(objects: &Objects, key: &Key) -> (Option<Arc<Device>>, Option<Arc<Site>>) {
+    let device = objects.devices.get(key);
+    let site = device.as_ref().and_then(|device| {
+        let name = &device.spec.site_ref.as_ref()?.name;
+        objects.sites.get(&Key::new(key.namespace.clone(), name))
+    });
+    let Some(site) = site else {
+        return (device, None);
+    };
+    let device = device.map(|device| Arc::new(at_site(&device, Some(&site)).into_owned()));
+    (device, Some(site))
 }
 
 /// Reads the Secrets and authorities that the Connections and the subscriptions name, or the faults
