@@ -173,6 +173,7 @@ pub(super) fn value_like(like: &IppValue, json: &Value) -> Option<IppValue> {
         }
         (IppValue::Keyword(_), Value::String(s)) => keyword(s)?,
         (IppValue::Uri(_), Value::String(s)) => IppValue::new_uri(s.as_str()).ok()?,
+        (IppValue::OctetString(_), Value::String(s)) => IppValue::OctetString(s.clone().into()),
         _ => return None,
     })
 }
@@ -207,6 +208,7 @@ pub(super) fn to_text(value: &IppValue) -> String {
             n.to_string()
         }
         IppValue::Keyword(k) | IppValue::MimeMediaType(k) => k.to_string(),
+        IppValue::OctetString(octets) => String::from_utf8_lossy(octets).into_owned(),
         IppValue::Uri(u) | IppValue::UriScheme(u) => u.to_string(),
         IppValue::Charset(c) | IppValue::NaturalLanguage(c) => c.to_string(),
         IppValue::Array(values) => values.iter().map(to_text).collect::<Vec<_>>().join(","),

@@ -212,6 +212,7 @@ fn description(writes: WriteOperations) -> Vec<Row> {
             "identify-actions-supported",
             keywords(&["display", "sound"]),
         ),
+        ("printer-supply", supplies()),
         ("printer-kind", keyword("document")),
         ("printer-firmware-name", name("system")),
         ("printer-firmware-string-version", text("4.2.0")),
@@ -223,6 +224,23 @@ fn description(writes: WriteOperations) -> Vec<Row> {
     rows.into_iter()
         .map(|(n, v)| (n, Group::Description, v))
         .collect()
+}
+
+/// Four toners and a waste box (PWG 5100.13), each full or empty as at the factory.
+fn supplies() -> IppValue {
+    let toner = |(index, colorant): (usize, &str)| {
+        format!(
+            "index={};class=supplyThatIsConsumed;type=toner;unit=percent;maxcapacity=100;level=80;\
+             colorantname={colorant};",
+            index + 1
+        )
+    };
+    let toners = ["black", "cyan", "magenta", "yellow"];
+    let waste = "index=5;class=receptacleThatIsFilled;type=wasteToner;unit=percent;maxcapacity=100;\
+                 level=5;";
+    let rows = toners.into_iter().enumerate().map(toner);
+    let rows = rows.chain([waste.to_owned()]);
+    IppValue::Array(rows.map(|row| IppValue::OctetString(row.into())).collect())
 }
 
 fn job_template() -> Vec<(&'static str, IppValue)> {
