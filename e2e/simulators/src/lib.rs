@@ -1,4 +1,4 @@
-//! Simulated peers of Entente: a fleet of IPP printers and an Open Service Broker server.
+//! Simulated peers of Entente: a fleet of IPP printers, an Open Service Broker server and an order server.
 //!
 //! They answer the real protocols over real sockets on loopback, keep a [`Ledger`] of every request
 //! and take [`Fault`]s at run time, so that a test can script the fault of a peer and then read the
@@ -21,6 +21,7 @@ mod ledger;
 mod listener;
 mod model;
 pub mod odd;
+mod order_server;
 mod printer;
 mod vendor;
 pub mod zoo;
@@ -35,6 +36,7 @@ pub use fleet::{FleetOptions, IppFleet};
 pub use instance::{InstanceView, ParameterUpdate};
 pub use ledger::{AttributeValue, Cause, Entry, Ledger, LedgerTimeout, PeerKind};
 pub use model::WriteOperations;
+pub use order_server::{OrderServer, PlacedOrder};
 pub use printer::{Device, DeviceView};
 
 /// User name and password of HTTP Basic authentication (RFC 7617) that a simulator requires.

@@ -12,5 +12,6 @@ mod broker_fault;
 mod device;
 mod device_fault;
 mod driven;
+mod orders;
 mod process;
 mod zoo;
