@@ -25,6 +25,7 @@ mod records;
 mod scalar;
 mod smart_service;
 mod software;
+mod supply_order;
 
 use serde_json::Value;
 
@@ -95,6 +96,8 @@ pub enum CaseKind {
     DeviceTwin,
     /// [`crate::v1alpha1::Compensation`]
     Compensation,
+    /// [`crate::v1alpha1::SupplyOrder`]
+    SupplyOrder,
 }
 
 impl CaseKind {
@@ -113,6 +116,7 @@ impl CaseKind {
         Self::ServiceSubscription,
         Self::DeviceTwin,
         Self::Compensation,
+        Self::SupplyOrder,
     ];
 
     /// Returns the plural name of the kind, as in URLs and manifests.
@@ -131,6 +135,7 @@ impl CaseKind {
             Self::ContractNotice => "contractnotices",
             Self::ServiceSubscription => "servicesubscriptions",
             Self::Compensation => "compensations",
+            Self::SupplyOrder => "supplyorders",
         }
     }
 
@@ -158,6 +163,7 @@ impl CaseKind {
             Self::ContractNotice => plain(&example::banco_sul_installed()),
             Self::ServiceSubscription => records::subscription(),
             Self::Compensation => plain(&example::compensation()),
+            Self::SupplyOrder => supply_order::whole(),
         }
     }
 }
@@ -182,6 +188,7 @@ pub fn all() -> Vec<Case> {
     contract_amendment::case(&mut table);
     contract_notice::case(&mut table);
     records::case(&mut table);
+    supply_order::case(&mut table);
     table.0
 }
 

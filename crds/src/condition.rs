@@ -38,11 +38,11 @@ macro_rules! condition_types {
 
 condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready of [Connection, DeviceModel, SmartService, MessageText, Site, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Ready of [Connection, DeviceModel, SmartService, MessageText, Site, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation, SupplyOrder],
     /// Work is under way; present only while true.
-    Reconciling of [Connection, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Reconciling of [Connection, SmartService, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation, SupplyOrder],
     /// A person must change something; present only while true.
-    Stalled of [Connection, DeviceModel, SmartService, MessageText, Site, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
+    Stalled of [Connection, DeviceModel, SmartService, MessageText, Site, Device, DeviceEnrollment, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation, SupplyOrder],
     /// The object is valid, consistent and claimed.
     Accepted of [SmartService, MessageText, Site, Device, Contract, ContractAmendment, ContractNotice],
     /// Every object that it refers to was found and may be used.
@@ -86,6 +86,10 @@ condition_types! {
     Authenticated of [Connection],
     /// The amount is final.
     Calculated of [Compensation],
+    /// The order server has the order, by its own answer.
+    Ordered of [SupplyOrder],
+    /// The message with the id of the order was read back from the display of the device. Present only for an order that an error caused.
+    Displayed of [SupplyOrder],
 }
 
 macro_rules! reasons {
@@ -353,6 +357,32 @@ reasons! {
     ServiceNeeded => "Send a technician; the message has the device's own word.",
     /// The device reports another error.
     OtherFault => "See the device's own word in the message.",
+    /// The order server has the order.
+    OrderPlaced => "Nothing; status.order says how far it is.",
+    /// The order server refuses the order, or has said that it will not fulfil it.
+    OrderRejected => "Read the server's own words in the message. Settle it with the provider; then cancel the order with spec.cancelled, and make one with cause Manual if the supply is still needed.",
+    /// The order server does not know the part number.
+    ItemUnknown => "Have the provider add the item, or correct partNumber in spec.supplies of the DeviceModel; the order is sent again by the hour. Cancel it with spec.cancelled if the record has the wrong number, and make one with cause Manual.",
+    /// The order server cannot be asked, or does not answer as it should.
+    OrderServerUnavailable => "Check the order server and its Connection; the operator tries again by itself.",
+    /// The order server may have the order or not, and nothing tells. The operator sends nothing more.
+    OutcomeUnknown => "Ask the provider for the order by its reference, which the message has. Set spec.found.orderId if it is there, else spec.cancelled.",
+    /// The order was cancelled, at the order server or before it was sent.
+    Cancelled => "Nothing.",
+    /// The device was seen with a new supply, so the order counts as closed.
+    SupplyReplaced => "Nothing.",
+    /// The message was read back from the display.
+    MessageShown => "Nothing.",
+    /// The message was sent to the device, which offers no way to read its display back.
+    MessageSent => "Nothing, or look at the device.",
+    /// The message was taken down at the end of the error.
+    Cleared => "Nothing.",
+    /// No connection of the device leads to its display.
+    NoDisplay => "Nothing, or give the Device a connection that leads to its display.",
+    /// There is no text for this type of error.
+    NoText => "Make a MessageText for the type of error.",
+    /// The device does not answer, so the message is not on its display.
+    DeviceOffline => "Check that the device is switched on; the message is sent when it answers, if the error is still there.",
 }
 
 impl std::fmt::Display for Reason {
@@ -410,6 +440,17 @@ impl Reason {
         of_an_attempt.copy_from_slice(Self::OF_AN_ATTEMPT);
         all
     };
+
+    /// Reasons of the last failure of an order.
+    pub const OF_AN_ORDER: &[Reason] = &[
+        Reason::NotAllowed,
+        Reason::Unauthorized,
+        Reason::TlsFailed,
+        Reason::OrderServerUnavailable,
+        Reason::OrderRejected,
+        Reason::ItemUnknown,
+        Reason::OutcomeUnknown,
+    ];
 
     /// Returns the reason if a list has it, else ProtocolError, which every list of a status has: a
     /// status with another word would be refused as a whole.
@@ -497,6 +538,13 @@ impl ConditionType {
                 NotObserved,
                 NothingWanted,
                 DuplicateErrorType,
+                OrderPlaced,
+                OrderRejected,
+                ItemUnknown,
+                OrderServerUnavailable,
+                OutcomeUnknown,
+                Cancelled,
+                SupplyReplaced,
             ),
             Self::Reconciling => &[Reason::Progressing, Reason::ProgressingWithRetry],
             Self::Stalled => &[
@@ -537,6 +585,9 @@ impl ConditionType {
                 Reason::UnsupportedByDevice,
                 Reason::CompensationNameTaken,
                 Reason::DuplicateErrorType,
+                Reason::OrderRejected,
+                Reason::ItemUnknown,
+                Reason::OutcomeUnknown,
             ],
             Self::Accepted => &[
                 Reason::DuplicateErrorType,
@@ -711,6 +762,25 @@ impl ConditionType {
                 Reason::CompensationNameTaken,
                 Reason::UnknownZone,
                 Reason::UnsupportedValue,
+            ],
+            Self::Ordered => blocking!(
+                Pending,
+                Progressing,
+                OrderPlaced,
+                OrderRejected,
+                ItemUnknown,
+                OrderServerUnavailable,
+                OutcomeUnknown,
+                Cancelled,
+            ),
+            Self::Displayed => &[
+                Reason::Pending,
+                Reason::MessageShown,
+                Reason::MessageSent,
+                Reason::Cleared,
+                Reason::NoDisplay,
+                Reason::NoText,
+                Reason::DeviceOffline,
             ],
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! `crdgen` writes them into `examples/`, tests and the demo start from them. They must stay valid
 //! for the API server as they are, and show each kind once as people write it. What the operator
-//! itself makes ([`service_subscription`], [`compensation`]) is here to be read in documents and
+//! itself makes ([`service_subscription`], [`compensation`], [`supply_order`]) is here to be read in documents and
 //! tests only and is never written into `examples/`, since nobody applies it.
 
 mod calling;
@@ -24,7 +24,7 @@ pub use self::{
     customer::{
         banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,
     },
-    derived::{compensation, service_subscription},
+    derived::{compensation, service_subscription, supply_order},
     orders::{mfp_520, northwind_orders, osasco_site, toner_delivery, toner_empty_text},
 };
 use kube::Resource;

@@ -81,6 +81,8 @@ pub const LABEL_SERVICE: &str = "entente.dev/service";
 pub const LABEL_DEVICE: &str = "entente.dev/device";
 /// Label on generated objects: the customer's id.
 pub const LABEL_CUSTOMER: &str = "entente.dev/customer";
+/// Label on orders: the type of the error that they are about.
+pub const LABEL_ERROR_TYPE: &str = "entente.dev/error-type";
 /// Standard label with the name of the tool that manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Label by which a namespace lets its Secrets be used, one by one.

@@ -19,7 +19,7 @@ use crate::v1alpha1::{
     ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractSpec, Device,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSpec, DeviceTwin,
     DeviceTwinSpec, MessageText, MessageTextSpec, ServiceSubscription, ServiceSubscriptionSpec,
-    Site, SiteSpec, SmartService, SmartServiceSpec,
+    Site, SiteSpec, SmartService, SmartServiceSpec, SupplyOrder, SupplyOrderSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
@@ -38,6 +38,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finished::<ServiceSubscriptionSpec>(ServiceSubscription::crd()),
         finished::<DeviceTwinSpec>(DeviceTwin::crd()),
         finished::<CompensationSpec>(Compensation::crd()),
+        finished::<SupplyOrderSpec>(SupplyOrder::crd()),
     ]
 }
 

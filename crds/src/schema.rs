@@ -191,6 +191,20 @@ pub fn reason_of_an_attempt(_: &mut SchemaGenerator) -> Schema {
     one_of(Reason::OF_AN_ATTEMPT)
 }
 
+/// A reason of the last failure of an order.
+pub fn reason_of_an_order(_: &mut SchemaGenerator) -> Schema {
+    one_of(Reason::OF_AN_ORDER)
+}
+
+/// The id that an order server gives an order: part of a path.
+pub fn order_id(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        128,
+        "self.matches('^[^[:cntrl:][:space:]]([^[:cntrl:]]*[^[:cntrl:][:space:]])?$')",
+        "must be the id that the order server gave, without blanks at its ends and without control characters",
+    )
+}
+
 /// A reason that reading a device can have.
 pub fn reason_of_a_look(_: &mut SchemaGenerator) -> Schema {
     one_of(Reason::OF_A_LOOK)

@@ -144,6 +144,10 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "servicesubscriptions.server.serviceId",
     "smartservices.conditions[].reason",
     "smartservices.conditions[].type",
+    "supplyorders.conditions[].reason",
+    "supplyorders.conditions[].type",
+    "supplyorders.message.language",
+    "supplyorders.operation.path",
 ];
 
 /// Returns a status with every field of its schema. Texts whose path is in [`BOUNDED_BY_SOURCE`]
@@ -237,6 +241,7 @@ pub fn through_its_type(plural: &str, status: Value) -> Value {
         "contractnotices" => through::<v1alpha1::ContractNoticeStatus>(status),
         "servicesubscriptions" => through::<v1alpha1::ServiceSubscriptionStatus>(status),
         "compensations" => through::<v1alpha1::CompensationStatus>(status),
+        "supplyorders" => through::<v1alpha1::SupplyOrderStatus>(status),
         unknown => panic!("{unknown} is no kind of ours"),
     }
 }

@@ -263,6 +263,7 @@ fn names_and_scopes_are_those_of_the_documented_api() {
         ("servicesubscriptions", "ensub", &own, "Namespaced"),
         ("devicetwins", "entwin", &own, "Namespaced"),
         ("compensations", "encmp", &own, "Namespaced"),
+        ("supplyorders", "enord", &own, "Namespaced"),
     ]
     .map(|(plural, short, category, scope)| {
         (
@@ -316,6 +317,10 @@ fn usual_width(column: &str) -> usize {
         "CITY" => "Sao Jose dos Campos",
         "TIME ZONE" => "America/Sao_Paulo",
         "MODEL" | "PRODUCT" => "NW MFP 500",
+        "SUPPLY" => "black-toner",
+        "ORDER ID" => "PO-88123",
+        "STATE" => "Delivered",
+        "MESSAGE" => "Cleared",
         "SERIAL" => "NW5-000007",
         "WANTED" | "REPORTED" | "REGISTERED" | "PENDING" => "1000",
         other => panic!("how wide is a value of {other}?"),
@@ -344,6 +349,7 @@ fn the_columns_of_every_kind_fit_120_characters_with_the_names_of_the_examples()
         plain(serde_json::to_value(example::service_subscription())),
         plain(serde_json::to_value(example::device_twin())),
         plain(serde_json::to_value(example::compensation())),
+        plain(serde_json::to_value(example::supply_order())),
     ];
     for ((plural, crd), object) in crds().into_iter().zip(examples) {
         assert_eq!(object["kind"], crd["spec"]["names"]["kind"]);

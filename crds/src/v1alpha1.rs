@@ -15,6 +15,7 @@ mod service_subscription;
 mod site;
 mod smart_service;
 mod software;
+mod supply_order;
 mod twin_deployment;
 
 pub use common::*;
@@ -32,4 +33,5 @@ pub use service_subscription::*;
 pub use site::*;
 pub use smart_service::*;
 pub use software::*;
+pub use supply_order::*;
 pub use twin_deployment::*;

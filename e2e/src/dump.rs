@@ -21,7 +21,7 @@ pub async fn dump(
     ledger: &Ledger,
 ) -> String {
     let own = "contracts,contractamendments,contractnotices,devices,deviceenrollments,devicetwins,\
-         servicesubscriptions,compensations";
+         servicesubscriptions,compensations,supplyorders";
     let catalogue = "connections,devicemodels,smartservices";
     let label = format!("{LABEL}={namespace}");
     let parts = [

@@ -1,5 +1,5 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
-//! separate code bases, one Open Service Broker, the inbox of a provider, two devices that install
+//! separate code bases, one Open Service Broker, the inbox of a provider, an order server, two devices that install
 //! images, a device whose client was generated, Prometheus, one controller of Flux, and a kubelet
 //! that runs no container.
 //!
@@ -22,6 +22,7 @@ mod kustomize_controller;
 mod kwok;
 mod launch;
 mod lprint;
+mod orders;
 mod prometheus;
 mod swupdate;
 
@@ -38,6 +39,7 @@ pub use kustomize_controller::KustomizeController;
 pub use kwok::Kwok;
 pub use launch::Footprint;
 pub use lprint::LprintServer;
+pub use orders::{LoggedOrder, OrderServer, OrderServerOptions, Prism};
 pub use prometheus::{PrometheusServer, promtool};
 pub use swupdate::{APPLICATION, FIRMWARE, Swupdate, SwupdateOptions};
 

@@ -36,6 +36,7 @@
     - contractnotices
     - servicesubscriptions
     - compensations
+    - supplyorders
     - devicetwins
   verbs: [get, list, watch]
 - apiGroups: [entente.dev]
@@ -48,6 +49,7 @@
     - contractnotices/status
     - servicesubscriptions/status
     - compensations/status
+    - supplyorders/status
   verbs: [update, patch]
 # Finalizers of what is withdrawn. Users' specs are never written.
 - apiGroups: [entente.dev]
@@ -66,7 +68,7 @@
   verbs: [create, patch, delete]
 # A record is made once and never changed.
 - apiGroups: [entente.dev]
-  resources: [compensations]
+  resources: [compensations, supplyorders]
   verbs: [create]
 {{ include "entente.announcing" . }}
 {{- end }}

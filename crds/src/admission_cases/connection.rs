@@ -50,6 +50,7 @@ pub(super) fn case(table: &mut Table) {
 }
 
 fn connections(table: &mut Table) {
+    order_servers(table);
     const MEMBER: &str = "exactly the member that the protocol names must be set";
     table.rejects(
         Connection,
@@ -441,4 +442,21 @@ fn brokers(table: &mut Table) {
             MOVED,
         );
     }
+}
+
+fn order_servers(table: &mut Table) {
+    let orders = json!({"idempotencyKey": "Ignored", "keptFor": "72h"});
+    let of_http = [
+        ("/spec/protocol", json!("HTTP")),
+        ("/spec/ipp", Value::Null),
+        ("/spec/http", json!({"url": "https://orders.example/"})),
+        ("/spec/orders", orders.clone()),
+    ];
+    table.accepts(Connection, "an order server without keys", &of_http);
+    table.rejects(
+        Connection,
+        "promises of an order server for IPP",
+        &[("/spec/orders", orders)],
+        "orders goes with protocol HTTP only: it says what can be relied on of an order server",
+    );
 }

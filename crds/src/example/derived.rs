@@ -1,5 +1,5 @@
-//! The objects that the operator makes of the example contract: a ServiceSubscription and a
-//! Compensation.
+//! The objects that the operator makes of the example contract: a ServiceSubscription, a
+//! Compensation and a SupplyOrder.
 //!
 //! For documents and tests only; nobody applies them.
 
@@ -13,9 +13,10 @@ use super::{
     reference,
 };
 use crate::v1alpha1::{
-    Cause, Compensation, CompensationSpec, ObjectIdentity, Record, RecordCustomer, RecordDevice,
-    Revision, ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract,
-    SubscriptionCustomer,
+    Cause, Compensation, CompensationSpec, ObjectIdentity, OrderCause, OrderDevice, OrderError,
+    OrderLine, OrderRecord, OrderSubscription, Record, RecordCustomer, RecordDevice, Revision,
+    ServiceSubscription, ServiceSubscriptionSpec, ShipTo, SubscriptionContract,
+    SubscriptionCustomer, SupplyOrder, SupplyOrderSpec,
 };
 
 /// The subscription that the contract controller makes of the entry `backup` for the device
@@ -101,6 +102,65 @@ pub fn compensation() -> Compensation {
     );
     compensation.metadata.namespace = Some(NAMESPACE.to_owned());
     compensation
+}
+
+/// The record that the order controller makes when the black toner of the device `lobby-mfp` is empty
+/// for the seventh time.
+pub fn supply_order() -> SupplyOrder {
+    let mut order = SupplyOrder::new(
+        "lobby-mfp.toner-empty.black-toner.7",
+        SupplyOrderSpec {
+            record: OrderRecord {
+                cause: OrderCause::Error,
+                error: Some(OrderError {
+                    id: "lobby-mfp/TonerEmpty/black-toner/7".to_owned(),
+                    r#type: "TonerEmpty".to_owned(),
+                    unit: Some("black-toner".to_owned()),
+                    began: instant("2027-05-12T09:14:03Z"),
+                    detail: Some("toner-empty-error".to_owned()),
+                }),
+                device: OrderDevice {
+                    name: DEVICES[0].to_owned(),
+                    serial_number: "NW500-0001".to_owned(),
+                    model: Some("Northwind MFP 500".to_owned()),
+                    printer_id: None,
+                },
+                subscription: OrderSubscription {
+                    name: "banco-sul-2027.supplies.lobby-mfp".to_owned(),
+                },
+                contract: reference("banco-sul-2027"),
+                customer: RecordCustomer {
+                    id: "C-4711".to_owned(),
+                },
+                provider: "Northwind".to_owned(),
+                connection_ref: reference("northwind-orders"),
+                lines: vec![OrderLine {
+                    supply: Some("black-toner".to_owned()),
+                    part_number: "TN-500K".to_owned(),
+                    quantity: 1,
+                }],
+                ship_to: Some(ship_to()),
+                reference: Some(
+                    "083a145f50e22183bcd135e2f73cf7ccf1e64d2141b4bf9b300ea2e29fdb97f7".to_owned(),
+                ),
+                ..OrderRecord::default()
+            },
+            ..SupplyOrderSpec::default()
+        },
+    );
+    order.metadata.namespace = Some(NAMESPACE.to_owned());
+    order
+}
+
+fn ship_to() -> ShipTo {
+    ShipTo {
+        name: "Banco Sul, Agência Central".to_owned(),
+        street: "Rua da Praia 100".to_owned(),
+        postal_code: Some("90010-000".to_owned()),
+        city: "Porto Alegre".to_owned(),
+        country: "BR".to_owned(),
+        ..ShipTo::default()
+    }
 }
 
 fn identity(name: &str, uid: &str) -> ObjectIdentity {

@@ -9,7 +9,7 @@ use crate::spec_rules;
 use crate::v1alpha1::{
     Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
     DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, Site,
-    SmartService,
+    SmartService, SupplyOrder,
 };
 
 /// Returns an object as the code reads and writes it.
@@ -32,6 +32,7 @@ fn read(kind: CaseKind, object: &Value) -> Value {
         CaseKind::ContractNotice => of::<ContractNotice>(object),
         CaseKind::ServiceSubscription => of::<ServiceSubscription>(object),
         CaseKind::Compensation => of::<Compensation>(object),
+        CaseKind::SupplyOrder => of::<SupplyOrder>(object),
     }
 }
 
@@ -57,6 +58,9 @@ fn told(kind: CaseKind) -> Vec<(String, String)> {
 fn whole(kind: CaseKind, pointer: &str) -> Value {
     if pointer.starts_with("/spec/agent/") {
         return json!(example::gateway());
+    }
+    if pointer.starts_with("/spec/orders/") && kind == CaseKind::Connection {
+        return json!(example::northwind_orders());
     }
     let mut whole = kind.complete();
     if kind == CaseKind::Compensation {

@@ -43,6 +43,8 @@ use crate::schema;
         .message("credentials.type ClientCertificate is shown in a TLS handshake: the url must begin with ipps:// or https://"),
     validation = Rule::new("!has(self.credentials) || !has(self.credentials.secretRef) || !has(self.ipp) || !(self.ipp.url.contains('{address}') || self.ipp.url.matches('^[^/]*//[^/]*[{]queue[}]')) || (self.ipp.url.startsWith('ipps://') && has(self.tls) && (!has(self.tls.trust) || self.tls.trust == 'Verify') && has(self.tls.caConfigMapRef))")
         .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials or their secretRef out and set credentialsRef in each Device"),
+    validation = Rule::new("!has(self.orders) || self.protocol == 'HTTP'")
+        .message("orders goes with protocol HTTP only: it says what can be relied on of an order server"),
     validation = Rule::new("!has(self.credentials) || has(self.credentials.secretRef) || has(self.ipp)")
         .message("credentials.secretRef is required, but for Devices that have logins of their own")
 )]
@@ -88,6 +90,10 @@ pub struct ConnectionSpec {
     /// Intervals at which everything is read back although nothing changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<Sync>,
+    /// Promises of an order server beyond its requests, with protocol HTTP. Absent: it honours
+    /// Idempotency-Key for 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<OrderServer>,
 }
 
 /// Protocol of a connection.
@@ -503,6 +509,46 @@ impl Default for Sync {
             status: Self::default_status(),
         }
     }
+}
+
+/// Promises of an order server. One that neither honours the key nor finds orders by their reference
+/// gets each order once at most: a person finds out what became of a lost answer.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderServer {
+    /// Effect of Idempotency-Key.
+    #[serde(default)]
+    pub idempotency_key: IdempotencyKey,
+    /// The time for which it remembers a key. An answer that is in doubt for longer is no more asked for
+    /// by sending the order again.
+    #[serde(default = "OrderServer::default_kept_for")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub kept_for: Duration,
+}
+
+impl OrderServer {
+    fn default_kept_for() -> Duration {
+        "24h".into()
+    }
+}
+
+impl Default for OrderServer {
+    fn default() -> Self {
+        Self {
+            idempotency_key: IdempotencyKey::default(),
+            kept_for: Self::default_kept_for(),
+        }
+    }
+}
+
+/// Effect of the header Idempotency-Key at an order server.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum IdempotencyKey {
+    /// An order that is sent again under its key is not made again.
+    #[default]
+    Honoured,
+    /// It has none.
+    Ignored,
 }
 
 /// Observed state of a Connection.

@@ -137,7 +137,8 @@ conditioned!(
     entente_crds::v1alpha1::MessageText,
     entente_crds::v1alpha1::Site,
     entente_crds::v1alpha1::ContractAmendment,
-    entente_crds::v1alpha1::ContractNotice
+    entente_crds::v1alpha1::ContractNotice,
+    entente_crds::v1alpha1::SupplyOrder
 );
 
 /// Facts of a subscription that tests check.

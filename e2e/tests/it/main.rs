@@ -25,6 +25,7 @@ mod kstatus;
 mod lifecycle;
 mod monitoring;
 mod openapi;
+mod orders;
 mod peers;
 mod plugin;
 mod security;

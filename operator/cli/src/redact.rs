@@ -71,6 +71,14 @@ const VALUES: &[(&str, &[&str])] = &[
         ],
     ),
     ("Compensation", &["spec.voided.reason"]),
+    (
+        "SupplyOrder",
+        &[
+            "spec.record.shipTo",
+            "spec.cancelled.reason",
+            "status.order.tracking",
+        ],
+    ),
 ];
 
 /// Redacts the objects of one bundle.

@@ -89,6 +89,7 @@ impl Reconcile for Delivery {
         watches.cache(&objects.connections, triggers::connection);
         watches.cache(&objects.contracts, triggers::contract);
         watches.cache(&objects.compensations, triggers::compensation);
+        watches.cache(&objects.orders, triggers::supply_order);
         watches.cache(&objects.namespaces, triggers::namespace);
         watches.channel(self.catalogs.subscribe(), triggers::catalog);
         let first = self.catalogs.subscribe_from_first();

@@ -49,6 +49,7 @@ pub mod self_test;
 pub mod shutdown;
 mod sites;
 pub mod status;
+mod supply_orders;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -61,6 +62,7 @@ use crate::{
     compensation::Compensations, connection_profiles::ConnectionProfiles, context::Context,
     contract::Contracts, delivery::Delivery, election::Leadership, enrollments::Enrollments,
     objects::Objects, secrets::Secrets, shutdown::Shutdown, sites::Sites,
+    supply_orders::SupplyOrders,
 };
 
 /// Keeps the caches, and once this replica leads runs every controller, until the shutdown is
@@ -117,6 +119,7 @@ async fn run_controllers(
     let contracts = Contracts::new(context.clone(), Arc::clone(objects));
     let compensations = Compensations::new(context.clone(), Arc::clone(objects));
     let sites = Sites::new(context.clone(), Arc::clone(objects));
+    let orders = SupplyOrders::new(context.clone(), Arc::clone(objects), Arc::clone(&profiles));
     let catalogue = Catalogue::new(context.clone(), Arc::clone(objects), profiles, catalogs);
     // Every controller is named here and nowhere else.
     tokio::join!(
@@ -126,5 +129,6 @@ async fn run_controllers(
         controller::run(catalogue, context, shutdown),
         controller::run(enrollments, context, shutdown),
         controller::run(sites, context, shutdown),
+        controller::run(orders, context, shutdown),
     );
 }

@@ -78,6 +78,12 @@ struct CompensationLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OrderLabels {
+    cause: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ApiLabels {
     method: String,
     code: String,
@@ -115,6 +121,7 @@ pub struct Metrics {
     setup_lateness_seconds: Histogram,
     promises_judged: Family<StateLabels, Counter>,
     compensations: Family<CompensationLabels, Counter>,
+    supply_orders: Family<OrderLabels, Counter>,
     orphans: Family<ConnectionLabels, Gauge>,
     clock_skew_seconds: Gauge<f64, AtomicU64>,
     leader: Gauge,
@@ -124,6 +131,18 @@ pub struct Metrics {
     gateway: GatewaySeries,
     artifacts: ArtifactSeries,
 }
+
+/// Results of orders of supplies.
+const ORDER_RESULTS: [&str; 8] = [
+    "recorded",
+    "placed",
+    "refused",
+    "unknown",
+    "delivered",
+    "cancelled",
+    "rejected",
+    "replaced",
+];
 
 /// Returns a histogram from 1 ms to 131 s.
 fn request_seconds() -> Histogram {
@@ -148,6 +167,7 @@ impl Metrics {
             setup_lateness_seconds: Histogram::new(exponential_buckets(1.0, 4.0, 11)),
             promises_judged: Family::default(),
             compensations: Family::default(),
+            supply_orders: Family::default(),
             orphans: Family::default(),
             clock_skew_seconds: Gauge::default(),
             leader: Gauge::default(),
@@ -167,6 +187,11 @@ impl Metrics {
         }
         for result in ["created", "calculated", "voided"] {
             metrics.compensations("FeeCredit", result, 0);
+        }
+        for cause in ["Error", "Compensation", "Manual"] {
+            for result in ORDER_RESULTS {
+                metrics.supply_orders(cause, result, 0);
+            }
         }
         metrics
     }
@@ -195,6 +220,8 @@ impl Metrics {
         registry.register("promises_judged", text, self.promises_judged.clone());
         let text = "Compensations, by type of remedy and result";
         registry.register("compensations", text, self.compensations.clone());
+        let text = "Orders of supplies, by cause and result";
+        registry.register("supply_orders", text, self.supply_orders.clone());
         let text = "Instances that were left behind on the broker of a Connection";
         registry.register("orphans", text, self.orphans.clone());
         let text = "1 while this replica leads, else 0";
@@ -338,6 +365,16 @@ impl Metrics {
             result: result.to_owned(),
         };
         self.compensations.get_or_create(&labels).inc_by(number);
+    }
+
+    /// Counts an order of supplies with its result, one of [`ORDER_RESULTS`].
+    pub fn supply_order(&self, cause: &'static str, result: &'static str) {
+        self.supply_orders(cause, result, 1);
+    }
+
+    fn supply_orders(&self, cause: &'static str, result: &'static str, number: u64) {
+        let labels = OrderLabels { cause, result };
+        self.supply_orders.get_or_create(&labels).inc_by(number);
     }
 
     /// Sets the number of instances that were left behind on the broker of a Connection. `None`: it

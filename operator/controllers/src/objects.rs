@@ -12,13 +12,14 @@ use entente_crds::{
     v1alpha1::{
         Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
         DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, Site,
-        SmartService,
+        SmartService, SupplyOrder,
     },
 };
 use entente_domain::{
     contract::predecessor_of,
     delivery::{endpoint_index, handles_of, known_identities},
     inventory,
+    supply_order::is_open,
     unreadable::{Referent, UnreadableObjects},
 };
 use futures::future::BoxFuture;
@@ -36,7 +37,7 @@ use crate::{
     unreadable,
 };
 
-/// Index of subscriptions: "namespace/device".
+/// Index of subscriptions and orders: "namespace/device".
 pub(crate) const BY_DEVICE: &str = "device";
 /// Index of amendments, notices, subscriptions and compensations: "namespace/contract".
 pub(crate) const BY_CONTRACT: &str = "contract";
@@ -57,7 +58,9 @@ pub(crate) const BY_SITE: &str = "site";
 pub(crate) const BY_ENDPOINT: &str = "endpoint";
 /// Index of devices: the identity that their machine reported.
 pub(crate) const BY_IDENTITY: &str = "identity";
-/// Index of compensations: "namespace/subscription".
+/// Index of devices: "namespace/order" of each order that one of their errors names.
+pub(crate) const BY_ORDER: &str = "order";
+/// Index of compensations and orders: "namespace/subscription".
 pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
 /// Index by the enrolment by which a device registered.
 pub(crate) const BY_ENROLLMENT: &str = "enrollment";
@@ -83,7 +86,8 @@ macro_rules! each_with_conditions {
             amendments,
             notices,
             subscriptions,
-            compensations
+            compensations,
+            orders
         )
     };
 }
@@ -103,6 +107,7 @@ pub(crate) struct Objects {
     pub(crate) notices: Arc<Cache<ContractNotice>>,
     pub(crate) subscriptions: Arc<Cache<ServiceSubscription>>,
     pub(crate) compensations: Arc<Cache<Compensation>>,
+    pub(crate) orders: Arc<Cache<SupplyOrder>>,
     pub(crate) twins: Arc<Cache<DeviceTwin>>,
 }
 
@@ -125,6 +130,7 @@ impl Objects {
             notices: Arc::new(notices(context).brought_by(served())),
             subscriptions: Arc::new(subscriptions(context).brought_by(served())),
             compensations: Arc::new(compensations(context).brought_by(served())),
+            orders: Arc::new(orders(context).brought_by(served())),
             twins: Arc::new(twins(context).brought_by(served())),
         }
     }
@@ -371,6 +377,12 @@ fn devices(context: &Context) -> Cache<Device> {
                 .map(|connection| connection.name.clone())
                 .collect()
         })
+        .with_index(BY_ORDER, |device| {
+            let namespace = device.namespace().unwrap_or_default();
+            let errors = device.status.iter().flat_map(|status| &status.errors);
+            let orders = errors.filter_map(|error| error.order.as_ref());
+            orders.map(|order| path(&namespace, &order.name)).collect()
+        })
         .with_index(BY_ENDPOINT, endpoint_index)
         .with_index(BY_IDENTITY, |device| {
             let identities = known_identities(device).into_iter();
@@ -493,6 +505,25 @@ fn compensations(context: &Context) -> Cache<Compensation> {
             let record = &compensation.spec.record;
             let entry = format!("{}.{}", record.contract.name, record.service_name);
             vec![path(&compensation.namespace().unwrap_or_default(), &entry)]
+        })
+}
+
+fn orders(context: &Context) -> Cache<SupplyOrder> {
+    Cache::new(Arc::clone(&context.metrics))
+        .counted_by(inventory::of_order)
+        // For people; records are kept for years.
+        .stored_as(|order: &mut SupplyOrder| order.metadata.labels = None)
+        .with_index(BY_DEVICE, |order| {
+            let namespace = order.namespace().unwrap_or_default();
+            vec![path(&namespace, &order.spec.record.device.name)]
+        })
+        .with_index(BY_SUBSCRIPTION, |order| {
+            let namespace = order.namespace().unwrap_or_default();
+            vec![path(&namespace, &order.spec.record.subscription.name)]
+        })
+        .with_index(BY_CONNECTION, |order| {
+            let open = is_open(order).then(|| order.spec.record.connection_ref.name.clone());
+            open.into_iter().collect()
         })
 }
 

@@ -3,6 +3,7 @@
 //! Randomness comes in as a fraction, so that the arithmetic can be tested. Called by everything
 //! that tries again.
 
+use entente_crds::v1alpha1::Connection;
 use jiff::{SignedDuration, Timestamp};
 
 /// The longest wait that a remote side is left alone for because it asked: a broken clock, theirs or
@@ -28,6 +29,21 @@ impl Default for RetryPolicy {
         Self {
             initial: SignedDuration::from_secs(1),
             max: SignedDuration::from_mins(15),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Returns the waits of a Connection.
+    pub fn of(connection: &Connection) -> Self {
+        let default = Self::default();
+        let Some(retry) = &connection.spec.retry else {
+            return default;
+        };
+        Self {
+            // A text that is no duration makes the Connection unusable, which its status reports.
+            initial: retry.initial.length().unwrap_or(default.initial),
+            max: retry.max.length().unwrap_or(default.max),
         }
     }
 }

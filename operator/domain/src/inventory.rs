@@ -16,7 +16,8 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Compensation, Condition, Connection, Promise, PromiseState, Protocol, ServiceSubscription,
+        Compensation, Condition, Connection, OrderState, Promise, PromiseState, Protocol,
+        ServiceSubscription, SupplyOrder,
     },
 };
 use iso_currency::Currency;
@@ -27,6 +28,7 @@ use crate::{
     condition::{Status, find, is_true},
     money::{amount_owed, currency_digits, round},
     promise::promises,
+    supply_order::is_open,
 };
 
 pub use tally::Tally;
@@ -59,6 +61,8 @@ pub enum Series {
         /// True if the amount is final, false while it accrues.
         is_final: bool,
     },
+    /// Orders of supplies that are open, in a state.
+    OpenOrders(&'static str),
     /// 1 if the remote side of a Connection answered the last probe, else 0.
     Reachable {
         /// Name of the Connection.
@@ -115,6 +119,26 @@ pub fn of_compensation(compensation: &Compensation) -> Vec<Part> {
     }
     parts
 }
+
+/// Returns the parts of an order: its conditions, and its state while it is open.
+pub fn of_order(order: &SupplyOrder) -> Vec<Part> {
+    let status = order.status.as_ref();
+    let conditions = status.map_or(&[][..], |status| &status.conditions);
+    let mut parts = of_conditions::<SupplyOrder>(conditions);
+    if is_open(order) {
+        let state = status.and_then(|status| status.order.as_ref());
+        let state = state.map_or("NotPlaced", |order| match order.state {
+            OrderState::Accepted => "Accepted",
+            OrderState::Shipped => "Shipped",
+            OrderState::Delivered | OrderState::Cancelled | OrderState::Rejected => OTHER,
+        });
+        parts.push((Series::OpenOrders(state), 1));
+    }
+    parts
+}
+
+/// Labels of the states of open orders.
+pub const OPEN_ORDER_STATES: [&str; 3] = ["NotPlaced", "Accepted", "Shipped"];
 
 /// Returns the parts of a Connection: its conditions, and whether its server answers. The devices
 /// behind one are reached one by one, so a Connection to devices has no such part.

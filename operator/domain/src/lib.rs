@@ -39,6 +39,7 @@ pub mod remote;
 pub mod secret;
 pub mod site;
 mod strict_json;
+pub mod supply_order;
 pub mod time;
 pub mod turns;
 pub mod unreadable;

@@ -182,6 +182,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::ProtocolError
         | Reason::Unauthorized
         | Reason::TlsFailed
+        | Reason::OrderServerUnavailable
         | Reason::StepTimedOut => (Class::Reconciling, Blame::TheSide),
         Reason::RejectedValue | Reason::RejectedNotSettable => (Class::Stalled, Blame::TheSide),
         Reason::AwaitingRestart
@@ -227,6 +228,10 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::BeforeTerm
         | Reason::AfterTerm
         | Reason::NeverStarted
+        // An order that a person has to settle with the provider.
+        | Reason::OrderRejected
+        | Reason::ItemUnknown
+        | Reason::OutcomeUnknown
         | Reason::NotExpected
         | Reason::PastEnd
         | Reason::AlreadyStarted
@@ -291,6 +296,15 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NothingOwed
         | Reason::RecordOnly
         | Reason::Voided
+        | Reason::OrderPlaced
+        | Reason::Cancelled
+        | Reason::SupplyReplaced
+        | Reason::MessageShown
+        | Reason::MessageSent
+        | Reason::Cleared
+        | Reason::NoDisplay
+        | Reason::NoText
+        | Reason::DeviceOffline
         | Reason::NothingWanted => (Class::Reconciling, Blame::Provider),
     }
 }

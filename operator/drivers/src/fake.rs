@@ -5,6 +5,7 @@
 //! the tests of every crate above; never part of a shipped binary (feature `fake`).
 
 mod device;
+mod orders;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use entente_domain::protocol::Place;
 use entente_domain::remote::{Catalog, Failure, FailureKind, Scalar, StatusReport};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+
+pub use self::orders::FakeOrderServer;
 
 /// Operation that a call requested: one for each method of the two traits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -39,6 +42,14 @@ pub enum Operation {
     LastOperation,
     /// `ServiceDriver::deprovision`.
     Deprovision,
+    /// `OrderDriver::send` of a search.
+    OrderFind,
+    /// `OrderDriver::send` of an order.
+    OrderPlace,
+    /// `OrderDriver::send` of a look at an order or an operation.
+    OrderRead,
+    /// `OrderDriver::send` of a cancellation.
+    OrderCancel,
 }
 
 impl Operation {
@@ -51,6 +62,8 @@ impl Operation {
                 | Self::Provision
                 | Self::Update
                 | Self::Deprovision
+                | Self::OrderPlace
+                | Self::OrderCancel
         )
     }
 }
@@ -204,6 +217,7 @@ pub struct World {
 struct State {
     devices: BTreeMap<String, FakeDevice>,
     servers: BTreeMap<String, FakeServer>,
+    order_servers: BTreeMap<String, FakeOrderServer>,
     faults: Vec<Script>,
     latency: BTreeMap<Option<String>, Duration>,
     ledger: Vec<Call>,

@@ -15,11 +15,13 @@ use entente_domain::remote::{
     InstanceContext, InstanceKey, InstanceReading, InstanceRequest, OperationState, ServerAnswer,
     StatusReport,
 };
+use entente_domain::supply_order::{OrderAnswer, OrderRequest};
 use futures::FutureExt as _;
 
 use crate::{
     device::{DeviceDriver, DeviceTarget},
     fence::Fence,
+    orders::OrderDriver,
     service::{ServerTarget, ServiceDriver},
 };
 
@@ -199,6 +201,22 @@ impl<D: ServiceDriver> ServiceDriver for Guarded<D> {
     }
 }
 
+#[async_trait]
+impl<D: OrderDriver> OrderDriver for Guarded<D> {
+    async fn send(
+        &self,
+        target: &ServerTarget,
+        request: &OrderRequest,
+    ) -> Result<OrderAnswer, Failure> {
+        let (connection, sent) = (&target.profile.name, self.driver.send(target, request));
+        if request.writes() {
+            self.change(connection, sent).await
+        } else {
+            self.ask(connection, sent).await
+        }
+    }
+}
+
 #[cfg(all(test, feature = "fake"))]
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
@@ -208,6 +226,7 @@ mod tests {
         protocol::{Manner, Place},
         remote::Value,
         secret::Secrets,
+        supply_order::OrderBody,
     };
     use serde_json::Map;
     use tokio::time::timeout;
@@ -219,7 +238,7 @@ mod tests {
         profile::ConnectionProfile,
     };
 
-    const OPERATIONS: [Operation; 10] = [
+    const OPERATIONS: [Operation; 14] = [
         Operation::DeviceObserve,
         Operation::DeviceApply,
         Operation::DeviceStatus,
@@ -230,6 +249,10 @@ mod tests {
         Operation::Update,
         Operation::LastOperation,
         Operation::Deprovision,
+        Operation::OrderFind,
+        Operation::OrderPlace,
+        Operation::OrderRead,
+        Operation::OrderCancel,
     ];
 
     fn profile() -> Arc<ConnectionProfile> {
@@ -309,6 +332,27 @@ mod tests {
         }
     }
 
+    async fn ask_an_order_server(drivers: &Drivers, operation: Operation) -> Result<(), Failure> {
+        let target = &ServerTarget {
+            profile: profile(),
+            url: "https://orders.example/".to_owned(),
+            secrets: Secrets::default(),
+        };
+        let id = || "PO-1".to_owned();
+        let record = entente_crds::example::supply_order().spec.record;
+        let request = match operation {
+            Operation::OrderPlace => OrderRequest::Place(Box::new(OrderBody::of(&record, "r"))),
+            Operation::OrderCancel => OrderRequest::Cancel {
+                id: id(),
+                reference: "r".to_owned(),
+                reason: "r".to_owned(),
+            },
+            Operation::OrderFind => OrderRequest::FindByReference { reference: id() },
+            _ => OrderRequest::Read { id: id() },
+        };
+        drivers.orders().send(target, &request).await.map(drop)
+    }
+
     // shows K7
     #[tokio::test]
     async fn a_driver_that_panics_gives_a_failure_and_one_that_leaves_doubt_if_it_writes() {
@@ -332,6 +376,10 @@ mod tests {
             | Operation::DeviceApply
             | Operation::DeviceStatus
             | Operation::DeviceDisplay => ask_a_device(drivers, operation).await,
+            Operation::OrderFind
+            | Operation::OrderPlace
+            | Operation::OrderRead
+            | Operation::OrderCancel => ask_an_order_server(drivers, operation).await,
             _ => ask_a_broker(drivers, operation).await,
         }
     }

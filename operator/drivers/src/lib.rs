@@ -17,6 +17,7 @@ pub mod fence;
 pub mod fetch;
 mod guarded;
 pub mod ipp;
+pub mod orders;
 pub mod osb;
 mod parsing;
 pub mod post;
@@ -35,6 +36,7 @@ pub use credentials::{CredentialsError, CredentialsValue};
 pub use device::{DeviceDriver, DeviceTarget};
 pub use fence::Fence;
 pub use fetch::{Download, Fetcher, Wanted};
+pub use orders::OrderDriver;
 pub use post::{Post, Posted, Poster};
 pub use profile::{ConnectionProfile, LimitValues, ProfileError, TrustProfile};
 pub use service::{ServerTarget, ServiceDriver};
@@ -44,6 +46,7 @@ pub use service::{ServerTarget, ServiceDriver};
 pub struct Drivers {
     ipp: Arc<dyn DeviceDriver>,
     osb: Arc<dyn ServiceDriver>,
+    orders: Arc<dyn OrderDriver>,
 }
 
 impl Drivers {
@@ -58,7 +61,9 @@ impl Drivers {
     pub fn beside(api_server: &[IpAddr], fence: &Fence) -> Self {
         let transport = Arc::new(transport::Transport::beside(api_server));
         let ipp = Arc::new(ipp::IppDriver::new(Arc::clone(&transport)));
-        Self::guarded(ipp, Arc::new(osb::OsbDriver::new(transport)), fence)
+        let osb = Arc::new(osb::OsbDriver::new(Arc::clone(&transport)));
+        let orders = Arc::new(orders::HttpOrderDriver::new(transport));
+        Self::guarded(ipp, osb, orders, fence)
     }
 
     /// Drivers that reach nothing but this world in memory.
@@ -70,18 +75,20 @@ impl Drivers {
     /// Drivers that reach nothing but this world, and change nothing while the fence is closed.
     #[cfg(feature = "fake")]
     pub fn fake_behind(world: Arc<fake::World>, fence: &Fence) -> Self {
-        Self::guarded(Arc::clone(&world), world, fence)
+        Self::guarded(Arc::clone(&world), Arc::clone(&world), world, fence)
     }
 
     /// Returns these drivers, each behind the guard: there is no other way to make them.
-    fn guarded<D, S>(ipp: Arc<D>, osb: Arc<S>, fence: &Fence) -> Self
+    fn guarded<D, S, O>(ipp: Arc<D>, osb: Arc<S>, orders: Arc<O>, fence: &Fence) -> Self
     where
         D: DeviceDriver + 'static,
         S: ServiceDriver + 'static,
+        O: OrderDriver + 'static,
     {
         Self {
             ipp: Arc::new(guarded::Guarded::new(ipp, fence)),
             osb: Arc::new(guarded::Guarded::new(osb, fence)),
+            orders: Arc::new(guarded::Guarded::new(orders, fence)),
         }
     }
 
@@ -97,5 +104,10 @@ impl Drivers {
     /// Returns the driver of service servers.
     pub fn service(&self) -> &dyn ServiceDriver {
         self.osb.as_ref()
+    }
+
+    /// Returns the driver of order servers.
+    pub fn orders(&self) -> &dyn OrderDriver {
+        self.orders.as_ref()
     }
 }

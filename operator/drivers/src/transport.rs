@@ -97,6 +97,8 @@ pub(crate) struct Answer {
     pub challenges: Vec<Challenge>,
     /// Its direction, if it leads elsewhere.
     pub redirect: Option<Redirect>,
+    /// The place where an accepted request is told of (RFC 9110 section 15.3.3), on any host.
+    pub location: Option<Url>,
     /// Its body, with its part of the memory of all bodies.
     pub body: Bytes,
     /// The body of a success, where the request asked for it in pieces.

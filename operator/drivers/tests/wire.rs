@@ -6,6 +6,7 @@
 mod wire {
     pub(crate) mod ipp;
     pub(crate) mod ipp_versions;
+    pub(crate) mod orders;
     pub(crate) mod osb;
     pub(crate) mod refusal;
     pub(crate) mod server;

@@ -111,7 +111,7 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         expected.push(("update", format!("{resource}/status"), &other, told));
         let (owned, recorded) = (
             resource.starts_with("service") || resource.starts_with("devicetwins"),
-            resource.starts_with("compensations"),
+            resource.starts_with("compensations") || resource.starts_with("supplyorders"),
         );
         let read_alone = [
             "devices.",
@@ -274,7 +274,13 @@ async fn the_examples_on_artifact_hub_are_accepted_and_name_every_kind() {
         .collect();
     for kind in list("artifacthub.io/crds") {
         let kind = kind["kind"].as_str().expect("a kind");
-        let own = ["ServiceSubscription", "DeviceTwin", "Compensation"].contains(&kind);
+        let own = [
+            "ServiceSubscription",
+            "DeviceTwin",
+            "Compensation",
+            "SupplyOrder",
+        ]
+        .contains(&kind);
         assert_ne!(shown.contains(&kind), own, "an example of {kind}");
     }
     let administrator = Person::administrator(plane);

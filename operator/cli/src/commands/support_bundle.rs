@@ -9,7 +9,7 @@ use std::io::Write as _;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
     DeviceEnrollment, DeviceModel, DeviceTwin, MessageText, ServiceSubscription, Site,
-    SmartService,
+    SmartService, SupplyOrder,
 };
 use entente_domain::election::LEASE;
 use flate2::Compression;
@@ -88,6 +88,7 @@ async fn collect(
     of_kind::<ContractNotice>(cluster, place, &mut found).await?;
     of_kind::<ServiceSubscription>(cluster, place, &mut found).await?;
     of_kind::<Compensation>(cluster, place, &mut found).await?;
+    of_kind::<SupplyOrder>(cluster, place, &mut found).await?;
     for event in listed::<Event>(cluster, place, &mut found.unread).await? {
         let about = event["regarding"]["apiVersion"]
             .as_str()

@@ -17,11 +17,13 @@ use entente_crds::{
 use entente_domain::{
     catalogue::texts_that_count,
     delivery::{DeviceSnapshot, handles_of, is_reconcile_requested},
+    errors::KnownOrder,
     names::{ConnectionName, SubscriptionName},
     promise::{CompensationRecord, has_missed, owed_records, promises},
     reconcile_wish::reconcile_wish_in,
     secret::Secrets,
     site::at_site,
+    supply_order,
 };
 use entente_drivers::profile::ConnectionProfile;
 use jiff::{SignedDuration, Timestamp};
@@ -72,6 +74,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
             .map(|device| proved_by_others(objects, device, &claimed))
             .unwrap_or_default(),
         claimed_by_another: claimed,
+        supply_orders: supply_orders(objects, key),
         message_texts: texts_that_count(objects.texts.all()),
         catalogs: delivery.catalogs.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
@@ -251,6 +254,17 @@ fn unreadable_subscriptions(objects: &Objects, device: &Key) -> BTreeSet<Subscri
             && objects.subscriptions.get(key).is_none()
     });
     of_device.map(|it| it.key.name.as_str().into()).collect()
+}
+
+/// Returns the orders of supplies for a device, as far as delivery needs them.
+fn supply_orders(objects: &Objects, key: &Key) -> Vec<KnownOrder> {
+    let orders = objects
+        .orders
+        .by_index(BY_DEVICE, &path(&key.namespace, &key.name));
+    orders
+        .iter()
+        .map(|order| supply_order::known(order))
+        .collect()
 }
 
 fn compensations(

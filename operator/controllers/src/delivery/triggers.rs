@@ -10,13 +10,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, DeviceTwin, MessageText,
-    ServiceSubscription, Site, SmartService,
+    ServiceSubscription, Site, SmartService, SupplyOrder,
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
 use entente_domain::delivery::{handles_of, instance_id, missing_offering};
 use entente_domain::promise::CompensationRecord;
 use entente_domain::reconcile_wish::reconcile_wish;
+use entente_domain::supply_order;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
@@ -400,6 +401,17 @@ pub(super) fn compensation(_: &Delivery, queue: &Queue<Key>, change: &Change<Com
     // One about something else may have the name of a record that is owed for another device.
     let named = device_label(&change.key.name).unwrap_or(device);
     for device in BTreeSet::from([device, named]) {
+        queue.add(Key::new(change.key.namespace.clone(), device));
+    }
+}
+
+/// Wakes the device of an order whose id is known, or that is closed.
+pub(super) fn supply_order(_: &Delivery, queue: &Queue<Key>, change: &Change<SupplyOrder>) {
+    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
+        return;
+    };
+    if differs(change, supply_order::known) {
+        let device = &*found.spec.record.device.name;
         queue.add(Key::new(change.key.namespace.clone(), device));
     }
 }

@@ -79,6 +79,20 @@ reasons! {
     /// The debt could not be recorded: its namespace is being deleted, or another Compensation has
     /// its name.
     CompensationNotRecorded => Warning, Compensate;
+    /// An order of supplies is recorded, because of an error of a Device.
+    SupplyOrderRecorded => Normal, Order;
+    /// An order server has an order.
+    SuppliesOrdered => Normal, Order;
+    /// An order server refuses an order, or has said that it will not fulfil it.
+    SupplyOrderRefused => Warning, Order;
+    /// Nothing tells whether an order server has an order; a person has to find out.
+    SupplyOrderUnknown => Warning, Order;
+    /// An order was delivered.
+    SuppliesDelivered => Normal, Order;
+    /// An order was cancelled.
+    SupplyOrderCancelled => Normal, Order;
+    /// A Device was seen with a new supply, which closes its order.
+    SupplyReplaced => Normal, Order;
     /// A Device does not answer.
     DeviceUnreachable => Warning, Push;
     /// A Device has another identity than expected.

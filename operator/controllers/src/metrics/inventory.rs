@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
 };
 
-use entente_domain::inventory::{PROMISE_STATES, Series, Tally, in_currency};
+use entente_domain::inventory::{OPEN_ORDER_STATES, PROMISE_STATES, Series, Tally, in_currency};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder},
@@ -110,6 +110,9 @@ impl Collector for Inventory {
         if unreadable.contains_key("ServiceSubscription") {
             promises(&mut encoder, &sums)?;
         }
+        if unreadable.contains_key("SupplyOrder") {
+            orders(&mut encoder, &sums)?;
+        }
         owed(&mut encoder, &sums)?;
         connections(&mut encoder, &sums)?;
         let help = "Objects whose newest version cannot be read, by kind.";
@@ -161,6 +164,18 @@ fn promises(encoder: &mut DescriptorEncoder<'_>, sums: &[(&Series, i128)]) -> fm
     let help = "Promises that were missed and whose service is neither proven nor over.";
     let Gauge(overdue) = gauge(encoder, "promises_overdue", help)?;
     ConstGauge::new(number(sum(&Series::Overdue))).encode(overdue)
+}
+
+fn orders(encoder: &mut DescriptorEncoder<'_>, sums: &[(&Series, i128)]) -> fmt::Result {
+    let help = "Orders of supplies that are open, by state; NotPlaced: no order server has it yet.";
+    let mut states = gauge(encoder, "supply_orders_open", help)?;
+    for state in OPEN_ORDER_STATES {
+        let wanted = Series::OpenOrders(state);
+        let found = sums.iter().find(|(series, _)| **series == wanted);
+        let amount = found.map_or(0, |(_, amount)| *amount);
+        states.set(&[("state", state)], number(amount))?;
+    }
+    Ok(())
 }
 
 fn owed(encoder: &mut DescriptorEncoder<'_>, sums: &[(&Series, i128)]) -> fmt::Result {

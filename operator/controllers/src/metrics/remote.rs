@@ -42,6 +42,14 @@ pub enum RemoteOperation {
     Poll,
     /// Remove an instance.
     Deprovision,
+    /// Look for orders at an order server.
+    FindOrder,
+    /// Place an order.
+    PlaceOrder,
+    /// Read an order.
+    ReadOrder,
+    /// Cancel an order.
+    CancelOrder,
 }
 
 impl RemoteOperation {
@@ -58,6 +66,10 @@ impl RemoteOperation {
             Self::Update => "update",
             Self::Poll => "poll",
             Self::Deprovision => "deprovision",
+            Self::FindOrder => "find_order",
+            Self::PlaceOrder => "place_order",
+            Self::ReadOrder => "read_order",
+            Self::CancelOrder => "cancel_order",
         }
     }
 

@@ -122,6 +122,13 @@ pub const RIGHTS: &[Right] = &[
         Within::Served,
     ),
     right(ENTENTE, "compensations/status", &["update"], Within::Served),
+    right(
+        ENTENTE,
+        "supplyorders",
+        &["get", "list", "watch", "create"],
+        Within::Served,
+    ),
+    right(ENTENTE, "supplyorders/status", &["update"], Within::Served),
     // The settings that devices that call should hold.
     right(
         ENTENTE,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{
     Compensation, Condition, Connection, Contract, ContractAmendment, ContractNotice, Device,
     DeviceEnrollment, DeviceModel, MessageText, ServiceSubscription, Site, SmartService,
+    SupplyOrder,
 };
 use entente_domain::condition::of_internal_error;
 use jiff::Timestamp;
@@ -74,6 +75,7 @@ conditioned!(
     ServiceSubscription,
     Site,
     SmartService,
+    SupplyOrder,
 );
 
 /// Returns the status of an object for which no other can be made: the last one, with the condition

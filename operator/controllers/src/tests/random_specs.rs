@@ -15,6 +15,7 @@ use entente_crds::{
     v1alpha1::{
         Acceptance, Cause, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceModel,
         ExcludedDevices, Exclusion, IppOperation, MessageText, NoticeType, Site, SmartService,
+        SupplyOrder,
     },
 };
 use entente_domain::{protocol::Place, remote::Scalar};
@@ -314,6 +315,7 @@ impl Odd {
             CaseKind::ContractAmendment => self.apply_as::<ContractAmendment>(process),
             CaseKind::ContractNotice => self.apply_as::<ContractNotice>(process),
             CaseKind::DeviceEnrollment => self.apply_as::<DeviceEnrollment>(process),
+            CaseKind::SupplyOrder => self.apply_as::<SupplyOrder>(process),
             CaseKind::ServiceSubscription | CaseKind::DeviceTwin | CaseKind::Compensation => {
                 unreachable!("nobody writes these")
             }

@@ -36,6 +36,7 @@ fn shown(parts: &[Part]) -> Vec<String> {
         Series::Overdue => format!("overdue {amount}"),
         Series::Owed { currency, is_final } => format!("owed {currency} {is_final} {amount}"),
         Series::Reachable { connection } => format!("reachable {connection} {amount}"),
+        Series::OpenOrders(state) => format!("open orders {state} {amount}"),
     };
     parts.iter().map(text).collect()
 }

@@ -170,6 +170,7 @@ pub(super) async fn read(
     let retry_after = retry_after::parse(response.headers());
     let challenges = challenge::parse(response.headers());
     let redirect = redirect::parse(status, response.headers(), response.url());
+    let location = redirect::accepted_at(status, response.headers(), response.url());
     let certificate_sha256 = response
         .extensions()
         .get::<TlsInfo>()
@@ -217,6 +218,7 @@ pub(super) async fn read(
         retry_after,
         challenges,
         redirect,
+        location,
         body: Bytes::from_owner(Body {
             bytes: body,
             _reserved: reserved,

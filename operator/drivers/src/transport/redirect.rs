@@ -36,6 +36,16 @@ pub(super) fn parse(status: StatusCode, headers: &HeaderMap, asked: &Url) -> Opt
     })
 }
 
+/// Returns the place where a request that was accepted is told of: that of 201 and 202. Nobody asks
+/// there before it is known to be the same server.
+pub(super) fn accepted_at(status: StatusCode, headers: &HeaderMap, asked: &Url) -> Option<Url> {
+    if !matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED) {
+        return None;
+    }
+    let location = headers.get(LOCATION)?.to_str().ok()?;
+    asked.join(location.trim()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,7 @@
 // A new kind of item is decided on here, and does not fall to the side of the broker.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use entente_crds::{
-    condition::Reason,
-    digest::Digest,
-    v1alpha1::{Connection, ItemState},
-};
+use entente_crds::{condition::Reason, digest::Digest, v1alpha1::ItemState};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::pass::{Pass, answer::Moment};
@@ -219,20 +215,7 @@ impl Pass {
     pub(super) fn policy(&self, connection: Option<&str>) -> RetryPolicy {
         connection
             .and_then(|name| self.snapshot.connections.get(name))
-            .map(|connection| policy_of(connection))
+            .map(|connection| RetryPolicy::of(connection))
             .unwrap_or_default()
-    }
-}
-
-/// Returns the retry policy of a Connection.
-fn policy_of(connection: &Connection) -> RetryPolicy {
-    let default = RetryPolicy::default();
-    let Some(retry) = &connection.spec.retry else {
-        return default;
-    };
-    RetryPolicy {
-        // A text that is no duration makes the Connection unusable, which its status reports.
-        initial: retry.initial.length().unwrap_or(default.initial),
-        max: retry.max.length().unwrap_or(default.max),
     }
 }

@@ -1,0 +1,222 @@
+//! An order server whose idempotency is a middleware of others, and prism, which judges each request to
+//! it by docs/api/orders.yaml.
+//!
+//! Decides their command lines, and reads the log of orders (`e2e/peers/orders.py`), in which a double is a
+//! second line. Its faults have the words of the simulators. Called by tests of orders.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use entente_simulators::Fault;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::PeerError;
+use super::ipp_client::http_client;
+use super::launch::{Launch, Process, Sandbox, directory, free_port, text};
+use crate::operator::workspace;
+
+const PEER: &str = "orders";
+const JUDGE: &str = "prism";
+
+/// An order that it has made.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggedOrder {
+    /// The id that it gave it.
+    pub order_id: String,
+    /// The reference under which it was placed.
+    pub reference: String,
+}
+
+/// Abilities of the order server.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderServerOptions {
+    /// True if the middleware stands before it.
+    pub keys: bool,
+    /// True if orders can be found.
+    pub search: bool,
+}
+
+impl Default for OrderServerOptions {
+    fn default() -> Self {
+        Self {
+            keys: true,
+            search: true,
+        }
+    }
+}
+
+/// A running order server. Dropping it kills the process.
+#[derive(Debug)]
+pub struct OrderServer {
+    port: u16,
+    http: reqwest::Client,
+    process: Process,
+    directory: TempDir,
+}
+
+impl OrderServer {
+    /// Starts one without an order.
+    ///
+    /// # Errors
+    /// Any [`PeerError`] of starting a process; `Missing` where the middleware is not installed.
+    pub async fn start(options: OrderServerOptions) -> Result<Self, PeerError> {
+        let directory = directory(PEER, Sandbox::SameUser)?;
+        let port = free_port(PEER)?;
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/orders.py");
+        let without = [
+            (!options.keys).then_some("--without-keys"),
+            (!options.search).then_some("--without-search"),
+        ];
+        let process = Launch::new(PEER, Sandbox::SameUser, python()?, directory.path())
+            .arguments([text(program), format!("--port={port}")])
+            .arguments([format!("--directory={}", text(directory.path()))])
+            .arguments(without.into_iter().flatten())
+            .environment("PYTHONDONTWRITEBYTECODE", "1")
+            .environment("PYTHONUNBUFFERED", "1")
+            .spawn()?;
+        let mut server = Self {
+            port,
+            http: http_client(),
+            process,
+            directory,
+        };
+        server.until_ready().await?;
+        Ok(server)
+    }
+
+    async fn until_ready(&mut self) -> Result<(), PeerError> {
+        let url = format!("{}/control", self.url());
+        self.process.until_answers(&url).await
+    }
+
+    /// Returns its URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the orders that it has made, in their order.
+    pub fn log(&self) -> Vec<LoggedOrder> {
+        let path = self.directory.path().join("orders.jsonl");
+        let written = fs::read_to_string(path).unwrap_or_default();
+        let lines = written.split_inclusive('\n');
+        let whole = lines.filter(|line| line.ends_with('\n'));
+        whole
+            .map(|line| serde_json::from_str(line).expect("a line of the log"))
+            .collect()
+    }
+
+    /// Returns its output so far.
+    pub fn output(&self) -> String {
+        self.process.log()
+    }
+
+    /// Brings a fault in, for requests that write; one of the same kind is replaced.
+    ///
+    /// # Errors
+    /// [`PeerError::Control`] also if this server cannot have it.
+    pub async fn set_fault(&self, fault: impl Into<Fault>) -> Result<(), PeerError> {
+        let url = format!("{}/control/faults", self.url());
+        self.put("a fault", url, json!(fault.into())).await
+    }
+
+    /// Sets members of an order, such as its state.
+    ///
+    /// # Errors
+    /// [`PeerError::Control`] if there is no such order.
+    pub async fn change(&self, order: &str, members: Value) -> Result<(), PeerError> {
+        let url = format!("{}/control/orders/{order}", self.url());
+        self.put("an order", url, members).await
+    }
+
+    async fn put(&self, what: &'static str, url: String, body: Value) -> Result<(), PeerError> {
+        let answer = self.http.put(url).json(&body).send().await;
+        let answer = answer.and_then(reqwest::Response::error_for_status);
+        answer.map(drop).map_err(|source| PeerError::Control {
+            peer: PEER.to_owned(),
+            what,
+            source,
+        })
+    }
+
+    /// Ends it at once; its port refuses from then on.
+    ///
+    /// # Errors
+    /// Any [`PeerError`] of ending a process.
+    pub async fn kill(&mut self) -> Result<(), PeerError> {
+        self.process.kill().await
+    }
+
+    /// Starts it again on the same port, with its orders and without the keys of the middleware.
+    ///
+    /// # Errors
+    /// Any [`PeerError`] of starting a process.
+    pub async fn start_again(&mut self) -> Result<(), PeerError> {
+        self.process.start_again()?;
+        self.until_ready().await
+    }
+}
+
+/// Prism as a proxy before an order server: it answers a request that the document does not have by
+/// itself, and passes the others on. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Prism {
+    port: u16,
+    process: Process,
+    _directory: TempDir,
+}
+
+impl Prism {
+    /// Starts it before a server.
+    ///
+    /// # Errors
+    /// Any [`PeerError`] of starting a process; `Missing` where it is not installed.
+    pub async fn before(server: &OrderServer) -> Result<Self, PeerError> {
+        let directory = directory(JUDGE, Sandbox::SameUser)?;
+        let port = free_port(JUDGE)?;
+        let program = workspace().join("target/peers/prism/node_modules/.bin/prism");
+        if !program.exists() {
+            return Err(PeerError::Missing {
+                program: format!("{JUDGE} (in {})", program.display()),
+            });
+        }
+        let document = workspace().join("docs/api/orders.yaml");
+        let process = Launch::new(JUDGE, Sandbox::SameUser, program, directory.path())
+            .arguments(["proxy".to_owned(), text(document), server.url()])
+            .arguments(["--errors", "--host=127.0.0.1"])
+            .arguments([format!("--port={port}")])
+            .spawn()?;
+        let mut prism = Self {
+            port,
+            process,
+            _directory: directory,
+        };
+        let url = format!("{}/v1/orders", prism.url());
+        prism.process.until_answers(&url).await?;
+        Ok(prism)
+    }
+
+    /// Returns its URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns its output so far, with a line for each request and each fault that it found.
+    pub fn output(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// Returns the path of the Python of the virtual environment that `e2e/peers/install` makes.
+fn python() -> Result<PathBuf, PeerError> {
+    let python = workspace().join("target/peers").join(PEER);
+    let python = python.join("bin/python");
+    if python.is_file() {
+        return Ok(python);
+    }
+    Err(PeerError::Missing {
+        program: format!("{PEER} (in {})", python.display()),
+    })
+}

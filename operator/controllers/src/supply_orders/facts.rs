@@ -1,0 +1,134 @@
+//! Facts about an order from other objects: its server, its device, and the fault that keeps it from
+//! being sent.
+//!
+//! Reads caches, and Secrets of the Connection just before use; sends nothing. Called once for each
+//! pass over an order.
+
+use std::sync::Arc;
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Connection, Protocol, SupplyOrder},
+};
+use entente_domain::{
+    secret::Secrets as NoSecrets,
+    supply_order::{
+        CheckedAgainst, OrderFacts, ServerTerms, fault_of, message_of, replaced_at, service_of,
+    },
+    unreadable::Referent,
+};
+use entente_drivers::ServerTarget;
+use kube::ResourceExt as _;
+
+use super::SupplyOrders;
+use crate::{cache::Key, delivery::fraction, secrets::Fault};
+
+/// Facts about an order.
+pub(super) struct Facts {
+    pub(super) facts: OrderFacts,
+    /// The order server; `None` with a fault, and for an order that is closed.
+    pub(super) target: Option<ServerTarget>,
+    /// True if no change of an object tells that the fault is mended.
+    pub(super) looks_again: bool,
+}
+
+impl SupplyOrders {
+    pub(super) async fn facts(&self, key: &Key, order: &SupplyOrder) -> Facts {
+        let named = &order.spec.record.device.name;
+        let device = Key::new(key.namespace.clone(), &**named);
+        let device = self.objects.devices.get(&device);
+        let mut facts = OrderFacts {
+            terms: None,
+            fault: None,
+            message: message_of(device.as_deref(), order),
+            replaced: device.and_then(|device| replaced_at(&device, &key.name)),
+            fraction: fraction(),
+        };
+        let is_closed = order.status.as_ref().is_some_and(|it| it.closed.is_some());
+        if is_closed {
+            return Facts {
+                facts,
+                target: None,
+                looks_again: false,
+            };
+        }
+        let mut looks_again = false;
+        let mut target = None;
+        match self.server(key, order).await {
+            Ok((terms, found)) => {
+                facts.terms = Some(terms);
+                target = Some(found);
+            }
+            Err(fault) => {
+                facts.fault = Some(fault);
+                looks_again = true;
+            }
+        }
+        if facts.fault.is_none() {
+            facts.fault = self.fault_of_record(key, order);
+        }
+        Facts {
+            facts,
+            target,
+            looks_again,
+        }
+    }
+
+    fn fault_of_record(&self, key: &Key, order: &SupplyOrder) -> Option<Fault> {
+        let named = &*order.spec.record.subscription.name;
+        let subscription = Key::new(key.namespace.clone(), named);
+        let subscription = self.objects.subscriptions.get(&subscription);
+        let now = self.context.clock.now();
+        let service = subscription.as_deref().and_then(|subscription| {
+            let name = service_of(subscription, now)?;
+            self.objects.services.get(&Key::new("", name))
+        });
+        let against = CheckedAgainst {
+            subscription: subscription.as_deref(),
+            service: service.as_deref(),
+        };
+        fault_of(order, against)
+    }
+
+    /// Returns the order server, as this namespace may use it.
+    async fn server(
+        &self,
+        key: &Key,
+        order: &SupplyOrder,
+    ) -> Result<(ServerTerms, ServerTarget), Fault> {
+        let name = &*order.spec.record.connection_ref.name;
+        let connection = self.objects.connections.get(&Key::new("", name));
+        let connection = connection.ok_or_else(|| {
+            let unreadable = self.objects.unreadable(&key.namespace);
+            unreadable.not_at_hand(Referent::Connection, name)
+        })?;
+        let url = url(&connection)?;
+        let namespace = self.objects.namespaces.get(&Key::new("", &*key.namespace));
+        let labels = namespace.map(|namespace| namespace.labels().clone());
+        let labels = labels.unwrap_or_default();
+        let now = self.context.clock.now();
+        let profile = self
+            .profiles
+            .profile(&connection, (&key.namespace, &labels), None, now)
+            .await?;
+        let target = ServerTarget {
+            profile,
+            url,
+            secrets: NoSecrets::default(),
+        };
+        Ok((ServerTerms::of(&connection), target))
+    }
+}
+
+fn url(connection: &Arc<Connection>) -> Result<String, Fault> {
+    let http = connection.spec.http.as_ref();
+    let http = http.filter(|_| connection.spec.protocol == Protocol::HTTP);
+    http.map(|http| http.url.clone()).ok_or_else(|| {
+        let protocol = connection.spec.protocol;
+        let name = connection.name_any();
+        let message = format!(
+            "the Connection {name} has protocol {protocol:?}: that of an order server is HTTP"
+        );
+        (Reason::UnsupportedValue, message)
+    })
+}

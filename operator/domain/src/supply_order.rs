@@ -1,0 +1,54 @@
+//! Orders of supplies: the record of each, the next request about it, and its status (A3, A4, A5, A9,
+//! A10).
+//!
+//! Decides which record an error of a device is owed, how an order server is asked so that one error
+//! makes one order, and what a status says. It must never decide that an error orders something (the
+//! delivery pass does, and writes it into the Device), send anything, or take an order for not made
+//! because no answer came. Called by the order controller; [`is_open`] also by delivery.
+
+mod answer;
+mod check;
+mod exchange;
+mod message;
+mod pass;
+mod record;
+mod report;
+mod terms;
+
+#[cfg(test)]
+mod tests;
+
+use entente_crds::v1alpha1::{OrderEnd, SupplyOrder};
+use kube::ResourceExt as _;
+
+use crate::errors::KnownOrder;
+
+pub use check::{CheckedAgainst, fault_of, service_of};
+pub use exchange::{OrderAnswer, OrderBody, OrderRequest, ServerOrder};
+pub use message::message_of;
+pub use pass::{Attempts, Next, OrderFacts, OrderPass};
+pub use record::{RecordSources, error_id, record_for, reference_of, replaced_at, wanted_orders};
+pub use terms::ServerTerms;
+
+/// True while an order counts as open, so that no second one is made for the same supply (A10):
+/// until it was delivered, cancelled or rejected, or the device was seen with a new supply. One that
+/// nobody knows to have been made counts as open, too.
+pub fn is_open(order: &SupplyOrder) -> bool {
+    let status = order.status.as_ref();
+    status.is_none_or(|status| status.closed.is_none())
+}
+
+/// Returns an order as delivery knows it: its supplies, its id, and whether it is open.
+pub fn known(order: &SupplyOrder) -> KnownOrder {
+    let status = order.status.as_ref();
+    let closed = status.and_then(|status| status.closed.as_ref());
+    let placed = status.and_then(|status| status.order.as_ref());
+    let lines = order.spec.record.lines.iter();
+    KnownOrder {
+        name: order.name_any(),
+        supplies: lines.filter_map(|line| line.supply.clone()).collect(),
+        id: placed.map(|order| order.id.to_string()),
+        is_open: is_open(order),
+        is_void: closed.is_some_and(|it| matches!(it.by, OrderEnd::Cancelled | OrderEnd::Rejected)),
+    }
+}

@@ -1,0 +1,398 @@
+//! One pass over an order, without I/O: the next write, the next request, the next instant (A9).
+//!
+//! The loop that the order controller drives, and that the simulation of the tests drives with the
+//! same object: [`OrderPass::next`] returns a status to write, a request to send or the end; what came
+//! of it goes to [`OrderPass::written`] or [`OrderPass::answered`]. It reads no clock and makes no
+//! random number.
+//!
+//! How one record makes one order:
+//! - `status.intent` is in the status before a request that places an order; it stays until an answer
+//!   says what became of it. So a crash, a lost answer and a lost write all leave the same doubt.
+//! - A server that finds orders by their reference is asked before each request that places one.
+//! - In doubt the order is sent again where the server honours the key, for as long as it keeps keys;
+//!   or where it is found not to have the order, [`QUIET`] after the request. Else nobody knows: the
+//!   outcome is Unknown, and a person decides.
+//! - Before the first request for an error, the open orders for the device are looked through: one for
+//!   the same part is adopted, since the memory of this cluster may be older than the server's (A10).
+
+use entente_crds::bounded::Text;
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{
+    CancellationState, ClosedOrder, OrderCause, OrderEnd, OrderMessage, OrderOutcome, OrderState,
+    PlacedOrder, SupplyOrder, SupplyOrderStatus,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use super::exchange::{OrderAnswer, OrderBody, OrderRequest};
+use super::record::reference_of;
+use super::report::report;
+use super::terms::ServerTerms;
+
+/// Time after a request in doubt before a server that does not have the order is believed: it may be
+/// at work still.
+pub(super) const QUIET: SignedDuration = SignedDuration::from_mins(10);
+/// Wait after a refusal that only a person can end.
+pub(super) const HOURLY: SignedDuration = SignedDuration::from_hours(1);
+/// Time between two looks at an order: a quarter of its age, within these.
+const LOOKS: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_hours(6));
+/// No pass sends more requests than this.
+const MOST_REQUESTS: u32 = 12;
+
+/// Failures of the last requests about an order, in memory: after a restart it is tried at once.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Attempts {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Nothing is sent before.
+    pub until: Option<Timestamp>,
+    /// The intent in the status that is known to have made no order: its request failed without doubt.
+    pub settled: Option<Timestamp>,
+}
+
+/// Facts about an order from other objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OrderFacts {
+    /// Terms of the order server; `None` with a fault.
+    pub terms: Option<ServerTerms>,
+    /// Fault of the record, or of an object that it refers to: nothing is sent.
+    pub fault: Option<(Reason, String)>,
+    /// The message on the device.
+    pub message: Option<OrderMessage>,
+    /// The instant at which the device was seen with a new supply.
+    pub replaced: Option<Timestamp>,
+    /// Share of each wait, from 0 to 1, at random.
+    pub fraction: f64,
+}
+
+/// Next step of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Write this status, on the version of the object on which it was decided.
+    Write(Box<SupplyOrderStatus>),
+    /// Send this request.
+    Send(OrderRequest),
+    /// Nothing, until this instant or until something changes.
+    Rest(Option<Timestamp>),
+}
+
+/// One pass over one order.
+#[derive(Clone, Debug)]
+pub struct OrderPass {
+    pub(super) order: SupplyOrder,
+    pub(super) facts: OrderFacts,
+    pub(super) attempts: Attempts,
+    /// The status as it becomes, without conditions.
+    pub(super) status: SupplyOrderStatus,
+    pub(super) reference: Option<String>,
+    pub(super) look: Look,
+    requests: u32,
+}
+
+/// Knowledge that lasts for one pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Look {
+    /// The server does not have an order under the reference.
+    pub(super) absent: bool,
+    /// No open order for the device is about the same part.
+    pub(super) none_open: bool,
+    /// An order may be placed as soon as the status is written.
+    pub(super) may_place: bool,
+    /// Before the request that is under way, no other one was in doubt.
+    pub(super) is_first: bool,
+}
+
+/// A decision.
+enum Decision {
+    Send(OrderRequest),
+    Rest(Option<Timestamp>),
+}
+
+impl OrderPass {
+    /// Begins a pass over an order as it is stored.
+    pub fn new(order: SupplyOrder, facts: OrderFacts, attempts: Attempts) -> Self {
+        let namespace = order.namespace().unwrap_or_default();
+        let record = &order.spec.record;
+        let reference = record.reference.clone();
+        let reference = reference.or_else(|| reference_of(&namespace, &order.name_any(), record));
+        Self {
+            status: order.status.clone().unwrap_or_default(),
+            reference,
+            order,
+            facts,
+            attempts,
+            look: Look::default(),
+            requests: 0,
+        }
+    }
+
+    /// Returns the order on whose version the next status is decided.
+    pub fn order(&self) -> &SupplyOrder {
+        &self.order
+    }
+
+    /// Returns the failures so far.
+    pub fn attempts(&self) -> Attempts {
+        self.attempts
+    }
+
+    /// Returns the next thing to do.
+    pub fn next(&mut self, now: Timestamp) -> Next {
+        let decision = self.decide(now);
+        let reference = self.reference.as_deref().unwrap_or_default();
+        let status = report(&self.order, &self.status, &self.facts, reference, now);
+        if self.order.status.as_ref() != Some(&status) {
+            return Next::Write(Box::new(status));
+        }
+        match decision {
+            Decision::Send(request) => Next::Send(request),
+            Decision::Rest(at) => Next::Rest(at),
+        }
+    }
+
+    /// Notes the order as the API server has it after a write.
+    pub fn written(&mut self, order: SupplyOrder) {
+        self.status = order.status.clone().unwrap_or_default();
+        self.order = order;
+    }
+
+    /// Notes the answer to a request.
+    pub fn answered(&mut self, request: &OrderRequest, answer: OrderAnswer, now: Timestamp) {
+        self.requests += 1;
+        self.learn(request, answer, now);
+    }
+
+    fn decide(&mut self, now: Timestamp) -> Decision {
+        self.note_facts(now);
+        if self.status.closed.is_some() || self.is_left_to_a_person() {
+            return Decision::Rest(None);
+        }
+        if self.facts.fault.is_some() {
+            return Decision::Rest(None);
+        }
+        if self.is_beyond_finding(now) {
+            self.status.outcome = Some(OrderOutcome::Unknown);
+            if self.order.spec.cancelled.is_some() {
+                self.close(OrderEnd::Cancelled, now);
+            }
+            return Decision::Rest(None);
+        }
+        if self.requests >= MOST_REQUESTS {
+            return Decision::Rest(now.checked_add(LOOKS.0).ok());
+        }
+        if let Some(until) = self.attempts.until.filter(|until| *until > now) {
+            return Decision::Rest(Some(until));
+        }
+        if let Some(order) = self.status.order.clone() {
+            return self.follow(&order, now);
+        }
+        if let Some(operation) = &self.status.operation {
+            let path = operation.path.clone();
+            return Decision::Send(OrderRequest::ReadOperation { path });
+        }
+        if self.order.spec.cancelled.is_some() {
+            return self.end_unknown(now);
+        }
+        self.place(now)
+    }
+
+    /// Notes what other objects and people say.
+    fn note_facts(&mut self, now: Timestamp) {
+        self.status.message.clone_from(&self.facts.message);
+        self.status.replaced = self.status.replaced.or(self.facts.replaced);
+        if self.status.closed.is_some() {
+            return;
+        }
+        if let Some(found) = &self.order.spec.found
+            && self.status.order.is_none()
+        {
+            let id = found.order_id.clone();
+            self.status.order = Some(placed(id, OrderState::Accepted, now, true));
+            self.status.outcome = Some(OrderOutcome::Known);
+            self.status.intent = None;
+            self.status.operation = None;
+            self.status.problem = None;
+        }
+        if self.look.may_place && self.order.spec.cancelled.is_some() {
+            // Cancelled between the write of the intent and the request.
+            self.attempts.settled = self.status.intent;
+            self.look.may_place = false;
+        }
+        let in_doubt = self.is_in_doubt();
+        if self.status.replaced.is_some() && !in_doubt {
+            self.close(OrderEnd::SupplyReplaced, now);
+        } else if self.order.spec.cancelled.is_some() && self.status.order.is_none() && !in_doubt {
+            self.close(OrderEnd::Cancelled, now);
+        } else if self.is_left_to_a_person() && self.order.spec.cancelled.is_some() {
+            self.close(OrderEnd::Cancelled, now);
+        }
+    }
+
+    pub(super) fn close(&mut self, by: OrderEnd, now: Timestamp) {
+        self.status.closed = Some(ClosedOrder { at: now, by });
+    }
+
+    /// True if the server may have the order although no answer says so.
+    fn is_in_doubt(&self) -> bool {
+        let status = &self.status;
+        status.order.is_none() && status.intent.is_some() && status.intent != self.attempts.settled
+    }
+
+    /// True if only a person can find out whether the server has the order.
+    fn is_left_to_a_person(&self) -> bool {
+        self.status.outcome == Some(OrderOutcome::Unknown) && self.status.order.is_none()
+    }
+
+    /// True if the server may have the order, can neither be asked for it nor be sent it again, and makes
+    /// it by no operation.
+    fn is_beyond_finding(&self, now: Timestamp) -> bool {
+        let (status, terms) = (&self.status, self.facts.terms);
+        let relies_on_key = terms.zip(status.intent).is_some_and(|(terms, intent)| {
+            let is_kept = now.duration_since(intent) < terms.kept_for;
+            // An order that is not wanted any more is not sent again to learn its id.
+            terms.honours_key && is_kept && self.order.spec.cancelled.is_none()
+        });
+        self.is_in_doubt()
+            && !self.look.may_place
+            && status.operation.is_none()
+            && status.queryable == Some(false)
+            && !relies_on_key
+    }
+
+    /// Reads and cancels an order that the server has.
+    fn follow(&self, order: &PlacedOrder, now: Timestamp) -> Decision {
+        let id = order.id.to_string();
+        if let Some(cancelled) = &self.order.spec.cancelled
+            && self.status.cancellation.is_none()
+        {
+            let reference = self.reference.clone().unwrap_or_default();
+            let reason = cancelled.reason.clone();
+            return Decision::Send(OrderRequest::Cancel {
+                id,
+                reference,
+                reason,
+            });
+        }
+        let Some(checked) = order.checked else {
+            return Decision::Send(OrderRequest::Read { id });
+        };
+        // After a cancellation the state may change soon.
+        let requested = self.status.cancellation.as_ref();
+        let requested = requested.filter(|it| it.state == CancellationState::Requested);
+        let since = requested.map_or(order.at, |requested| requested.at.max(order.at));
+        let pause = (checked.duration_since(since) / 4).clamp(LOOKS.0, LOOKS.1);
+        match checked.checked_add(pause) {
+            Ok(at) if at > now => Decision::Rest(Some(at)),
+            _ => Decision::Send(OrderRequest::Read { id }),
+        }
+    }
+
+    /// Ends an order that is cancelled while nobody knows whether the server has it.
+    fn end_unknown(&mut self, now: Timestamp) -> Decision {
+        if !self.look.absent {
+            return self.find();
+        }
+        if let Some(believed) = self.believed_absent_from().filter(|it| *it > now) {
+            return Decision::Rest(Some(believed));
+        }
+        self.status.intent = None;
+        self.close(OrderEnd::Cancelled, now);
+        Decision::Rest(None)
+    }
+
+    /// Returns the instant from which on an order that the server does not have was not made. A request
+    /// under a key may have been repeated for as long as the key was kept.
+    fn believed_absent_from(&self) -> Option<Timestamp> {
+        let kept = self.facts.terms.filter(|terms| terms.honours_key);
+        let kept = kept.map_or(SignedDuration::ZERO, |terms| terms.kept_for);
+        self.status
+            .intent?
+            .checked_add(kept)
+            .ok()?
+            .checked_add(QUIET)
+            .ok()
+    }
+
+    /// Places the order, if that cannot make a second one.
+    fn place(&mut self, now: Timestamp) -> Decision {
+        let Some(terms) = self.facts.terms else {
+            return Decision::Rest(None);
+        };
+        if self.look.may_place {
+            return self.send();
+        }
+        let is_searched = self.status.queryable != Some(false);
+        if is_searched && !self.look.absent {
+            return self.find();
+        }
+        let age = self.status.intent.map(|intent| now.duration_since(intent));
+        if !self.is_in_doubt() {
+            let record = &self.order.spec.record;
+            if is_searched && record.cause == OrderCause::Error && !self.look.none_open {
+                let serial_number = record.device.serial_number.clone();
+                return Decision::Send(OrderRequest::FindOpen { serial_number });
+            }
+            self.look.is_first = true;
+            // What is in the status already need not be written again while it is young.
+            let is_young = age.is_some_and(|age| age < terms.kept_for / 2);
+            return if terms.honours_key && is_young {
+                self.send()
+            } else {
+                self.intend(now)
+            };
+        }
+        if terms.honours_key && age.is_some_and(|age| age < terms.kept_for) {
+            self.look.is_first = false;
+            return self.send();
+        }
+        match self.believed_absent_from() {
+            Some(believed) if believed > now => Decision::Rest(Some(believed)),
+            // It was looked for long enough after the last request: this one is the first anew.
+            _ => {
+                self.look.is_first = true;
+                self.intend(now)
+            }
+        }
+    }
+
+    /// Has the intent written before the request.
+    fn intend(&mut self, now: Timestamp) -> Decision {
+        self.status.intent = Some(now);
+        self.attempts.settled = None;
+        self.look.may_place = true;
+        self.send()
+    }
+
+    fn find(&self) -> Decision {
+        let reference = self.reference.clone().unwrap_or_default();
+        Decision::Send(OrderRequest::FindByReference { reference })
+    }
+
+    fn send(&self) -> Decision {
+        let reference = self.reference.as_deref().unwrap_or_default();
+        let body = OrderBody::of(&self.order.spec.record, reference);
+        Decision::Send(OrderRequest::Place(Box::new(body)))
+    }
+}
+
+/// Returns an order of this id that nothing else is known of.
+pub(super) fn placed(
+    id: impl Into<String>,
+    state: OrderState,
+    at: Timestamp,
+    adopted: bool,
+) -> PlacedOrder {
+    let id: String = id.into();
+    PlacedOrder {
+        id: id.into(),
+        state,
+        at,
+        checked: None,
+        expected: None,
+        tracking: None,
+        reason: None::<Text<253>>,
+        adopted,
+        others: Vec::new(),
+    }
+}

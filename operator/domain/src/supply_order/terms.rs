@@ -1,0 +1,30 @@
+//! Terms of an order server: what can be relied on when an answer is lost.
+
+use entente_crds::v1alpha1::{Connection, IdempotencyKey};
+use jiff::SignedDuration;
+
+use crate::backoff::RetryPolicy;
+
+/// Terms of an order server, by its Connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServerTerms {
+    /// True if an order that is sent again under its key is not made again.
+    pub honours_key: bool,
+    /// The time for which it remembers a key.
+    pub kept_for: SignedDuration,
+    /// Waits after failures.
+    pub retry: RetryPolicy,
+}
+
+impl ServerTerms {
+    /// Returns the terms by a Connection.
+    pub fn of(connection: &Connection) -> Self {
+        let orders = connection.spec.orders.clone().unwrap_or_default();
+        Self {
+            honours_key: orders.idempotency_key == IdempotencyKey::Honoured,
+            // A text that is no duration is refused when it is written; none is relied on.
+            kept_for: orders.kept_for.length().unwrap_or_default(),
+            retry: RetryPolicy::of(connection),
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Tests of records: names, references, and what is missing.
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{
+    Device, DeviceError, DeviceModel, DeviceStatus, ErrorState, OrderCause, OrderCompensation,
+    ServiceSubscription, SmartService,
+};
+use serde_json::json;
+
+use super::*;
+
+const NAME: &str = "lobby-mfp.toner-empty.black-toner.7";
+
+/// The error of the examples, for which an order is decided on.
+fn error() -> DeviceError {
+    let error = json!({
+        "key": "TonerEmpty/black-toner",
+        "type": "TonerEmpty",
+        "unit": "black-toner",
+        "occurrence": 7,
+        "state": "Open",
+        "since": "2027-05-12T09:14:03Z",
+        "detail": "toner-empty-error",
+        "order": {
+            "name": NAME,
+            "subscription": "banco-sul-2027.supplies.lobby-mfp",
+            "service": "supplies",
+        },
+    });
+    serde_json::from_value(error).expect("an error of a device")
+}
+
+struct World {
+    device: Device,
+    model: DeviceModel,
+    subscription: ServiceSubscription,
+    service: SmartService,
+}
+
+fn world() -> World {
+    let mut device = example::devices()[0].clone();
+    device.metadata.namespace = Some(example::NAMESPACE.to_owned());
+    device.spec.ship_to = example::supply_order().spec.record.ship_to;
+    device.status = Some(DeviceStatus {
+        errors: vec![error()],
+        ..DeviceStatus::default()
+    });
+    let mut model = example::mfp_500();
+    let supplies = json!([{"name": "black-toner", "partNumber": "TN-500K"}]);
+    model.spec.supplies = serde_json::from_value(supplies).expect("supplies");
+    let errors = json!([{
+        "type": "TonerEmpty",
+        "match": {"stateReasons": ["toner-empty"]},
+        "unit": "Supply",
+        "order": {"when": "Always", "quantity": 1},
+    }]);
+    model.spec.errors = serde_json::from_value(errors).expect("errors");
+    let mut subscription = example::service_subscription();
+    subscription.metadata.name = Some("banco-sul-2027.supplies.lobby-mfp".to_owned());
+    let mut service = example::data_backup();
+    service.metadata.name = Some("supplies".to_owned());
+    service.spec.provider = "Northwind".to_owned();
+    let orders = json!({"connectionRef": {"name": "northwind-orders"}});
+    service.spec.orders = Some(serde_json::from_value(orders).expect("orders"));
+    World {
+        device,
+        model,
+        subscription,
+        service,
+    }
+}
+
+impl World {
+    fn sources(&self) -> RecordSources<'_> {
+        RecordSources {
+            device: &self.device,
+            model: Some(&self.model),
+            subscription: Some(&self.subscription),
+            service: Some(&self.service),
+            printer_id: None,
+        }
+    }
+}
+
+// shows A3 A5
+#[test]
+fn the_record_of_an_error_is_that_of_the_examples_byte_for_byte() {
+    let mut world = world();
+    let identity = entente_crds::v1alpha1::DeviceIdentity {
+        product_name: Some("Northwind MFP 500".into()),
+        ..Default::default()
+    };
+    world.device.status.as_mut().expect("a status").identity = Some(identity);
+    let made = record_for(&error(), world.sources(), example::NAMESPACE).expect("a record");
+    let expected = example::supply_order();
+    assert_eq!(made.spec, expected.spec);
+    assert_eq!(made.metadata.name, expected.metadata.name);
+    assert_eq!(made.metadata.namespace, expected.metadata.namespace);
+    let labels = made.metadata.labels.expect("labels");
+    assert_eq!(labels["entente.dev/error-type"], "TonerEmpty");
+    assert_eq!(labels["entente.dev/device"], "lobby-mfp");
+    assert_eq!(
+        made.metadata.owner_references, None,
+        "it outlives its device"
+    );
+}
+
+// shows A5
+#[test]
+fn the_name_of_the_example_is_that_of_its_occurrence() {
+    assert_eq!(crate::errors::order_name("lobby-mfp", &error()), NAME);
+}
+
+// shows A10
+#[test]
+fn delivery_knows_of_an_order_its_supplies_its_id_and_whether_it_is_open() {
+    let mut stored = order();
+    let fresh = known(&stored);
+    assert_eq!(
+        (fresh.supplies, fresh.id),
+        (vec!["black-toner".to_owned()], None)
+    );
+    assert!(fresh.is_open && !fresh.is_void);
+    for (end, is_void) in [
+        ("Delivered", false),
+        ("SupplyReplaced", false),
+        ("Cancelled", true),
+        ("Rejected", true),
+    ] {
+        let status = json!({
+            "order": {"id": "PO-1", "state": "Accepted", "at": begin()},
+            "closed": {"at": begin(), "by": end},
+        });
+        stored.status = Some(serde_json::from_value(status).expect("a status"));
+        let closed = known(&stored);
+        assert_eq!(closed.id.as_deref(), Some("PO-1"));
+        assert_eq!((closed.is_open, closed.is_void), (false, is_void), "{end}");
+    }
+}
+
+// shows A5 A9
+#[test]
+fn each_fact_of_an_occurrence_changes_its_reference_and_nothing_else_does() {
+    let record = order().spec.record;
+    let own = reference_of(example::NAMESPACE, NAME, &record);
+    assert_eq!(
+        own, record.reference,
+        "the example has the reference of its facts"
+    );
+    let mut changed: Vec<Option<String>> = vec![own.clone()];
+    changed.push(reference_of("other", NAME, &record));
+    let edits: [fn(&mut entente_crds::v1alpha1::OrderRecord); 4] = [
+        |record| record.device.serial_number = "other".to_owned(),
+        |record| record.device.name = "lobby".to_owned(),
+        |record| {
+            let error = record.error.as_mut().expect("an error");
+            error.id = "lobby-mfp/TonerEmpty/black-toner/8".to_owned();
+        },
+        |record| {
+            let error = record.error.as_mut().expect("an error");
+            error.id = "lobby-mfp/TonerEmpty/cyan-toner/7".to_owned();
+        },
+    ];
+    for edit in edits {
+        let mut other = record.clone();
+        edit(&mut other);
+        changed.push(reference_of(example::NAMESPACE, NAME, &other));
+    }
+    // A device of another name has no such error: there is no reference.
+    assert_eq!(changed.iter().filter(|it| it.is_none()).count(), 1);
+    let different: std::collections::BTreeSet<_> = changed.iter().collect();
+    assert_eq!(different.len(), changed.len());
+    let mut same = record.clone();
+    same.customer.id = "C-1".to_owned();
+    same.provider = "Another".to_owned();
+    same.lines[0].quantity = 9;
+    assert_eq!(reference_of(example::NAMESPACE, NAME, &same), own);
+    assert!(own.expect("one").chars().all(|it| it.is_ascii_hexdigit()));
+}
+
+#[test]
+fn an_order_by_hand_and_one_of_a_compensation_have_references_of_their_own() {
+    let mut record = order().spec.record;
+    record.error = None;
+    record.cause = OrderCause::Manual;
+    let by_hand = reference_of("acme", "spare", &record);
+    assert_ne!(by_hand, reference_of("acme", "spare-2", &record));
+    record.cause = OrderCause::Compensation;
+    assert_eq!(reference_of("acme", "a.b.c.1.toner.1", &record), None);
+    record.compensation = Some(OrderCompensation {
+        name: "a.b.c.1.toner".to_owned(),
+    });
+    let first = reference_of("acme", "a.b.c.1.toner.1", &record);
+    let second = reference_of("acme", "a.b.c.1.toner.2", &record);
+    assert!(first.is_some() && first != second && first != by_hand);
+    assert_eq!(reference_of("acme", "elsewhere", &record), None);
+}
+
+// shows A9
+#[test]
+fn an_order_is_wanted_while_the_error_is_open_and_its_id_is_not_known() {
+    let mut device = world().device;
+    let wanted = |device: &Device| wanted_orders(device).count();
+    assert_eq!(wanted(&device), 1);
+    let error = |device: &mut Device, edit: fn(&mut DeviceError)| {
+        edit(&mut device.status.as_mut().expect("a status").errors[0]);
+    };
+    error(&mut device, |error| error.state = ErrorState::Closed);
+    assert_eq!(wanted(&device), 0, "its episode is over");
+    error(&mut device, |error| {
+        error.state = ErrorState::Open;
+        error.order.as_mut().expect("an order").id = Some("PO-1".into());
+    });
+    assert_eq!(
+        wanted(&device),
+        0,
+        "a record that a person deleted is not made again"
+    );
+    error(&mut device, |error| error.order = None);
+    assert_eq!(wanted(&device), 0, "none is decided on");
+}
+
+// shows K2
+#[test]
+fn what_is_missing_for_a_record_is_named() {
+    let whole = world();
+    let mut no_orders = world();
+    no_orders.service.spec.orders = None;
+    let mut no_supply = world();
+    no_supply.model.spec.supplies.clear();
+    let table = [
+        (
+            RecordSources {
+                subscription: None,
+                ..whole.sources()
+            },
+            Reason::ServiceNotFound,
+            "ServiceSubscription banco-sul-2027.supplies.lobby-mfp",
+        ),
+        (
+            RecordSources {
+                service: None,
+                ..whole.sources()
+            },
+            Reason::ServiceNotFound,
+            "SmartService supplies",
+        ),
+        (
+            RecordSources {
+                model: None,
+                ..whole.sources()
+            },
+            Reason::ModelNotFound,
+            "DeviceModel mfp-500",
+        ),
+        (no_orders.sources(), Reason::UnsupportedValue, "spec.orders"),
+        (
+            no_supply.sources(),
+            Reason::UnsupportedValue,
+            "\"black-toner\"",
+        ),
+    ];
+    for (sources, reason, word) in table {
+        let (found, message) = record_for(&error(), sources, "acme").expect_err("it is missing");
+        assert_eq!(found, reason, "{message}");
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+// shows K4
+#[test]
+fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through_its_service() {
+    let world = world();
+    let mut spare = order();
+    spare.metadata.name = Some("spare".to_owned());
+    let record = &mut spare.spec.record;
+    (record.cause, record.error, record.reference) = (OrderCause::Manual, None, None);
+    let against = CheckedAgainst {
+        subscription: Some(&world.subscription),
+        service: Some(&world.service),
+    };
+    assert_eq!(fault_of(&spare, against), None);
+    let edits: [(&str, fn(&mut entente_crds::v1alpha1::OrderRecord)); 5] = [
+        ("customer.id", |record| {
+            record.customer.id = "C-1".to_owned()
+        }),
+        ("contract.name", |record| {
+            record.contract.name = "other".to_owned()
+        }),
+        ("device.name", |record| {
+            record.device.name = "other".to_owned()
+        }),
+        ("connectionRef.name", |record| {
+            record.connection_ref.name = "other".to_owned()
+        }),
+        ("provider", |record| record.provider = "Other".to_owned()),
+    ];
+    for (field, edit) in edits {
+        let mut other = spare.clone();
+        edit(&mut other.spec.record);
+        let (reason, message) = fault_of(&other, against).expect("it is refused");
+        assert_eq!(reason, Reason::UnsupportedValue);
+        assert!(message.contains(field), "{message}");
+    }
+    let nobody = fault_of(&spare, CheckedAgainst::default()).expect("it is refused");
+    assert!(nobody.1.contains("does not exist"), "{}", nobody.1);
+}
+
+// shows A5
+#[test]
+fn a_record_under_a_reference_that_is_not_that_of_its_facts_is_not_sent_but_one_that_was_is_followed()
+ {
+    let mut foreign = order();
+    foreign.spec.record.reference = Some("f".repeat(64));
+    let (reason, message) = fault_of(&foreign, CheckedAgainst::default()).expect("refused");
+    assert_eq!(reason, Reason::UnsupportedValue);
+    assert!(message.contains("spec.record.reference"), "{message}");
+    foreign.status = Some(SupplyOrderStatus {
+        intent: Some(begin()),
+        ..SupplyOrderStatus::default()
+    });
+    assert_eq!(fault_of(&foreign, CheckedAgainst::default()), None);
+}
