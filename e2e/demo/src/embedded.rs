@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use super::DemoError;
 use super::device::{Behaviour, names, reached};
 use super::peers::{Catalogue, LedgerFacts};
+use super::supplies::{self, Supplies};
+use super::terminal::Terminal;
 
 /// A fleet and a broker, which people may steer by hand.
 pub(super) struct Embedded {
     fleet: IppFleet,
     broker: Broker,
     control: Control,
+    supplies: Supplies,
 }
 
 impl Embedded {
@@ -34,6 +37,7 @@ impl Embedded {
             fleet,
             broker,
             control,
+            supplies: Supplies::start().await?,
         };
         let lie = FaultKind::NotEffective {
             attributes: vec!["nw-backup-weekdays".to_owned()],
@@ -61,18 +65,34 @@ impl Embedded {
 
     pub(super) fn catalogue(&self, namespace: &TestNamespace<'_>) -> Catalogue {
         let devices = self.fleet.devices();
+        let mut connection = namespace.device_connection(self.fleet.port());
+        let (mut model, mut service) = (namespace.model(), namespace.backup());
+        Supplies::add_to(namespace, &mut service, &mut model, &mut connection);
         Catalogue {
             connections: vec![
-                namespace.device_connection(self.fleet.port()),
+                connection,
                 namespace.broker_connection(&self.broker.url()),
+                self.supplies.connection(namespace),
             ],
-            models: vec![namespace.model()],
-            service: namespace.backup(),
+            models: vec![model],
+            texts: vec![Supplies::text(namespace)],
+            service,
             devices: devices
                 .iter()
                 .map(|device| namespace.device(device))
                 .collect(),
         }
+    }
+
+    /// Shows a cartridge that runs empty, at the end.
+    pub(super) async fn show_supplies(
+        &self,
+        terminal: &Terminal,
+        namespace: &TestNamespace<'_>,
+    ) -> Result<bool, DemoError> {
+        let printer = self.fleet.device(supplies::DEVICE);
+        let printer = printer.expect("named when it was started");
+        self.supplies.show(terminal, namespace, &printer).await
     }
 
     /// Returns the URL of the control interface.

@@ -1,7 +1,7 @@
 //! The demo: a contract for seven devices comes into force in front of its user.
 //!
 //! Four devices are good, one is good and behind a firewall, one accepts settings without effect, one is
-//! switched off. Operator and gateway are the real binary on a real API server. Every number that is shown is read from the API server or
+//! switched off. At the end a cartridge runs empty. Operator and gateway are the real binary on a real API server. Every number that is shown is read from the API server or
 //! from the ledger of the simulated peers, and the exit code is 1 if one of them is not as
 //! expected. Called by the program `demo`.
 
@@ -11,6 +11,7 @@ mod embedded;
 mod peers;
 mod real;
 mod summary;
+mod supplies;
 mod table;
 mod terminal;
 
@@ -158,7 +159,9 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
         )
         .await?;
 
-    let passed = watch_contract(&mut terminal, &namespace, &mut peers).await?;
+    let delivered = watch_contract(&mut terminal, &namespace, &mut peers).await?;
+    let supplied = peers.show_supplies(&terminal, &namespace).await?;
+    let passed = delivered && supplied;
     if options.keep {
         keep(&mut terminal, &plane, &operator, &peers).await;
     }
@@ -188,6 +191,9 @@ async fn prepare(namespace: &TestNamespace<'_>, peers: &DemoPeers) -> Result<(),
             .apply(connection)
             .await
             .map_err(namespace_failed)?;
+    }
+    for text in &catalogue.texts {
+        namespace.apply(text).await.map_err(namespace_failed)?;
     }
     for model in &catalogue.models {
         namespace.apply(model).await.map_err(namespace_failed)?;
@@ -321,6 +327,7 @@ async fn keep(
         format!("kubectl get contracts,servicesubscriptions,devices,compensations -n {NAMESPACE}"),
         format!("kubectl describe contract {CONTRACT} -n {NAMESPACE}"),
         format!("kubectl get compensations -n {NAMESPACE} -o wide"),
+        format!("kubectl get supplyorders -n {NAMESPACE}"),
         "kubectl get connections,devicemodels,smartservices".to_owned(),
         format!("kubectl get deviceenrollments,devicetwins -n {NAMESPACE}"),
         format!("kubectl get events -n {NAMESPACE} --sort-by=.metadata.creationTimestamp"),

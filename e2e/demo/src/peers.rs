@@ -3,19 +3,21 @@
 //!
 //! Decides nothing: `embedded` and `real` do.
 
-use entente_crds::v1alpha1::{Connection, Device, DeviceModel, SmartService};
+use entente_crds::v1alpha1::{Connection, Device, DeviceModel, MessageText, SmartService};
 use entente_e2e::namespace::TestNamespace;
 use jiff::Timestamp;
 
 use super::device::Behaviour;
 use super::embedded::Embedded;
 use super::real::Real;
+use super::terminal::Terminal;
 use super::{DemoError, Peers};
 
 /// Objects that are applied before the contract.
 pub(super) struct Catalogue {
     pub(super) connections: Vec<Connection>,
     pub(super) models: Vec<DeviceModel>,
+    pub(super) texts: Vec<MessageText>,
     pub(super) service: SmartService,
     pub(super) devices: Vec<Device>,
 }
@@ -57,7 +59,7 @@ pub(super) enum DemoPeers {
 pub(super) fn title(peers: Peers) -> &'static str {
     match peers {
         Peers::Embedded => {
-            "Peers: six simulated IPP devices and a service broker, one device that calls"
+            "Peers: six simulated IPP devices, a service broker, an order server, one device that calls"
         }
         Peers::Real => {
             "Peers: cupsd and lprint as devices, openbrokerapi as service broker, one device that calls"
@@ -110,6 +112,18 @@ impl DemoPeers {
         match self {
             Self::Embedded(embedded) => embedded.mend(behaviour).await,
             Self::Real(real) => real.mend(behaviour, namespace).await,
+        }
+    }
+
+    /// Shows a cartridge that runs empty. Returns true if all is as it has to be; real peers show none.
+    pub(super) async fn show_supplies(
+        &self,
+        terminal: &Terminal,
+        namespace: &TestNamespace<'_>,
+    ) -> Result<bool, DemoError> {
+        match self {
+            Self::Embedded(embedded) => embedded.show_supplies(terminal, namespace).await,
+            Self::Real(_) => Ok(true),
         }
     }
 

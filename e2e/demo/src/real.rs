@@ -106,6 +106,7 @@ impl Real {
                 self.label_printer(namespace, "printer-location", IppSyntax::Text),
                 calling_model(namespace),
             ],
+            texts: Vec::new(),
             service: service(namespace),
             devices: devices.collect(),
         }

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Attributes of identity and state: a request for these alone reads no setting.
-const PROBE_ATTRIBUTES: [&str; 16] = [
+const PROBE_ATTRIBUTES: [&str; 23] = [
     "printer-uuid",
     "printer-name",
     "printer-device-id",
@@ -43,6 +43,13 @@ const PROBE_ATTRIBUTES: [&str; 16] = [
     "printer-settable-attributes-supported",
     "printer-firmware-name",
     "printer-firmware-string-version",
+    "printer-alert",
+    "printer-alert-description",
+    "printer-supply",
+    "printer-supply-description",
+    "printer-impressions-completed",
+    "natural-language-configured",
+    "identify-actions-supported",
 ];
 
 impl Service for Device {

@@ -4,6 +4,8 @@
 //! They are orders by hand, for a subscription whose device need not exist: how an error leads to one is
 //! tried with devices.
 
+mod by_ipp;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +36,7 @@ async fn spectral_finds_nothing_in_the_document() {
     spectral_finds_nothing(&document(), "placeOrder").await;
 }
 
-/// Returns a namespace with a contract of a service that orders at a URL.
+/// Returns a namespace with a service that orders at a URL.
 async fn ordering_at(title: &str, url: &str) -> TestNamespace<'static> {
     let namespace = test_namespace(title).await;
     let mut connection = namespace.broker_connection(url);
@@ -66,10 +68,14 @@ async fn ordering_at(title: &str, url: &str) -> TestNamespace<'static> {
     let service = SmartService::new(&namespace.named("supplies"), spec);
     let service = namespace.labelled(service);
     namespace.apply::<SmartService>(&service).await.unwrap();
+    namespace
+}
+
+/// Applies a contract of that service on a device that there is not.
+async fn contracted(namespace: &TestNamespace<'_>) {
     let entry = namespace.entry("supplies", "supplies", &[DEVICE], "1h");
     let contract = namespace.contract(CONTRACT, now(), vec![entry]);
     namespace.apply::<Contract>(&contract).await.unwrap();
-    namespace
 }
 
 /// Makes an order by hand.
@@ -138,6 +144,7 @@ async fn each_request_about_an_order_is_one_of_the_document() {
     let server = server.await.unwrap();
     let prism = Prism::before(&server).await.unwrap();
     let namespace = ordering_at("orders", &prism.url()).await;
+    contracted(&namespace).await;
     make(&namespace, "spare", "TN-500K").await;
     let placed = until(&namespace, "spare", "OrderPlaced").await;
     assert_eq!(server.log().len(), 1, "{}", prism.output());
@@ -167,6 +174,7 @@ async fn the_log_of_the_server_has_one_order_for_each_record_whatever_is_lost() 
         .await
         .unwrap();
     let namespace = ordering_at("lost", &server.url()).await;
+    contracted(&namespace).await;
     let faults = [
         ("plain", None),
         ("cut", Some(FaultKind::ResetAfterCommit)),
@@ -228,6 +236,7 @@ async fn a_server_without_keys_is_asked_for_what_was_lost_and_one_without_both_g
         (&blind, "blind", "OutcomeUnknown"),
     ] {
         let namespace = ordering_at(title, &server.url()).await;
+        contracted(&namespace).await;
         let mut connection: Connection = namespace
             .catalogue::<Connection>()
             .get(&namespace.named("orders"))
