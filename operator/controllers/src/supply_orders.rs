@@ -33,7 +33,7 @@ use crate::{
     defect::Defect,
     metrics::RemoteOperation,
     objects::{BY_ORDER, Objects, path},
-    queue::{Requeue, keeping_slot},
+    queue::Requeue,
     remote_requests::{About, told},
     status::{Created, Reported, WriteError, create, read, report_defect, report_until_written},
 };
@@ -252,7 +252,7 @@ impl SupplyOrders {
         };
         let sent = self.context.drivers.orders().send(target, request);
         let sent = told(&self.context.metrics, about, sent);
-        keeping_slot(sent).await.unwrap_or_else(OrderAnswer::Failed)
+        sent.await.unwrap_or_else(OrderAnswer::Failed)
     }
 
     fn attempts(&self, key: &Key) -> Attempts {

@@ -109,7 +109,7 @@ impl SupplyOrders {
         let now = self.context.clock.now();
         let profile = self
             .profiles
-            .profile(&connection, (&key.namespace, &labels), None, now)
+            .profile(&connection, (&*key.namespace, &labels), None, now)
             .await?;
         let target = ServerTarget {
             profile,
