@@ -96,6 +96,8 @@ pub struct IppEvePrinterOptions {
     /// program sets itself (printer-uuid, printer-location, document-format-supported) would
     /// appear twice in its answers.
     pub extra: Vec<ExtraAttribute>,
+    /// True if it prints in colour: it has four toners then, and else a black one.
+    pub has_colour: bool,
 }
 
 impl Default for IppEvePrinterOptions {
@@ -106,6 +108,7 @@ impl Default for IppEvePrinterOptions {
             model: "Laser 9".to_owned(),
             location: "Lab".to_owned(),
             extra: Vec::new(),
+            has_colour: false,
         }
     }
 }
@@ -146,6 +149,9 @@ impl IppEvePrinter {
         arguments.extend(["-p".to_owned(), port.to_string()]);
         arguments.extend(["-l".to_owned(), options.location.clone()]);
         arguments.extend(["-d".to_owned(), text(directory.path().join("spool"))]);
+        if options.has_colour {
+            arguments.extend(["-s".to_owned(), "30,20".to_owned()]);
+        }
         if options.extra.is_empty() {
             arguments.extend([
                 "-M".to_owned(),
@@ -157,8 +163,11 @@ impl IppEvePrinter {
             arguments.extend(["-a".to_owned(), text(attribute_file(&directory))]);
         }
         arguments.push(options.name);
-        let process = Launch::new(PEER, Sandbox::Unprivileged, executable, directory.path())
+        // It prints what it displays, and would keep that back until its buffer is full.
+        let by_line = program("stdbuf")?;
+        let process = Launch::new(PEER, Sandbox::Unprivileged, by_line, directory.path())
             .environment("DBUS_SYSTEM_BUS_ADDRESS", bus.address.clone())
+            .arguments(["-oL".to_owned(), text(executable)])
             .arguments(arguments)
             .spawn()?;
         let mut printer = IppEvePrinter {

@@ -80,7 +80,10 @@ async fn apply(namespace: &TestNamespace<'_>, printer: &IppEvePrinter) {
 // shows A1 A2 A3 A4 A5 A8 A9 A10
 #[tokio::test]
 async fn an_empty_cartridge_is_ordered_once_and_its_number_stands_on_the_panel_until_it_is_new() {
-    let printer = IppEvePrinter::start(IppEvePrinterOptions::default());
+    let printer = IppEvePrinter::start(IppEvePrinterOptions {
+        has_colour: true,
+        ..IppEvePrinterOptions::default()
+    });
     let printer = printer.await.unwrap();
     let server = OrderServer::start(OrderServerOptions::default());
     let server = server.await.unwrap();
