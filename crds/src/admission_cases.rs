@@ -24,6 +24,7 @@ mod errors;
 mod records;
 mod scalar;
 mod smart_service;
+mod snmp;
 mod software;
 mod supply_order;
 
@@ -181,6 +182,7 @@ pub fn all() -> Vec<Case> {
     device::case(&mut table);
     errors::case(&mut table);
     calling::case(&mut table);
+    snmp::case(&mut table);
     software::case(&mut table);
     data_types::case(&mut table);
     data::case(&mut table);

@@ -44,6 +44,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(example_notices());
     files.extend(example_calling());
     files.extend(example_orders());
+    files.push(example_snmp());
     files.push(file(
         "contrib/argo-cd/argocd-cm.yaml",
         argo_cd::config_map(&crds),
@@ -259,6 +260,23 @@ fn example_orders() -> Vec<GeneratedFile> {
         file("examples/orders/1-catalogue.yaml", orders.text),
         file("examples/orders/2-site.yaml", site.text),
     ]
+}
+
+/// The objects that `kubectl apply -f examples/snmp/` makes, by which devices are set by SNMP.
+fn example_snmp() -> GeneratedFile {
+    let mut printer = ExampleFile::new(
+        "A device that is set and read by SNMP. It uses the namespace of examples/. The Secret with \
+         the login is made with: kubectl create secret generic lobby-labels-snmp --namespace banco-sul \
+         --from-literal=username=entente --from-literal=authProtocol=SHA-256 \
+         --from-literal=authPassword=... --from-literal=privProtocol=AES-128 \
+         --from-literal=privPassword=... ; kubectl label secret lobby-labels-snmp --namespace banco-sul \
+         entente.dev/use=true . The platform team lets the operator read it by the value \
+         tenantSecrets.namespaces of the chart.",
+    );
+    printer.add(&example::hq_snmp());
+    printer.add(&example::label_7());
+    printer.add(&example::label_printer());
+    file("examples/snmp/1-label-printer.yaml", printer.text)
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

@@ -148,6 +148,15 @@ pub fn country(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The name of an SNMP object as numbers (RFC 2578): at most 128 of them, none above 32 bits.
+pub fn oid(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        255,
+        "self.matches('^1[.]3[.]6[.]1([.](0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}))+$')",
+        "must be numbers with points between them that begin with 1.3.6.1, such as \"1.3.6.1.2.1.1.6.0\"",
+    )
+}
+
 /// Names of parameters: at most 64.
 pub fn setting_names(generator: &mut SchemaGenerator) -> Schema {
     let name = setting_name(generator);

@@ -172,10 +172,10 @@ pub fn mfp_510() -> DeviceModel {
                 r#type: ValueType::String,
                 max_length: Some(255),
                 via: Via {
-                    ipp: None,
                     agent: Some(AgentSetting {
                         key: "panel.endpoint".to_owned(),
                     }),
+                    ..Via::default()
                 },
                 ..DeviceSetting::default()
             }],

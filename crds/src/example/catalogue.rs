@@ -84,6 +84,7 @@ pub fn mfp_500() -> DeviceModel {
                 ipp: Some(IppIdentity {
                     attribute: "printer-uuid".to_owned(),
                 }),
+                ..IdentitySource::default()
             }),
             settings: settings(),
             ..DeviceModelSpec::default()
@@ -139,6 +140,7 @@ pub(super) fn setting(
             agent: Some(AgentSetting {
                 key: name.to_owned(),
             }),
+            ..Via::default()
         },
         takes_effect: TakesEffect::Immediately,
         ..DeviceSetting::default()

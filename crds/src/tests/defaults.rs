@@ -62,6 +62,9 @@ fn whole(kind: CaseKind, pointer: &str) -> Value {
     if pointer.starts_with("/spec/orders/") && kind == CaseKind::Connection {
         return json!(example::northwind_orders());
     }
+    if pointer.starts_with("/spec/snmp/") {
+        return json!(example::hq_snmp());
+    }
     let mut whole = kind.complete();
     if kind == CaseKind::Compensation {
         whole["spec"]["voided"] = json!({"reason": "wrong fee"});

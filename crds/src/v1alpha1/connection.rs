@@ -4,7 +4,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, InstanceBroker, LocalReference, MAX_RECONCILE_AT, Selector};
+use super::{
+    Condition, InstanceBroker, LocalReference, MAX_RECONCILE_AT, Selector, SnmpEndpoint,
+    SnmpVersion,
+};
 use crate::bounded::{Text, Token};
 use crate::duration::Duration;
 use crate::schema;
@@ -33,8 +36,8 @@ use crate::schema;
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(self.protocol == 'IPP') == has(self.ipp) && (self.protocol == 'OSB') == has(self.osb) && (self.protocol == 'HTTP') == has(self.http) && (self.protocol == 'Agent') == has(self.agent)")
-        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB, http for HTTP, agent for Agent"),
+    validation = Rule::new("(self.protocol == 'IPP') == has(self.ipp) && (self.protocol == 'OSB') == has(self.osb) && (self.protocol == 'HTTP') == has(self.http) && (self.protocol == 'Agent') == has(self.agent) && (self.protocol == 'SNMP') == has(self.snmp)")
+        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB, http for HTTP, agent for Agent, snmp for SNMP"),
     validation = Rule::new("self.protocol == 'Agent' || self.allow.all(entry, has(entry.networks))")
         .message("each entry of allow needs networks, but with protocol Agent, where devices call"),
     validation = Rule::new("self.protocol != 'Agent' || !(has(self.tls) || has(self.credentials) || has(self.timeouts) || has(self.limits) || has(self.retry))")
@@ -45,8 +48,14 @@ use crate::schema;
         .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials or their secretRef out and set credentialsRef in each Device"),
     validation = Rule::new("!has(self.orders) || self.protocol == 'HTTP'")
         .message("orders goes with protocol HTTP only: it says what can be relied on of an order server"),
-    validation = Rule::new("!has(self.credentials) || has(self.credentials.secretRef) || has(self.ipp)")
-        .message("credentials.secretRef is required, but for Devices that have logins of their own")
+    validation = Rule::new("!has(self.credentials) || has(self.credentials.secretRef) || has(self.ipp) || has(self.snmp)")
+        .message("credentials.secretRef is required, but for Devices that have logins of their own"),
+    validation = Rule::new("!has(self.credentials) || (self.credentials.type == 'SNMPv3') == (has(self.snmp) && (!has(self.snmp.version) || self.snmp.version == 'V3')) && (self.credentials.type == 'SNMPv2c') == (has(self.snmp) && has(self.snmp.version) && self.snmp.version == 'V2C')")
+        .message("credentials.type SNMPv3 goes with protocol SNMP and snmp.version V3, SNMPv2c with V2C, and no other type goes with protocol SNMP"),
+    validation = Rule::new("!has(self.snmp) || !has(self.credentials) || !has(self.credentials.secretRef)")
+        .message("credentials.secretRef does not go with protocol SNMP, since a Device names the host: each Device names its login in spec.connections[].credentialsRef"),
+    validation = Rule::new("!has(self.snmp) || !has(self.tls)")
+        .message("tls does not go with protocol SNMP, which has no certificates: version V3 authenticates and encrypts by passwords")
 )]
 pub struct ConnectionSpec {
     /// Protocol of the connection. Exactly the member of that name is set.
@@ -54,6 +63,9 @@ pub struct ConnectionSpec {
     /// Endpoint of IPP devices (RFC 8011).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppEndpoint>,
+    /// Endpoint of devices with an SNMP agent (RFC 3411, Printer MIB of RFC 3805).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<SnmpEndpoint>,
     /// Endpoint of an Open Service Broker (OSB 2.17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osb: Option<OsbEndpoint>,
@@ -96,6 +108,19 @@ pub struct ConnectionSpec {
     pub orders: Option<OrderServer>,
 }
 
+impl ConnectionSpec {
+    /// Returns the type of the credentials that are used through the connection: where it names none,
+    /// that of its version of SNMP, else Basic.
+    pub fn credentials_type(&self) -> CredentialsType {
+        let named = self.credentials.as_ref().map(|named| named.r#type);
+        let of_snmp = self.snmp.as_ref().map(|snmp| match snmp.version {
+            SnmpVersion::V3 => CredentialsType::SNMPv3,
+            SnmpVersion::V2C => CredentialsType::SNMPv2c,
+        });
+        named.or(of_snmp).unwrap_or_default()
+    }
+}
+
 /// Protocol of a connection.
 #[derive(
     Clone,
@@ -122,6 +147,8 @@ pub enum Protocol {
     HTTP,
     /// Devices call the gateway of this installation.
     Agent,
+    /// Simple Network Management Protocol (RFC 3411) over UDP.
+    SNMP,
 }
 
 /// Endpoint of IPP devices.
@@ -334,7 +361,10 @@ pub enum Trust {
 pub struct Credentials {
     /// Use and keys of the Secret: Basic and Digest = keys `username` and `password`; Bearer = key `token`;
     /// ClientCertificate = keys `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls;
-    /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, if needed, `scope`.
+    /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, if needed, `scope`; SNMPv3 =
+    /// keys `username`, `authProtocol` (SHA-224, SHA-256, SHA-384 or SHA-512), `authPassword`,
+    /// `privProtocol` (AES-128, AES-192 or AES-256), `privPassword` and, if needed, `contextName`;
+    /// SNMPv2c = key `community`.
     pub r#type: CredentialsType,
     /// A Secret in the operator's namespace. It is read before use, so a change takes effect at once.
     /// If it is absent, each Device names its own in spec.connections[].credentialsRef, of this type.
@@ -384,6 +414,12 @@ pub enum CredentialsType {
     /// tokens that are sent as Bearer (RFC 6749 section 4.4). A token is fetched once, used until
     /// shortly before its end, and fetched anew when it is refused.
     OAuth2ClientCredentials,
+    /// `username`, `authProtocol`, `authPassword`, `privProtocol`, `privPassword` and perhaps
+    /// `contextName` (RFC 3414): the passwords are proved and never sent. The type of every login of
+    /// protocol SNMP and version V3.
+    SNMPv3,
+    /// `community` (RFC 1901), with protocol SNMP and version V2C. Without a login it is public.
+    SNMPv2c,
 }
 
 /// Time limits of requests.
@@ -394,7 +430,7 @@ pub struct Timeouts {
     #[serde(default = "Timeouts::default_connect")]
     #[schemars(schema_with = "schema::positive_duration")]
     pub connect: Duration,
-    /// Time limit for the complete answer to a request.
+    /// Time limit for the complete answer to a request. By SNMP a request is sent three times within it.
     #[serde(default = "Timeouts::default_request")]
     #[schemars(schema_with = "schema::positive_duration")]
     pub request: Duration,
@@ -423,8 +459,9 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Limit for one remote host and port. Absent: 1 in flight and 10 per second for IPP, 32 and 50
-    /// for OSB and HTTP.
+    /// Limit for one remote host and port. Absent: 1 in flight and 10 per second for IPP and SNMP,
+    /// 32 and 50 for OSB and HTTP. One look at a device by SNMP, which takes several datagrams, counts
+    /// as one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_host: Option<Limit>,
     /// Limit for the whole connection. Absent: 512 in flight and 1,000 per second.

@@ -114,8 +114,9 @@ pub struct DeviceConnection {
     #[schemars(schema_with = "schema::dns_label")]
     pub name: String,
     /// A Secret in this namespace with the credentials of this device, instead of those of the
-    /// Connection and of the same type (Basic if the Connection has none). The platform team must
-    /// let the operator read it (value tenantSecrets.namespaces of the chart).
+    /// Connection and of the same type (if the Connection has none, Basic, or with protocol SNMP the
+    /// type of its version). The platform team must let the operator read it (value
+    /// tenantSecrets.namespaces of the chart).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<LocalReference>,
     /// Value of {port} in the Connection's URL.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::*;
-use super::{Application, Condition, Firmware, ValueType};
+use super::{Application, Condition, Firmware, SnmpIdentity, SnmpSetting, SnmpType, ValueType};
 use crate::{duration::Duration, schema};
 
 /// Capabilities of a model of device, and the drivers' own names for them.
@@ -36,8 +36,8 @@ pub struct DeviceModelSpec {
     /// Name of the manufacturer.
     #[schemars(schema_with = "schema::required_text")]
     pub manufacturer: String,
-    /// The names by which such a device introduces itself (IPP printer-make-and-model). A name that
-    /// ends in `*` stands for all names that begin with what is before it. Blanks at the ends do not
+    /// The names by which such a device introduces itself (IPP printer-make-and-model; SNMP hrDeviceDescr,
+    /// else sysDescr). A name that ends in `*` stands for all names that begin with what is before it. Blanks at the ends do not
     /// count.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 127)))]
     #[x_kube(
@@ -151,6 +151,9 @@ pub struct IdentitySource {
     /// Source of the identity by IPP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppIdentity>,
+    /// Source of the identity by SNMP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<SnmpIdentity>,
 }
 
 /// Source of a device's identity by IPP.
@@ -170,7 +173,8 @@ pub struct IppIdentity {
     validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
     validation = Rule::new("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum").message("minimum must not be above maximum"),
     validation = Rule::new("!has(self.writeOnly) || !self.writeOnly || !has(self.takesEffect) || self.takesEffect == 'Immediately'").message("writeOnly goes with takesEffect Immediately only: nothing could tell that the restart has been"),
-    validation = Rule::new(IppSyntax::rule()).message("type String or Secret goes with via.ipp.syntax Text, Name, Keyword or Uri; Keyword with Keyword, Text, Name or Uri; KeywordSet with Keyword; Integer with Integer or Enum; Boolean with Boolean")
+    validation = Rule::new(IppSyntax::rule()).message("type String or Secret goes with via.ipp.syntax Text, Name, Keyword or Uri; Keyword with Keyword, Text, Name or Uri; KeywordSet with Keyword; Integer with Integer or Enum; Boolean with Boolean"),
+    validation = Rule::new(SnmpType::rule()).message("type String goes with via.snmp.type OctetString or IpAddress; Secret and Keyword with OctetString; Integer with Integer32, Gauge32 or TimeTicks; Boolean with TruthValue; KeywordSet goes with no via.snmp")
 )]
 pub struct DeviceSetting {
     /// The name that services use.
@@ -218,6 +222,17 @@ pub struct Via {
     /// Manner in which it is carried by a device that calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentSetting>,
+    /// Manner in which it is carried by SNMP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<SnmpSetting>,
+}
+
+/// Returns the part of a rule that lets a type go with these words of a member of `via`.
+pub(super) fn rule_of_type(r#type: ValueType, member: &str, words: &[String]) -> String {
+    format!(
+        "(self.type == '{type:?}' && self.via.{member} in [{}])",
+        words.join(", ")
+    )
 }
 
 /// Manner in which a setting is carried by a device that calls.
@@ -285,10 +300,7 @@ impl IppSyntax {
         let of_type = |r#type: &ValueType| {
             let syntaxes = Self::of_type(*r#type).iter();
             let words: Vec<String> = syntaxes.map(|it| format!("'{it:?}'")).collect();
-            format!(
-                "(self.type == '{type:?}' && self.via.ipp.syntax in [{}])",
-                words.join(", ")
-            )
+            rule_of_type(*r#type, "ipp.syntax", &words)
         };
         let types: Vec<String> = ValueType::ALL.iter().map(of_type).collect();
         format!("!has(self.via.ipp) || {}", types.join(" || "))

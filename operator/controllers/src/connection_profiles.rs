@@ -148,7 +148,6 @@ impl ConnectionProfiles {
             return Err((Reason::UnsupportedValue, message));
         }
         let of_connection = connection.spec.credentials.as_ref();
-        let kind = of_connection.map(|credentials| credentials.r#type);
         let own = self.secrets.own_namespace();
         let of_connection = of_connection.and_then(|credentials| credentials.secret_ref.as_ref());
         let of_connection = of_connection.map(|reference| (own, reference));
@@ -157,7 +156,7 @@ impl ConnectionProfiles {
         };
         let name = &reference.name;
         let secret = self.secrets.secret(namespace, name, now).await?;
-        let kind = kind.unwrap_or_default();
+        let kind = connection.spec.credentials_type();
         read_guarded(name, || secret.credentials(kind))?
             .map(Some)
             .map_err(|error| {

@@ -5,15 +5,18 @@
 //! [`Manner`], and a member of the functions below. Everything else compares places and passes them
 //! on. Speaks to nobody: `entente-drivers` has a folder for each protocol.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppOperation, IppSyntax, Protocol,
+    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppOperation, IppSyntax, Protocol, SnmpType,
+    SnmpVersion,
 };
 use serde::Serialize;
 
 /// The path of the System Service of a host (PWG 5100.22, "system-uri").
 const IPP_SYSTEM_PATH: &str = "/ipp/system";
+/// prtGeneralSerialNumber of the first printer (RFC 3805).
+const SNMP_SERIAL_NUMBER: &str = "1.3.6.1.2.1.43.5.1.1.17.1";
 
 /// Place of a value on a device. Two services must not set one place to different values.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -32,6 +35,13 @@ pub enum Place {
     },
     /// Words of a device that calls about itself when it registered.
     Registration,
+    /// By SNMP.
+    Snmp {
+        /// The name of the object as numbers.
+        oid: String,
+        /// The syntax of its value: what is read says less than that.
+        r#type: SnmpType,
+    },
 }
 
 /// Object that an IPP attribute belongs to.
@@ -55,6 +65,8 @@ pub enum Manner {
     },
     /// By a call of the device, as a text.
     Agent,
+    /// By SNMP, in the syntax of the place.
+    Snmp,
 }
 
 impl Manner {
@@ -62,18 +74,18 @@ impl Manner {
     pub fn as_ipp(self) -> Option<(IppSyntax, IppOperation)> {
         match self {
             Self::Ipp { syntax, operation } => Some((syntax, operation)),
-            Self::Agent => None,
+            Self::Agent | Self::Snmp => None,
         }
     }
 }
 
 /// Route of a Connection, before the values of a Device are filled in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route<'a> {
     /// The protocol.
     pub protocol: Protocol,
     /// The URL, with {address}, {port} and {queue}.
-    pub url: &'a str,
+    pub url: Cow<'a, str>,
     /// The ports that {port} may be.
     pub ports: &'a [i32],
 }
@@ -97,7 +109,7 @@ impl Place {
     pub fn as_ipp(&self) -> Option<(IppObject, &str)> {
         match self {
             Self::Ipp { object, attribute } => Some((*object, attribute)),
-            Self::Agent { .. } | Self::Registration => None,
+            Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => None,
         }
     }
 
@@ -105,7 +117,16 @@ impl Place {
     pub fn as_agent(&self) -> Option<&str> {
         match self {
             Self::Agent { key } => Some(key),
-            Self::Ipp { .. } | Self::Registration => None,
+            Self::Ipp { .. } | Self::Registration | Self::Snmp { .. } => None,
+        }
+    }
+
+    /// Returns the name of the object as numbers and its syntax, for the driver of SNMP; `None` for any
+    /// other protocol.
+    pub fn as_snmp(&self) -> Option<(&str, SnmpType)> {
+        match self {
+            Self::Snmp { oid, r#type } => Some((oid, *r#type)),
+            Self::Ipp { .. } | Self::Agent { .. } | Self::Registration => None,
         }
     }
 
@@ -114,7 +135,7 @@ impl Place {
     pub fn tells_the_product(&self) -> bool {
         match self {
             Self::Ipp { object, .. } => *object == IppObject::Printer,
-            Self::Agent { .. } | Self::Registration => true,
+            Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => true,
         }
     }
 
@@ -124,7 +145,7 @@ impl Place {
         match self {
             Self::Ipp { attribute, .. } => attribute.ends_with("-uuid"),
             Self::Registration => true,
-            Self::Agent { .. } => false,
+            Self::Agent { .. } | Self::Snmp { .. } => false,
         }
     }
 
@@ -137,6 +158,7 @@ impl Place {
         match connection.protocol {
             Protocol::IPP => {}
             Protocol::Agent => return Some(Self::Registration),
+            Protocol::SNMP => return Some(Self::snmp_identity(model)),
             Protocol::OSB | Protocol::HTTP => return None,
         }
         let object = ipp_object(connection)?;
@@ -151,6 +173,17 @@ impl Place {
             attribute: attribute.to_owned(),
         })
     }
+
+    /// Returns the place of a device's identity by SNMP: its serial number, where the model names no
+    /// other.
+    fn snmp_identity(model: Option<&DeviceModelSpec>) -> Self {
+        let named = model.and_then(|model| model.identity.as_ref()?.snmp.as_ref());
+        let oid = named.map_or(SNMP_SERIAL_NUMBER, |named| named.oid.as_str());
+        Self::Snmp {
+            oid: oid.to_owned(),
+            r#type: SnmpType::OctetString,
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -159,6 +192,7 @@ impl fmt::Display for Place {
             Self::Ipp { attribute, .. } => f.write_str(attribute),
             Self::Agent { key } => f.write_str(key),
             Self::Registration => f.write_str("the UUID"),
+            Self::Snmp { oid, .. } => f.write_str(oid),
         }
     }
 }
@@ -173,6 +207,7 @@ pub fn carrier<'a>(
         let (place, manner) = match spec.protocol {
             Protocol::IPP => by_ipp(setting, spec, connections),
             Protocol::Agent => by_a_call(setting),
+            Protocol::SNMP => by_snmp(setting, spec),
             Protocol::OSB | Protocol::HTTP => None,
         }?;
         Some((*name, place, manner))
@@ -209,6 +244,37 @@ fn by_a_call(setting: &DeviceSetting) -> Option<(Place, Manner)> {
     Some((Place::Agent { key }, Manner::Agent))
 }
 
+/// Returns the manner in which a setting is carried through an SNMP connection: by no version that
+/// sends its login in clear text.
+fn by_snmp(setting: &DeviceSetting, connection: &ConnectionSpec) -> Option<(Place, Manner)> {
+    let snmp = setting.via.snmp.as_ref()?;
+    let place = Place::Snmp {
+        oid: snmp.oid.clone(),
+        r#type: snmp.r#type,
+    };
+    (!only_reads(connection)).then_some((place, Manner::Snmp))
+}
+
+/// True if nothing is ever written through a Connection.
+fn only_reads(connection: &ConnectionSpec) -> bool {
+    let snmp = connection.snmp.as_ref();
+    snmp.is_some_and(|snmp| snmp.version == SnmpVersion::V2C)
+}
+
+/// Returns the reason for which a Connection carries no setting although the DeviceModel says how, as
+/// the rest of a sentence; `None` if there is none.
+pub fn obstacle(
+    setting: &DeviceSetting,
+    connections: &[(&str, &ConnectionSpec)],
+) -> Option<String> {
+    setting.via.snmp.as_ref()?;
+    let (name, _) = connections.iter().find(|(_, spec)| only_reads(spec))?;
+    Some(format!(
+        "the Connection {name} has snmp.version V2C, by which nothing is written; version V3 carries \
+         it"
+    ))
+}
+
 /// Returns the URL by which a Device that calls is told from all others: nobody dials it.
 pub fn calling_url(namespace: &str, device: &str) -> String {
     format!("calls:{namespace}/{device}")
@@ -216,10 +282,17 @@ pub fn calling_url(namespace: &str, device: &str) -> String {
 
 /// Returns the route of a Connection; `None` if it does not lead to a device that is dialled.
 pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
-    let (url, ports) = match connection.protocol {
-        Protocol::IPP => connection.ipp.as_ref().map(|ipp| (&ipp.url, &ipp.ports)),
-        Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
-    }?;
+    let (url, ports): (Cow<'_, str>, &[i32]) = match connection.protocol {
+        Protocol::IPP => {
+            let ipp = connection.ipp.as_ref()?;
+            (ipp.url.as_str().into(), &ipp.ports)
+        }
+        Protocol::SNMP => {
+            let snmp = connection.snmp.as_ref()?;
+            (format!("snmp://{{address}}:{}", snmp.port).into(), &[])
+        }
+        Protocol::OSB | Protocol::HTTP | Protocol::Agent => return None,
+    };
     Some(Route {
         protocol: connection.protocol,
         url,
@@ -246,6 +319,7 @@ pub fn panel_path(connection: &ConnectionSpec) -> Option<PanelPath> {
             (leads_to == Some(IppObject::Printer)).then_some(PanelPath::WriteOnly)
         }
         Protocol::Agent => Some(PanelPath::Reported),
+        Protocol::SNMP => (!only_reads(connection)).then_some(PanelPath::ReadBack),
         Protocol::OSB | Protocol::HTTP => None,
     }
 }
@@ -255,13 +329,14 @@ pub fn most_octets(protocol: Protocol) -> Option<usize> {
     match protocol {
         // "message" of Identify-Printer is text(127) (PWG 5100.13).
         Protocol::IPP => Some(127),
-        Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
+        Protocol::OSB | Protocol::HTTP | Protocol::Agent | Protocol::SNMP => None,
     }
 }
 
 /// True if the device is asked for status reports through a connection.
 pub fn is_asked_for_status(connection: &ConnectionSpec) -> bool {
-    panel_path(connection).is_some_and(|path| path != PanelPath::Reported)
+    connection.protocol == Protocol::SNMP
+        || panel_path(connection).is_some_and(|path| path != PanelPath::Reported)
 }
 
 /// Returns the object that an IPP connection leads to.
@@ -277,7 +352,7 @@ fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
 
 #[cfg(test)]
 mod tests {
-    use entente_crds::v1alpha1::{IppEndpoint, IppSetting, Via};
+    use entente_crds::v1alpha1::{IppEndpoint, IppSetting, SnmpEndpoint, SnmpSetting, Via};
 
     use super::*;
 
@@ -329,6 +404,51 @@ mod tests {
             assert_eq!(through(&of_printer), printer_goes, "{connections:?}");
             assert_eq!(through(&of_system), system_goes, "{connections:?}");
         }
+    }
+
+    // shows B3
+    #[test]
+    fn a_setting_goes_by_snmp_through_version_3_only_and_the_reason_is_told() {
+        let of = |version| ConnectionSpec {
+            protocol: Protocol::SNMP,
+            snmp: Some(SnmpEndpoint { port: 161, version }),
+            ..ConnectionSpec::default()
+        };
+        let (v3, v2c) = (of(SnmpVersion::V3), of(SnmpVersion::V2C));
+        let snmp = SnmpSetting {
+            oid: "1.3.6.1.2.1.1.6.0".to_owned(),
+            r#type: SnmpType::OctetString,
+        };
+        let mut setting = set_by(IppOperation::SetPrinterAttributes);
+        setting.via.snmp = Some(snmp);
+        let printer = leading_to("ipp://{address}/ipp/print");
+        for (connections, carried) in [
+            (vec![("a", &v3)], Some("a")),
+            (vec![("a", &v2c)], None),
+            (vec![("a", &v2c), ("b", &v3)], Some("b")),
+            (vec![("a", &v2c), ("b", &printer)], Some("b")),
+        ] {
+            let through = carrier(&setting, &connections).map(|(name, ..)| name);
+            assert_eq!(through, carried, "{connections:?}");
+            let is_told = obstacle(&setting, &connections).is_some();
+            assert_eq!(is_told, connections.contains(&("a", &v2c)));
+        }
+        setting.via.snmp = None;
+        assert_eq!(obstacle(&setting, &[("a", &v2c)]), None);
+    }
+
+    #[test]
+    fn the_route_by_snmp_has_the_address_of_the_device_and_the_port_of_the_connection() {
+        let connection = ConnectionSpec {
+            protocol: Protocol::SNMP,
+            snmp: Some(SnmpEndpoint {
+                port: 1161,
+                ..SnmpEndpoint::default()
+            }),
+            ..ConnectionSpec::default()
+        };
+        let url = route(&connection).map(|route| route.url.into_owned());
+        assert_eq!(url.as_deref(), Some("snmp://{address}:1161"));
     }
 
     #[test]

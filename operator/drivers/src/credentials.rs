@@ -3,6 +3,8 @@
 //! Pure. Debug never shows a value, and an error names the key and never its value. Made by
 //! `controllers` from a Secret; used by `transport`, and by `text` to keep secrets out of messages.
 
+mod snmp;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+pub use snmp::{SnmpAuthentication, SnmpPrivacy, SnmpUser};
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
@@ -40,6 +44,14 @@ pub enum CredentialsError {
         key: &'static str,
         /// Description of the value that is needed.
         wanted: &'static str,
+    },
+    /// The value under a key is none of those that are used.
+    #[error("the Secret's {key} must be {allowed}")]
+    NotAllowed {
+        /// The key.
+        key: &'static str,
+        /// Description of the values that are allowed.
+        allowed: &'static str,
     },
     /// Certificate and private key do not belong together.
     #[error("the Secret's tls.key is not the key of the certificate in tls.crt")]
@@ -80,6 +92,13 @@ pub enum CredentialsValue {
         /// Scope of the token: words separated by spaces.
         scope: Option<Zeroizing<String>>,
     },
+    /// A user of SNMPv3 (RFC 3414), whose passwords are never sent.
+    SnmpUser(SnmpUser),
+    /// A community of SNMPv2c (RFC 1901), which is sent as it is.
+    SnmpCommunity {
+        /// The community.
+        community: Zeroizing<String>,
+    },
 }
 
 impl fmt::Debug for CredentialsValue {
@@ -90,6 +109,8 @@ impl fmt::Debug for CredentialsValue {
             Self::Bearer { .. } => "Bearer(redacted)",
             Self::ClientCertificate(_) => "ClientCertificate(redacted)",
             Self::OAuth2ClientCredentials { .. } => "OAuth2ClientCredentials(redacted)",
+            Self::SnmpUser(_) => "SnmpUser(redacted)",
+            Self::SnmpCommunity { .. } => "SnmpCommunity(redacted)",
         })
     }
 }
@@ -102,6 +123,8 @@ impl CredentialsValue {
             Self::Digest { .. } => "Digest",
             Self::Bearer { .. } | Self::OAuth2ClientCredentials { .. } => "Bearer",
             Self::ClientCertificate(_) => "ClientCertificate",
+            Self::SnmpUser(_) => "SNMPv3",
+            Self::SnmpCommunity { .. } => "SNMPv2c",
         }
     }
 
@@ -137,6 +160,10 @@ impl CredentialsValue {
                     Err(CredentialsError::MissingKey { .. }) => None,
                     scope => Some(scope?),
                 },
+            }),
+            CredentialsType::SNMPv3 => SnmpUser::from_secret(data).map(Self::SnmpUser),
+            CredentialsType::SNMPv2c => Ok(Self::SnmpCommunity {
+                community: text(data, "community")?,
             }),
         }
     }

@@ -19,7 +19,7 @@ use crate::profile::ConnectionProfile;
 pub struct DeviceTarget {
     /// The Connection, resolved for the namespace of the device.
     pub profile: Arc<ConnectionProfile>,
-    /// The URL without placeholders: `ipp://` or `ipps://`.
+    /// The URL without placeholders: `ipp://`, `ipps://` or `snmp://`.
     pub url: String,
     /// The printer-uri of requests, where it is not the URL; never dialled.
     pub printer_uri: Option<String>,
@@ -30,10 +30,11 @@ pub struct DeviceTarget {
     pub secrets: Secrets,
 }
 
-/// A driver of devices. Every call sends at most one request to the device, and one to the System
-/// Service of its host if it has attributes there. A request is sent twice only in two versions of
-/// its protocol: a reading if the first answer leaves open whether the device understood it, a write
-/// if the device refused the version.
+/// A driver of devices. By IPP every call sends at most one request to the device, and one to the
+/// System Service of its host if it has attributes there. A request is sent twice only in two versions
+/// of its protocol: a reading if the first answer leaves open whether the device understood it, a write
+/// if the device refused the version. By SNMP a call sends the requests that it takes, each again where
+/// its datagram or its answer is lost.
 #[async_trait]
 pub trait DeviceDriver: Send + Sync {
     /// Takes one reading. A request without attributes is a probe: identity and model alone.

@@ -367,7 +367,7 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a>
 /// True if an identity has a secret in it: it is no identity then, since it would be pinned in a
 /// status, and so would a digest that anybody can try guesses against. A short secret may be in a
 /// UUID by chance.
-fn echoes(identity: &str, redactions: &Redactions) -> bool {
+pub(crate) fn echoes(identity: &str, redactions: &Redactions) -> bool {
     let is_a_uuid = Identity::of(identity).is_some_and(|identity| identity.is_a_uuid());
     if is_a_uuid {
         redactions.reveal(identity)

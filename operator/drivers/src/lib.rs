@@ -24,6 +24,7 @@ pub mod post;
 pub mod profile;
 mod refusal;
 pub mod service;
+pub mod snmp;
 mod text;
 pub mod transport;
 
@@ -45,6 +46,7 @@ pub use service::{ServerTarget, ServiceDriver};
 #[derive(Clone)]
 pub struct Drivers {
     ipp: Arc<dyn DeviceDriver>,
+    snmp: Arc<dyn DeviceDriver>,
     osb: Arc<dyn ServiceDriver>,
     orders: Arc<dyn OrderDriver>,
 }
@@ -61,9 +63,10 @@ impl Drivers {
     pub fn beside(api_server: &[IpAddr], fence: &Fence) -> Self {
         let transport = Arc::new(transport::Transport::beside(api_server));
         let ipp = Arc::new(ipp::IppDriver::new(Arc::clone(&transport)));
+        let snmp = Arc::new(snmp::SnmpDriver::new(Arc::clone(&transport)));
         let osb = Arc::new(osb::OsbDriver::new(Arc::clone(&transport)));
         let orders = Arc::new(orders::HttpOrderDriver::new(transport));
-        Self::guarded(ipp, osb, orders, fence)
+        Self::guarded((ipp, snmp), osb, orders, fence)
     }
 
     /// Drivers that reach nothing but this world in memory.
@@ -75,18 +78,26 @@ impl Drivers {
     /// Drivers that reach nothing but this world, and change nothing while the fence is closed.
     #[cfg(feature = "fake")]
     pub fn fake_behind(world: Arc<fake::World>, fence: &Fence) -> Self {
-        Self::guarded(Arc::clone(&world), Arc::clone(&world), world, fence)
+        let devices = (Arc::clone(&world), Arc::clone(&world));
+        Self::guarded(devices, Arc::clone(&world), world, fence)
     }
 
     /// Returns these drivers, each behind the guard: there is no other way to make them.
-    fn guarded<D, S, O>(ipp: Arc<D>, osb: Arc<S>, orders: Arc<O>, fence: &Fence) -> Self
+    fn guarded<D, E, S, O>(
+        (ipp, snmp): (Arc<D>, Arc<E>),
+        osb: Arc<S>,
+        orders: Arc<O>,
+        fence: &Fence,
+    ) -> Self
     where
         D: DeviceDriver + 'static,
+        E: DeviceDriver + 'static,
         S: ServiceDriver + 'static,
         O: OrderDriver + 'static,
     {
         Self {
             ipp: Arc::new(guarded::Guarded::new(ipp, fence)),
+            snmp: Arc::new(guarded::Guarded::new(snmp, fence)),
             osb: Arc::new(guarded::Guarded::new(osb, fence)),
             orders: Arc::new(guarded::Guarded::new(orders, fence)),
         }
@@ -97,6 +108,7 @@ impl Drivers {
     pub fn device(&self, protocol: Protocol) -> Option<&dyn DeviceDriver> {
         match protocol {
             Protocol::IPP => Some(self.ipp.as_ref()),
+            Protocol::SNMP => Some(self.snmp.as_ref()),
             Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use entente_crds::duration::Duration as SpecDuration;
 use entente_crds::v1alpha1::{
-    ClientAuthentication, ConnectionSpec, CredentialsType, Limit, Protocol, Trust,
+    ClientAuthentication, ConnectionSpec, CredentialsType, Limit, Protocol, SnmpVersion, Trust,
 };
 use ipnet::IpNet;
 use url::Url;
@@ -73,6 +73,8 @@ pub struct ConnectionProfile {
     pub per_host: LimitValues,
     /// Limits of the whole Connection.
     pub total: LimitValues,
+    /// Version of SNMP.
+    pub snmp_version: SnmpVersion,
     /// Sentences about a part that is left out, with which the Connection can be used all the same.
     pub warnings: Vec<String>,
 }
@@ -166,6 +168,11 @@ impl ConnectionProfile {
             request_timeout: positive_duration(&timeouts.request, "timeouts.request")?,
             per_host: LimitValues::resolve(limits.per_host.as_ref(), per_host, "limits.perHost")?,
             total: LimitValues::resolve(limits.total.as_ref(), total, "limits.total")?,
+            snmp_version: spec
+                .snmp
+                .as_ref()
+                .map(|snmp| snmp.version)
+                .unwrap_or_default(),
             warnings,
         })
     }
@@ -182,7 +189,7 @@ impl ConnectionProfile {
     /// Returns the limits without any in the spec: per host and in total (api.md section 1).
     pub fn default_limits(protocol: Protocol) -> (LimitValues, LimitValues) {
         let per_host = match protocol {
-            Protocol::IPP => LimitValues {
+            Protocol::IPP | Protocol::SNMP => LimitValues {
                 in_flight: 1,
                 per_second: 10,
             },

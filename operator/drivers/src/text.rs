@@ -76,6 +76,11 @@ fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
             client_secret,
             ..
         } => pair(client_id, client_secret),
+        CredentialsValue::SnmpUser(user) => vec![
+            user.authentication_password.clone(),
+            user.privacy_password.clone(),
+        ],
+        CredentialsValue::SnmpCommunity { community } => vec![community.clone()],
         // The private key of TLS never leaves this process.
         CredentialsValue::ClientCertificate(_) => Vec::new(),
     }

@@ -9,6 +9,7 @@
 mod body;
 mod challenge;
 mod clients;
+mod datagram;
 mod digest;
 mod failure;
 mod limits;
@@ -38,6 +39,7 @@ use crate::profile::{ConnectionProfile, TrustProfile};
 use body::BodyBudget;
 pub(crate) use challenge::Challenge;
 use clients::Clients;
+pub(crate) use datagram::DatagramLine;
 pub(crate) use digest::can_be_answered;
 use digest::{Authorized, DigestChallenge};
 use limits::Limits;
@@ -329,9 +331,12 @@ fn authorization(credentials: &CredentialsValue) -> Result<Option<HeaderValue>, 
             sensitive(&Zeroizing::new(format!("Basic {}", encoded.as_str()))).map(Some)
         }
         CredentialsValue::Bearer { token } => bearer(token).map(Some),
+        // Those of SNMP belong to no HTTP.
         CredentialsValue::ClientCertificate(_)
         | CredentialsValue::Digest { .. }
-        | CredentialsValue::OAuth2ClientCredentials { .. } => Ok(None),
+        | CredentialsValue::OAuth2ClientCredentials { .. }
+        | CredentialsValue::SnmpUser(_)
+        | CredentialsValue::SnmpCommunity { .. } => Ok(None),
     }
 }
 

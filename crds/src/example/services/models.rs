@@ -54,6 +54,7 @@ impl Maker {
                     ipp: Some(IppIdentity {
                         attribute: "printer-uuid".to_owned(),
                     }),
+                    ..IdentitySource::default()
                 }),
                 settings,
                 ..DeviceModelSpec::default()

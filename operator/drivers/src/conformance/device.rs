@@ -79,6 +79,21 @@ pub trait DeviceSubject: Send + Sync {
         IppOperation::SetPrinterAttributes
     }
 
+    /// Returns the place of the value with this name; by default that of an attribute of IPP.
+    fn place(&self, name: &str) -> Place {
+        Place::ipp(self.operation(), name)
+    }
+
+    /// Returns the place of its identity.
+    fn identity_place(&self) -> Place {
+        ipp_probe(&self.identity_attribute()).identity
+    }
+
+    /// Returns the write of a setting.
+    fn write(&self, setting: &SettingWrite) -> DeviceWrite {
+        setting.by(self.operation())
+    }
+
     /// Returns a setting that takes effect, with two different values.
     fn settable(&self) -> Option<(SettingWrite, SettingWrite)> {
         None
@@ -172,25 +187,17 @@ async fn read(subject: &dyn DeviceSubject, names: &[&str]) -> Result<DeviceReadi
 
 fn request(subject: &dyn DeviceSubject, names: &[&str]) -> DeviceReadRequest {
     DeviceReadRequest {
-        places: names.iter().map(|name| place(subject, name)).collect(),
-        ..ipp_probe(&subject.identity_attribute())
+        places: names.iter().map(|name| subject.place(name)).collect(),
+        identity: subject.identity_place(),
     }
 }
 
-fn place(subject: &dyn DeviceSubject, attribute: &str) -> Place {
-    Place::ipp(subject.operation(), attribute)
-}
-
 async fn write(subject: &dyn DeviceSubject, setting: &SettingWrite) -> Result<(), String> {
-    let write = write_of(subject, setting);
+    let write = subject.write(setting);
     well(
         "a write",
         subject.driver().apply(&subject.target(), &write).await,
     )
-}
-
-fn write_of(subject: &dyn DeviceSubject, setting: &SettingWrite) -> DeviceWrite {
-    setting.by(subject.operation())
 }
 
 /// True if these are the values of that wish. The order of words means nothing.
@@ -235,7 +242,7 @@ async fn only_asked(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute, NO_SUCH_ATTRIBUTE]).await?;
     let places: Vec<&Place> = reading.values.keys().collect();
-    ensure(places == [&place(subject, &setting.attribute)], || {
+    ensure(places == [&subject.place(&setting.attribute)], || {
         format!("these came back: {places:?}")
     })?;
     Ok(Verdict::Passed)
@@ -248,7 +255,7 @@ async fn takes_effect(subject: &dyn DeviceSubject) -> Checked {
     for setting in [&first, &second] {
         write(subject, setting).await?;
         let reading = read(subject, &[&setting.attribute]).await?;
-        let found = reading.values.get(&place(subject, &setting.attribute));
+        let found = reading.values.get(&subject.place(&setting.attribute));
         ensure(shows(found, &setting.value), || {
             format!("{:?} was sent and {found:?} read back", setting.value)
         })?;
@@ -263,7 +270,7 @@ async fn again(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute]).await?;
-    let found = reading.values.get(&place(subject, &setting.attribute));
+    let found = reading.values.get(&subject.place(&setting.attribute));
     ensure(shows(found, &setting.value), || format!("{found:?}"))?;
     Ok(Verdict::Passed)
 }
@@ -276,7 +283,7 @@ async fn no_effect(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     let after = read(subject, &[&setting.attribute]).await?;
     ensure(before == after, || format!("{before:?} became {after:?}"))?;
-    let found = after.values.get(&place(subject, &setting.attribute));
+    let found = after.values.get(&subject.place(&setting.attribute));
     ensure(!shows(found, &setting.value), || {
         "it took effect after all".to_owned()
     })?;
@@ -291,7 +298,7 @@ async fn refused(subject: &dyn DeviceSubject) -> Checked {
     let target = subject.target();
     let result = subject
         .driver()
-        .apply(&target, &write_of(subject, &setting))
+        .apply(&target, &subject.write(&setting))
         .await;
     let failure = ill("the write", result)?;
     ensure(kinds.contains(&failure.kind), || format!("{failure:?}"))?;
@@ -407,7 +414,7 @@ async fn gone(subject: &dyn DeviceSubject) -> Checked {
     };
     let result = subject
         .driver()
-        .apply(&target, &write_of(subject, &setting))
+        .apply(&target, &subject.write(&setting))
         .await;
     let failure = ill("the write", result)?;
     ensure(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entente_crds::v1alpha1::ClientAuthentication;
+use entente_crds::v1alpha1::{ClientAuthentication, SnmpVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -28,6 +28,7 @@ fn profile() -> ConnectionProfile {
         request_timeout: Duration::from_secs(5),
         per_host: limit,
         total: limit,
+        snmp_version: SnmpVersion::default(),
         warnings: Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use entente_crds::v1alpha1::ClientAuthentication;
+use entente_crds::v1alpha1::{ClientAuthentication, SnmpVersion};
 use futures::future::join_all;
 
 use super::*;
@@ -42,6 +42,7 @@ fn profile() -> ConnectionProfile {
             in_flight: 512,
             per_second: 1000,
         },
+        snmp_version: SnmpVersion::default(),
         warnings: Vec::new(),
     }
 }

@@ -16,7 +16,7 @@ use crate::delivery::{
 };
 use crate::{
     parameter::Constraints,
-    protocol::{Place, carrier},
+    protocol::{Place, carrier, obstacle},
     remote::Value,
 };
 
@@ -55,9 +55,12 @@ pub(super) fn acceptance_item(
     }
     let connections = connections_of(snapshot, device);
     let (connection, place, _) = carrier(setting, &connections).ok_or_else(|| {
+        let why = obstacle(setting, &connections);
+        let why = why
+            .as_deref()
+            .unwrap_or("its DeviceModel says no way to it there");
         unsupported(format!(
-            "{field} reads the setting {name}, which no connection of the Device can carry: its \
-             DeviceModel says no way to it there"
+            "{field} reads the setting {name}, which no connection of the Device can carry: {why}"
         ))
     })?;
     if let Some(written) = settings.iter().find(|item| is_at(item, &place)) {

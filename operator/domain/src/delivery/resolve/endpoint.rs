@@ -52,7 +52,8 @@ pub fn allows<'a>(
 /// names. The API server refuses such a Connection; one from before that rule may be stored, and
 /// its credentials are not sent. A Device's own credentials are not affected.
 pub fn login_fault(name: &str, spec: &ConnectionSpec) -> Option<String> {
-    let url = route(spec)?.url;
+    let route = route(spec)?;
+    let url = &*route.url;
     let tls = spec.tls.as_ref();
     let is_checked = url.starts_with("ipps://")
         && tls.is_some_and(|tls| tls.trust == Trust::Verify && tls.ca_config_map_ref.is_some());
@@ -268,7 +269,7 @@ fn resolve_endpoint(
         Blocked::new(
             Reason::UnsupportedValue,
             format!(
-                "the Connection {name} does not lead to devices; name one of protocol IPP or Agent"
+                "the Connection {name} does not lead to devices; name one of protocol IPP, SNMP or Agent"
             ),
         )
     })?;
@@ -346,7 +347,7 @@ fn fill(
     (index, chosen): (usize, &DeviceConnection),
     address: Option<&str>,
 ) -> Result<String, Blocked> {
-    let mut url = route.url.to_owned();
+    let mut url = route.url.clone().into_owned();
     let name = &chosen.name;
     let unsupported = |message: String| Blocked::new(Reason::UnsupportedValue, message);
     if url.contains("{address}") {

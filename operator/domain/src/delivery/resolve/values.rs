@@ -17,7 +17,7 @@ use kube::ResourceExt as _;
 use crate::delivery::{Blocked, DeviceSnapshot, ResolvedItem, Wanted, digest};
 use crate::{
     parameter::{Constraints, parse_value, secret_value},
-    protocol::{Manner, Place, carrier},
+    protocol::{Manner, Place, carrier, obstacle},
     remote::Value,
     secret::SecretText,
     time::zone,
@@ -243,12 +243,14 @@ fn device_item(
     )?;
     let Some(given) = given else { return Ok(None) };
     let (connection, place, manner) = carrier(setting, connections).ok_or_else(|| {
+        let why = obstacle(setting, connections);
         Blocked::new(
             Reason::UnsupportedByModel,
             format!(
-                "no connection of the Device can carry {}: its DeviceModel says no way to set it \
-                 there",
-                wanted.name
+                "no connection of the Device can carry {}: {}",
+                wanted.name,
+                why.as_deref()
+                    .unwrap_or("its DeviceModel says no way to set it there")
             ),
         )
     })?;

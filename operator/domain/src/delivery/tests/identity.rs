@@ -207,6 +207,7 @@ fn the_words_about_another_machine_name_both_and_the_way_to_accept_it() {
             ipp: Some(IppIdentity {
                 attribute: "nw-serial".to_owned(),
             }),
+            ..IdentitySource::default()
         });
     });
     for identity in [UUID, OTHER] {

@@ -1,0 +1,292 @@
+//! Agents that keep to the standard in no way: each row has the public report of one like it, or the
+//! section that it breaks.
+
+use std::time::Instant;
+
+use entente_domain::protocol::Place;
+use entente_domain::remote::{DeviceReading, FailureKind, Scalar};
+
+use super::super::SnmpDriver;
+use super::super::message::{GET, GET_BULK, GET_NEXT, Pdu, Value};
+use super::super::oid::Oid;
+use super::agent::{Agent, LIMIT, answer, objects, proper, refusal};
+use super::*;
+
+const SERIAL_NUMBER: &str = "1.3.6.1.2.1.43.5.1.1.17.1";
+const NAME: &str = "1.3.6.1.2.1.1.5.0";
+
+/// A printer with a jam and one supply.
+const PRINTER: &str = r#"
+    1.1.0 = "NW Label 7"
+    1.5.0 = "lobby"
+    25.3.5.1.1.1 = 3
+    43.5.1.1.17.1 = "NW7-0042"
+    43.11.1.1.5.1.1 = 3
+    43.11.1.1.8.1.1 = 100
+    43.11.1.1.9.1.1 = 40
+    43.18.1.1.7.1.1 = 8
+"#;
+
+fn place(oid: &str) -> Place {
+    Place::Snmp {
+        oid: oid.to_owned(),
+        r#type: SnmpType::OctetString,
+    }
+}
+
+fn driver() -> SnmpDriver {
+    SnmpDriver::new(Arc::new(Transport::new()))
+}
+
+async fn status(agent: &Agent) -> Result<StatusReport, Failure> {
+    driver()
+        .status(&agent.target(), &place(SERIAL_NUMBER))
+        .await
+}
+
+async fn reading(agent: &Agent) -> Result<DeviceReading, Failure> {
+    let request = DeviceReadRequest {
+        identity: place(SERIAL_NUMBER),
+        places: [place(NAME), place("1.3.6.1.4.1.9.9.0")].into(),
+    };
+    driver().observe(&agent.target(), &request).await
+}
+
+/// Returns the answer of an agent of version 1 behind a proxy (RFC 1157 section 4.1.2), which refuses a
+/// request for an object that it does not have.
+fn as_version_1(request: &Pdu, good: &Pdu) -> Pdu {
+    let is_missing = |value: &Value| matches!(value, Value::Missing | Value::EndOfView);
+    let mut values = good.bindings.iter().map(|(_, value)| value);
+    match values.position(is_missing) {
+        Some(at) => refusal(request, 2, i64::try_from(at + 1).unwrap()),
+        None => good.clone(),
+    }
+}
+
+/// Answers of an agent with the objects of a printer, by its manner.
+fn manner(name: &'static str) -> impl FnMut(&Pdu) -> Vec<Pdu> + Send + 'static {
+    let objects = objects(PRINTER);
+    let mut count = 0;
+    let mut last: Option<Pdu> = None;
+    move |request| {
+        count += 1;
+        let good = proper(&objects, request);
+        match name {
+            "it is proper" => vec![good.clone()],
+            // https://github.com/prometheus/snmp_exporter/pull/31
+            "it does not know GetBulkRequest" => match request.tag {
+                GET_BULK => vec![refusal(request, 5, 0)],
+                _ => vec![good.clone()],
+            },
+            // https://github.com/FreeDSx/SNMP/issues/12
+            "its long answers are lost" => match request.tag {
+                GET_BULK if request.index > 8 => vec![],
+                _ => vec![good.clone()],
+            },
+            // RFC 3416 section 4.2.1: tooBig.
+            "it has room for three objects" => {
+                let most = if request.tag == GET_BULK {
+                    request.index
+                } else {
+                    1
+                };
+                if request.bindings.len() > 3 || most > 10 {
+                    vec![refusal(request, 1, 0)]
+                } else {
+                    vec![good.clone()]
+                }
+            }
+            "it answers as version 1 does" => vec![as_version_1(request, &good)],
+            "each answer comes twice" => vec![good.clone(), good.clone()],
+            "the answer to the request before comes first" => {
+                let late = last.replace(good.clone());
+                late.into_iter().chain([good.clone()]).collect()
+            }
+            "every second request is lost" => {
+                if count % 2 == 1 {
+                    vec![]
+                } else {
+                    vec![good.clone()]
+                }
+            }
+            // https://github.com/exhuma/puresnmp/issues/94,
+            // https://github.com/easysnmp/easysnmp/issues/205
+            "it goes round in circles" => match request.tag {
+                GET_BULK | GET_NEXT if good.bindings[0].1 != Value::EndOfView => {
+                    let first = good.bindings[0].clone();
+                    vec![answer(request, vec![first.clone(), first])]
+                }
+                _ => vec![good.clone()],
+            },
+            _ => panic!("{name}"),
+        }
+    }
+}
+
+// shows A2 D1
+#[tokio::test]
+async fn an_odd_agent_is_read_all_the_same() {
+    for name in [
+        "it is proper",
+        "it does not know GetBulkRequest",
+        "its long answers are lost",
+        "it has room for three objects",
+        "it answers as version 1 does",
+        "each answer comes twice",
+        "the answer to the request before comes first",
+        "every second request is lost",
+    ] {
+        let agent = Agent::start(manner(name)).await;
+        let reading = reading(&agent).await.unwrap();
+        assert_eq!(
+            reading.product_name.as_deref(),
+            Some("NW Label 7"),
+            "{name}"
+        );
+        assert_eq!(reading.identity.as_deref(), Some("NW7-0042"), "{name}");
+        let values = [(place(NAME), vec![Scalar::Text("lobby".to_owned())])];
+        assert_eq!(reading.values, values.into(), "{name}");
+        if name == "every second request is lost" {
+            // A whole look would take longer than it may.
+            continue;
+        }
+        let report = status(&agent).await.unwrap();
+        let found = (report.faults.len(), report.supplies.len());
+        assert_eq!(found, (1, 1), "{name}: {report:?}");
+    }
+}
+
+// shows K5
+#[tokio::test]
+async fn an_agent_that_goes_round_in_circles_or_never_ends_is_left() {
+    let circles = Agent::start(manner("it goes round in circles")).await;
+    let report = status(&circles).await.unwrap();
+    assert_eq!(report.supplies.len(), 1, "the first row of each table");
+    assert!(circles.asked().len() < 40, "{}", circles.asked().len());
+
+    let mut next = 0;
+    let endless = Agent::start(move |request| {
+        if request.tag == GET {
+            return vec![proper(&objects(PRINTER), request)];
+        }
+        let tree = &request.bindings[0].0;
+        let most = if request.tag == GET_BULK {
+            request.index
+        } else {
+            1
+        };
+        let bindings = (0..most).map(|_| {
+            next += 1;
+            // Below the tree that is asked for, however long that name is by now.
+            let base = Oid::parse("1.3.6.1.2.1.43.11.1.1").unwrap();
+            let base = if tree.below(&base).is_some() {
+                base
+            } else {
+                tree.clone()
+            };
+            (base.child(&[9, 1, next]), Value::Integer(1))
+        });
+        vec![answer(request, bindings.collect())]
+    });
+    let endless = endless.await;
+    let report = status(&endless).await;
+    let asked = endless.asked().len();
+    assert!(asked < 2_000, "{asked} requests: {report:?}");
+}
+
+// shows D1 K5
+#[tokio::test]
+async fn what_is_no_answer_is_told_as_what_it_is_and_in_time() {
+    type Row = (
+        &'static str,
+        fn(&[u8]) -> Vec<Vec<u8>>,
+        FailureKind,
+        &'static str,
+    );
+    let rows: [Row; 5] = [
+        ("it is silent", |_| vec![], FailureKind::TimedOut, "in time"),
+        (
+            "it answers with something else",
+            |_| vec![b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()],
+            FailureKind::ProtocolError,
+            "cannot be read",
+        ),
+        (
+            "its answers are cut off",
+            |datagram| {
+                let request = Pdu::of_community(datagram, b"public").unwrap();
+                let mut cut = proper(&objects(PRINTER), &request).by_community(b"public");
+                cut.truncate(cut.len() / 2);
+                vec![cut]
+            },
+            FailureKind::ProtocolError,
+            "it ends before a value does",
+        ),
+        (
+            "it answers by another community",
+            |datagram| {
+                let request = Pdu::of_community(datagram, b"public").unwrap();
+                vec![proper(&objects(PRINTER), &request).by_community(b"other")]
+            },
+            FailureKind::ProtocolError,
+            "another community",
+        ),
+        (
+            "it repeats the request",
+            |datagram| vec![datagram.to_vec()],
+            FailureKind::TimedOut,
+            "in time",
+        ),
+    ];
+    for (name, answer, kind, said) in rows {
+        let agent = Agent::raw(answer).await;
+        let begun = Instant::now();
+        let failure = reading(&agent).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{name}: {failure:?}");
+        assert!(failure.message.contains(said), "{name}: {failure:?}");
+        assert!(!failure.doubtful, "{name}: a reading changes nothing");
+        assert!(begun.elapsed() < LIMIT * 3, "{name}: {:?}", begun.elapsed());
+    }
+}
+
+// shows D1
+#[tokio::test]
+async fn an_answer_that_comes_after_its_attempt_counts_for_the_same_request() {
+    let mut first: Option<Pdu> = None;
+    let objects = objects(PRINTER);
+    let agent = Agent::start(move |request| match &first {
+        // The device answers the first of three, once the second has come.
+        Some(first) => vec![proper(&objects, first)],
+        None => {
+            first = Some(request.clone());
+            vec![]
+        }
+    });
+    let agent = agent.await;
+    let reading = reading(&agent).await.unwrap();
+    assert_eq!(reading.identity.as_deref(), Some("NW7-0042"));
+    let ids: Vec<i32> = agent.asked().iter().map(|pdu| pdu.id).collect();
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1], "each is sent under its own id");
+}
+
+// shows D1
+#[tokio::test]
+async fn a_flaw_of_one_object_leaves_the_others_readable() {
+    let objects = objects(PRINTER);
+    let agent = Agent::raw(move |datagram| {
+        let request = Pdu::of_community(datagram, b"public").unwrap();
+        let mut bytes = proper(&objects, &request).by_community(b"public");
+        // The tag of the text "lobby" becomes one that there is not.
+        let at = bytes
+            .windows(5)
+            .position(|octets| octets == b"lobby")
+            .unwrap();
+        bytes[at - 2] = 0x99;
+        vec![bytes]
+    });
+    let reading = reading(&agent.await).await.unwrap();
+    assert_eq!(reading.identity.as_deref(), Some("NW7-0042"));
+    let value = &reading.values[&place(NAME)][0];
+    assert!(matches!(value, Scalar::Malformed(_)), "{value:?}");
+}
