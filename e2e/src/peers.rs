@@ -1,7 +1,7 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
-//! separate code bases, one Open Service Broker, the inbox of a provider, an order server, two devices that install
-//! images, a device whose client was generated, Prometheus, one controller of Flux, and a kubelet
-//! that runs no container.
+//! separate code bases, the SNMP agent of net-snmp, one Open Service Broker, the inbox of a provider, an
+//! order server, two devices that install images, a device whose client was generated, Prometheus, one
+//! controller of Flux, and a kubelet that runs no container.
 //!
 //! Decides how each program is started on loopback, in directories of its own, and when it is
 //! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
@@ -24,6 +24,7 @@ mod launch;
 mod lprint;
 mod orders;
 mod prometheus;
+mod snmpd;
 mod swupdate;
 
 pub mod ipp_client;
@@ -41,6 +42,7 @@ pub use launch::Footprint;
 pub use lprint::LprintServer;
 pub use orders::{LoggedOrder, OrderServer, OrderServerOptions, Prism};
 pub use prometheus::{PrometheusServer, promtool};
+pub use snmpd::{Override, Snmpd, SnmpdLogin};
 pub use swupdate::{APPLICATION, FIRMWARE, Swupdate, SwupdateOptions};
 
 use std::io;

@@ -10,7 +10,7 @@ use entente_crds::v1alpha1::{
     AgentEndpoint, AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSetting,
     DeviceSpec, HttpEndpoint, IdentitySource, IppEndpoint, IppIdentity, LocalReference,
-    NameReference, OsbEndpoint, Protocol, Retry, Selector, SmartService,
+    NameReference, OsbEndpoint, Protocol, Retry, Selector, SmartService, SnmpEndpoint,
 };
 use kube::{Resource, ResourceExt as _};
 
@@ -36,6 +36,22 @@ impl TestNamespace<'_> {
             ConnectionSpec {
                 protocol: Protocol::IPP,
                 ipp: Some(ipp),
+                ..ConnectionSpec::default()
+            },
+        )
+    }
+
+    /// Returns a Connection to SNMP agents at that port, by version 3.
+    pub fn snmp_connection(&self, name: &str, port: u16) -> Connection {
+        let snmp = SnmpEndpoint {
+            port: port.into(),
+            ..SnmpEndpoint::default()
+        };
+        self.connection(
+            name,
+            ConnectionSpec {
+                protocol: Protocol::SNMP,
+                snmp: Some(snmp),
                 ..ConnectionSpec::default()
             },
         )
@@ -164,6 +180,7 @@ impl TestNamespace<'_> {
                 ipp: Some(IppIdentity {
                     attribute: "printer-uuid".to_owned(),
                 }),
+                ..IdentitySource::default()
             }),
             settings: vec![setting],
             ..DeviceModelSpec::default()

@@ -13,5 +13,6 @@ mod preparation;
 mod real_peers;
 mod renamed;
 mod sharing;
+mod snmp;
 mod start;
 mod wishes;

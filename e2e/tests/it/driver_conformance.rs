@@ -9,6 +9,7 @@ mod device;
 mod fault;
 mod server;
 mod simulated;
+mod snmp;
 mod tls;
 
 use std::sync::Arc;

@@ -92,6 +92,7 @@ fn wholes(kind: CaseKind) -> Vec<Json> {
     let mut wholes = vec![kind.complete()];
     if let CaseKind::Connection = kind {
         wholes.push(json!(entente_crds::example::gateway()));
+        wholes.push(json!(entente_crds::example::hq_snmp()));
     }
     wholes
 }
