@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use entente_crds::v1alpha1::ClientAuthentication;
+use entente_crds::v1alpha1::{ClientAuthentication, SnmpVersion};
 use entente_drivers::{ConnectionProfile, LimitValues, TrustProfile};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -168,6 +168,7 @@ pub(crate) fn profile(request: Duration) -> Arc<ConnectionProfile> {
         request_timeout: request,
         per_host: limit,
         total: limit,
+        snmp_version: SnmpVersion::default(),
         warnings: Vec::new(),
     })
 }
