@@ -18,6 +18,8 @@ mod snmp;
 mod software;
 mod supply_order;
 mod twin_deployment;
+mod twin_errors;
+mod twin_messages;
 
 pub use common::*;
 pub use compensation::*;
@@ -37,3 +39,5 @@ pub use snmp::*;
 pub use software::*;
 pub use supply_order::*;
 pub use twin_deployment::*;
+pub use twin_errors::*;
+pub use twin_messages::*;

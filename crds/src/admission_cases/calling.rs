@@ -301,4 +301,25 @@ fn twins(table: &mut Table) {
         &[("/spec/settings/0/asked", json!(0))],
         "greater than or equal to 1",
     );
+    for (pointer, value, message) in [
+        ("/spec/messages/0/id", "", "should be at least 1 chars long"),
+        (
+            "/spec/messages/0/text",
+            "",
+            "should be at least 1 chars long",
+        ),
+        (
+            "/spec/messages/0/short",
+            "",
+            "should be at least 1 chars long",
+        ),
+        (
+            "/spec/messages/0/language",
+            "",
+            "should be at least 1 chars long",
+        ),
+    ] {
+        let name = format!("a message with an empty {pointer}");
+        table.rejects_by_schema(DeviceTwin, &name, &[(pointer, json!(value))], message);
+    }
 }

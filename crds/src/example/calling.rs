@@ -15,7 +15,7 @@ use crate::v1alpha1::{
     EnrollmentMode, Firmware, HttpEndpoint, LocalReference, MAIN_FIRMWARE, MaintenanceWindow,
     Protocol, Selector, SerialNumbers, ServiceApplication, ServiceModel, SmartService,
     SmartServiceSpec, SoftwarePart, SoftwareVia, TwinDataType, TwinDeployment, TwinDevice,
-    TwinNext, TwinSetting, ValueType, Via, Weekday,
+    TwinMessage, TwinNext, TwinSetting, ValueType, Via, Weekday,
 };
 
 /// The Connection of the gateway that the example devices call.
@@ -261,6 +261,12 @@ pub fn device_twin() -> DeviceTwin {
                 threshold: Some(20),
                 period: "6h".into(),
                 wanted_by: vec!["branches-2027.toner.branch-nw5-0007".to_owned()],
+            }],
+            messages: vec![TwinMessage {
+                id: "branch-nw5-0007.toner-empty.black-toner.7".to_owned(),
+                language: "pt".to_owned(),
+                text: "O toner preto acabou. Um novo foi pedido: PO-88123".to_owned(),
+                short: "Pedido PO-88123".to_owned(),
             }],
             deployment: Some(TwinDeployment {
                 action: 2,

@@ -241,6 +241,21 @@ pub struct DeviceCapabilities {
     /// True if it installs firmware and applications by DDI. Only then is it offered any.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ddi: bool,
+    /// Size of its display for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<DeviceDisplay>,
+}
+
+/// Size of a display, in characters.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceDisplay {
+    /// Characters of a line; a character of double width is two of them.
+    #[schemars(range(min = 0, max = 512))]
+    pub columns: i32,
+    /// Number of lines.
+    #[schemars(range(min = 0, max = 512))]
+    pub lines: i32,
 }
 
 /// The subscription that acts for an exclusive group.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConsentWay, DataEvent, DeviceCapabilities, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference,
-    TwinArtifact, TwinDeployment, TwinDeploymentState,
+    ConsentWay, DataEvent, DeviceCapabilities, MAX_IDENTITY, MAX_RECONCILE_AT, ReportedMessage,
+    SecretKeyReference, TwinArtifact, TwinDeployment, TwinDeploymentState, TwinError, TwinMessage,
 };
 use crate::{
     bounded::{Text, Token},
@@ -97,6 +97,11 @@ pub struct DeviceTwinSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub data_types: Vec<TwinDataType>,
+    /// Messages that the device should show, and no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub messages: Vec<TwinMessage>,
     /// The installation that is wanted, or that was wanted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<TwinDeployment>,
@@ -216,6 +221,11 @@ pub struct DeviceTwinStatus {
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["applicationId".into()]))]
     pub local: Vec<TwinLocal>,
+    /// Errors of the device, as its events told them; of those that are over the latest stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
+    pub errors: Vec<TwinError>,
     /// State of the installation that the device was last offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<TwinDeploymentState>,
@@ -364,6 +374,11 @@ pub struct TwinReported {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub refused: Vec<RefusedSetting>,
+    /// The messages that the device shows, or cannot show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub messages: Vec<ReportedMessage>,
     /// The software that runs on the device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

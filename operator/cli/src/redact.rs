@@ -66,6 +66,7 @@ const VALUES: &[(&str, &[&str])] = &[
             "spec.settings[].value",
             "spec.next.settings[].value",
             "status.reported.settings[].value",
+            "status.reported.messages[].text",
             "status.credential.sha256",
             "status.credential.previousSha256",
         ],

@@ -15,9 +15,9 @@ mod words;
 
 pub use self::{
     faulted::faulted,
-    occurrence::{Sightings, next_look, track},
+    occurrence::{Sightings, next_look, note_replaced, track},
     order::{KnownOrder, OrderFacts, Provider, decide, order_name},
-    panel::{Capacity, PanelWords, TextFault, panel_text},
+    panel::{Capacity, PanelWords, TextFault, panel_text, twin_texts},
 };
 
 #[cfg(test)]

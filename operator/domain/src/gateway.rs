@@ -16,6 +16,7 @@ pub mod headers;
 mod holders;
 pub mod limits;
 mod members;
+pub mod messages;
 pub mod poll;
 pub mod problem;
 pub mod region;

@@ -2,9 +2,10 @@
 //!
 //! Forwards a batch to every provider concerned, and answers 202 only after all of them have taken it; the
 //! device is the buffer (docs/adr/0048-the-device-is-the-buffer.md). Nothing of an event is logged, counted
-//! by its content or stored: what is remembered of one that was forwarded is a digest in memory. Decides
-//! nothing of who gets what. Called by the router.
+//! by its content or stored, but the errors of the device in its twin: what is remembered of one that was
+//! forwarded is a digest in memory. Decides nothing of who gets what. Called by the router.
 
+mod errors;
 mod first;
 mod forward;
 mod inboxes;
@@ -115,12 +116,16 @@ async fn events(gateway: &Arc<Gateway>, parts: &Parts, body: Body, printer_id: &
 
 /// Forwards a batch, by what is known once it is its turn.
 async fn forwarded(gateway: &Gateway, known: Known, batch: &Batch) -> Answer {
+    let no_room = gateway.keep_errors(&known, batch).await?;
     let ready = gateway.with_first_data(&known, batch).await?;
     let known = ready.known;
     let routing = batch.route(&ready.recipients, known.printer_id());
     let metrics = &gateway.parts.metrics;
     metrics.gateway_events("NotRequested", routing.refused.len());
-    let refused = gateway.forward(&known, routing).await?;
+    metrics.gateway_events("TooManyErrors", no_room.len());
+    let mut refused = gateway.forward(&known, routing).await?;
+    // What is not kept is refused, also if a provider has it.
+    refused.splice(0..0, no_room);
     let body = batch.answer(&refused, &ready.activated, &iso(gateway.next_call(&known)));
     Ok(json(StatusCode::ACCEPTED, &body))
 }
@@ -142,6 +147,7 @@ impl Gateway {
             twin: &known.twin,
             device: device.as_deref(),
             subscriptions: &subscriptions,
+            keeps_errors: self.keeps_errors(&known.key),
             service: |name: &str| self.objects.services.get(&Key::new("", name)),
             now: self.now(),
         };

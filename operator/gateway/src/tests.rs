@@ -5,6 +5,8 @@ mod away;
 mod canary;
 mod credentials;
 mod ddi;
+mod errors;
+mod errors_odd;
 mod events;
 mod events_odd;
 mod held;

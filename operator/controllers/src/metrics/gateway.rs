@@ -57,8 +57,8 @@ impl Metrics {
         self.gateway.registrations.get_or_create(&labels).inc();
     }
 
-    /// Counts events of a device: `Forwarded`, `Repeated`, `NotRequested`, `RefusedByProvider`, or
-    /// `Deferred` where the device has to keep them.
+    /// Counts events of a device: `Forwarded`, `Repeated`, `NotRequested`, `RefusedByProvider`,
+    /// `TooManyErrors`, or `Deferred` where the device has to keep them.
     pub fn gateway_events(&self, outcome: &'static str, number: usize) {
         if number > 0 {
             let labels = OutcomeLabels { outcome };

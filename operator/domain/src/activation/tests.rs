@@ -150,7 +150,7 @@ fn a_device_lacks_what_it_did_not_report_else_what_its_model_does_not_list() {
     let reported = |data_type: &str, supply: &str| DeviceCapabilities {
         data_types: Some(vec![data_type.into()]),
         supplies: Some(vec![supply.into()]),
-        ddi: false,
+        ..DeviceCapabilities::default()
     };
     for (reported, model, lacks) in [
         (None, None, 0),

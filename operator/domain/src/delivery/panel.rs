@@ -7,10 +7,16 @@
 
 use entente_crds::{
     bounded::Text,
-    v1alpha1::{Device, DeviceError, DisplayedMessage, ErrorState, MAX_MESSAGES, MessageState},
+    v1alpha1::{
+        Device, DeviceError, DisplayedMessage, ErrorState, MAX_MESSAGES, MessageState,
+        MessageTextSpec,
+    },
 };
 use jiff::Timestamp;
 
+mod by_twin;
+
+pub(in crate::delivery) use self::by_twin::for_the_twin;
 use crate::delivery::{Action, DeviceSnapshot, Observations, ResolvedDevice, plan::round::Round};
 use crate::errors::{Capacity, PanelWords, TextFault, panel_text};
 use crate::names::ConnectionName;
@@ -53,9 +59,14 @@ fn path<'a>(
     resolved: &'a ResolvedDevice,
 ) -> Option<(&'a ConnectionName, PanelPath)> {
     let usable = resolved.connections.iter().filter(|it| it.endpoint.is_ok());
+    let has_registered = || {
+        let said = snapshot.said();
+        said.is_some_and(|said| said.registration.is_some())
+    };
     let paths = usable.filter_map(|it| {
         let spec = &snapshot.connections.get(&it.name)?.spec;
-        Some((&it.name, panel_path(spec)?))
+        let path = panel_path(spec).filter(|it| *it != PanelPath::Reported || has_registered())?;
+        Some((&it.name, path))
     });
     paths.min_by_key(|(_, path)| *path)
 }
@@ -179,8 +190,14 @@ impl<'a> Composer<'a> {
         let spec = snapshot.connections.get(connection);
         let panel = report.panel.clone().unwrap_or_default();
         let Panel {
-            columns, is_ascii, ..
+            columns,
+            lines,
+            is_ascii,
+            ..
         } = panel;
+        // A device that lays the text out by itself has all of its lines for one message.
+        let by_itself = spec.is_some_and(|it| panel_path(&it.spec) == Some(PanelPath::Reported));
+        let lines = lines.filter(|_| by_itself).or(Some(1));
         Self {
             snapshot,
             language: report
@@ -189,7 +206,7 @@ impl<'a> Composer<'a> {
                 .or(device.spec.language.as_deref()),
             capacity: Capacity {
                 columns,
-                lines: Some(1),
+                lines,
                 octets: spec.and_then(|it| most_octets(it.spec.protocol)),
                 is_ascii,
             },
@@ -197,6 +214,14 @@ impl<'a> Composer<'a> {
     }
 
     fn text(&self, wanted: &Wanted<'_>) -> Result<(String, String), TextFault> {
+        let (texts, words) = self.texts(wanted)?;
+        panel_text(texts, self.language, words, self.capacity)
+    }
+
+    fn texts<'t>(
+        &'t self,
+        wanted: &'t Wanted<'_>,
+    ) -> Result<(&'t MessageTextSpec, PanelWords<'t>), TextFault> {
         let texts = self.snapshot.message_texts.get(&wanted.error.r#type);
         let texts = texts.ok_or_else(|| TextFault::NoText(wanted.error.r#type.clone()))?;
         let words = PanelWords {
@@ -204,7 +229,7 @@ impl<'a> Composer<'a> {
             supply: wanted.error.unit.as_deref().unwrap_or_default(),
             device: &self.snapshot.device_name,
         };
-        panel_text(&texts.spec, self.language, words, self.capacity)
+        Ok((&texts.spec, words))
     }
 }
 
@@ -262,6 +287,10 @@ impl Look<'_> {
         let spec = self.snapshot.connections.get(connection);
         message.connection = Some(connection.to_string());
         message.via = spec.map(|it| it.spec.protocol);
+        if path == PanelPath::Reported {
+            self.of_the_twin(&mut message, connection, wanted);
+            return message;
+        }
         let status = &self.observations.status;
         let report = status.report(connection).map(|it| &it.result);
         match report {
@@ -335,8 +364,12 @@ impl Look<'_> {
             path == PanelPath::ReadBack && before.connection.as_deref() == Some(connection)
         });
         let stands = matches!(before.state, MessageState::Sent | MessageState::Shown);
+        let by_twin = self.path.is_some_and(|(connection, path)| {
+            path == PanelPath::Reported && before.connection.as_deref() == Some(connection)
+        });
         match before.state {
             MessageState::Cleared | MessageState::Undeliverable => {}
+            _ if stands && by_twin && self.is_up(&before.id) => {}
             _ if stands && can_be_read => {
                 let report = before.connection.as_deref();
                 let report = report.and_then(|it| self.observations.status.report(it));

@@ -10,7 +10,7 @@ use entente_crds::digest::Digest;
 use entente_crds::v1alpha1::{
     AgentEndpoint, Device, DeviceModelSpec, DeviceSetting, DeviceTwin, DeviceTwinSpec,
     DeviceTwinStatus, RefusedBecause, RefusedSetting, ReportedSetting, SecretKeyReference,
-    TwinDataType, TwinDevice, TwinNext, TwinRegistration, TwinSetting, ValueType,
+    TwinDataType, TwinDevice, TwinMessage, TwinNext, TwinRegistration, TwinSetting, ValueType,
 };
 use entente_crds::{LABEL_DEVICE, LABEL_MANAGED_BY, MANAGED_BY};
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +30,9 @@ use crate::{
 
 mod data_types;
 mod deployment;
+mod status_report;
+
+pub(in crate::delivery) use self::status_report::{past_reports, replaced, status_report};
 
 /// A change of what a device that calls should hold.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,8 @@ pub struct TwinChange<'a> {
     pub data_types: &'a [TwinDataType],
     /// Items that these serve and that are asked for now.
     pub data_items: &'a [ServedItem],
+    /// The messages that it should show.
+    pub messages: &'a [TwinMessage],
 }
 
 impl<'a> TwinChange<'a> {
@@ -61,6 +66,7 @@ impl<'a> TwinChange<'a> {
             call_at,
             data_types,
             data_items,
+            messages,
             ..
         } = action
         else {
@@ -74,6 +80,7 @@ impl<'a> TwinChange<'a> {
             call_at: *call_at,
             data_types,
             data_items,
+            messages,
         })
     }
 }
@@ -343,6 +350,7 @@ pub fn wanted_spec(
         }),
         settings,
         data_types: change.data_types.to_vec(),
+        messages: change.messages.to_vec(),
         next: change.next.cloned(),
         deployment: deployment::after(twin, change.installation),
         call_at: change.call_at,

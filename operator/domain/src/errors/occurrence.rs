@@ -85,6 +85,18 @@ pub fn track(
     entries.into_values().map(tracked).collect()
 }
 
+/// Notes a supply that the device reported replaced: it ends an occurrence that is closed and began before.
+pub fn note_replaced(tracked: &mut [Tracked], supply: &str, at: Timestamp) {
+    for Tracked { error, .. } in tracked {
+        let is_of_it = error.unit.as_deref() == Some(supply)
+            && error.state == ErrorState::Closed
+            && error.occurrence > 0;
+        if is_of_it && at >= error.since && error.replaced.is_none() {
+            error.replaced = Some(at);
+        }
+    }
+}
+
 /// Returns the next instant at which a look decides whether an error has begun or ended.
 pub fn next_look(errors: &[DeviceError], model: &DeviceModelSpec) -> Option<Timestamp> {
     let instants = errors.iter().filter_map(|error| {

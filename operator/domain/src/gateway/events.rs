@@ -2,8 +2,10 @@
 //!
 //! Decides whether a batch is well formed, which event goes to which provider, which events nobody asked
 //! for, and what the answer of a provider means. It must never keep an event nor show one: what is not
-//! forwarded is refused, and what is refused is forgotten. Called when a device sends events.
+//! forwarded is refused, and what is refused is forgotten; of errors alone the twin keeps what they say.
+//! Called when a device sends events.
 
+mod errors;
 mod recent;
 mod recipients;
 mod routing;
@@ -14,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use url::Url;
 
+use self::errors::ErrorData;
 pub use self::{
+    errors::{Errors, are_kept},
     recent::{Fingerprint, Recent},
     recipients::{Inbox, Knowledge, Recipient, Recipients},
     routing::{Delivery, Outgoing, Routing},
@@ -66,6 +70,8 @@ struct Event {
     content_type: Option<String>,
     schema: Option<String>,
     data: Option<Box<RawValue>>,
+    /// Data of an event that tells of an error.
+    error: Option<ErrorData>,
 }
 
 /// The part of an event that is passed on as it is: numbers would change if they were read.
@@ -82,6 +88,8 @@ pub enum Refusal {
     NotRequested,
     /// A provider has refused its content.
     RefusedByProvider,
+    /// The device has so many errors that there is no room for this one.
+    TooManyErrors,
 }
 
 impl Batch {
@@ -177,6 +185,11 @@ fn event(item: &Value, at: &str, printer_id: &str, faults: &mut Faults) -> Optio
             faults.note(&members.pointer("source"), detail, &own);
         }
     }
+    let error = if r#type.and_then(|it| it.strip_prefix(EVENT_TYPES)) == Some(errors::KIND) {
+        errors::read(members.get("data"), &members.pointer("data"), faults)
+    } else {
+        None
+    };
     let mut text = |name: &str, rule| members.text(name, rule, faults).map(str::to_owned);
     Some(Event {
         application_id: text("applicationid", APPLICATION_ID),
@@ -188,6 +201,7 @@ fn event(item: &Value, at: &str, printer_id: &str, faults: &mut Faults) -> Optio
         kind: r#type?.strip_prefix(EVENT_TYPES)?.to_owned(),
         id: id?.to_owned(),
         data: None,
+        error,
     })
 }
 

@@ -178,6 +178,8 @@ fn bind(scene: &Scene<'_>, request: &Request, issue: &Issue<'_>, device: &Device
         poll_seconds: None,
         // A device that registers anew knows of no installation, and of no secret.
         deployment: None,
+        // Those that it still has it raises anew.
+        errors: Vec::new(),
         artifact: None,
         given: Vec::new(),
         // The device has read no document yet, also one that registers anew.

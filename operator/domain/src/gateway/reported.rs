@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{
     ddi::note_report,
     members::{Faults, MOST_NUMBER, Members, kind, list, pointer, text},
+    messages,
     problem::{Fault, Problem},
     software,
     texts::{INSTANT, NAME, PERIOD, TEXT, VALUE, instant, is_name, period},
@@ -63,6 +64,7 @@ pub struct Report {
     settings: Change<BTreeMap<String, Option<Said>>>,
     refused: Change<Vec<RefusedSetting>>,
     data_types: Change<Vec<ReportedDataType>>,
+    messages: Change<messages::Changes>,
     software: Change<Vec<ReportedSoftware>>,
     restarted: Change<Timestamp>,
 }
@@ -91,7 +93,7 @@ impl Report {
     ///
     /// # Errors
     /// Returns the answer to a report of a version that there is not yet, of the value of a secret, or
-    /// of more settings than are kept.
+    /// of more settings or messages than are kept.
     pub fn apply(
         &self,
         of: &DeviceTwin,
@@ -119,6 +121,15 @@ impl Report {
             Change::Keep => {}
             Change::Remove => reported.data_types = Vec::new(),
             Change::Set(kinds) => reported.data_types.clone_from(kinds),
+        }
+        match &self.messages {
+            Change::Keep => {}
+            Change::Remove => reported.messages = Vec::new(),
+            Change::Set(changes) => {
+                let mut faults = Faults::default();
+                reported.messages = messages::merged(&reported.messages, changes, &mut faults);
+                faults.problem().map_or(Ok(()), Err)?;
+            }
         }
         match &self.software {
             Change::Keep => {}
@@ -216,11 +227,12 @@ pub fn is_wanted_secret(of: &DeviceTwin, name: &str) -> bool {
     of.spec.settings.iter().chain(next).any(is_it)
 }
 
-const MEMBERS: [&str; 6] = [
+const MEMBERS: [&str; 7] = [
     "desiredVersion",
     "settings",
     "dataTypes",
     "refused",
+    "messages",
     "software",
     "restarted",
 ];
@@ -234,6 +246,9 @@ fn read(body: &Value, faults: &mut Faults) -> Option<Report> {
         settings: change(members.get("settings"), |value| settings(value, faults)),
         refused: change(members.get("refused"), |value| refused(value, faults)),
         data_types: change(members.get("dataTypes"), |value| data_types(value, faults)),
+        messages: change(members.get("messages"), |value| {
+            messages::read(value, faults)
+        }),
         software: change(members.get("software"), |value| {
             software::read(value, "/software", faults)
         }),

@@ -6,12 +6,13 @@
 
 use entente_crds::bounded::Token;
 use entente_crds::v1alpha1::{
-    ConsentRule, ConsentWay, DeviceCapabilities, DeviceModel, ReportedSoftware, TwinConsent,
+    ConsentRule, ConsentWay, DeviceCapabilities, DeviceDisplay, DeviceModel, ReportedSoftware,
+    TwinConsent,
 };
 use serde_json::Value;
 
 use super::{
-    members::{Faults, Members, pointer, quoted, text},
+    members::{Faults, Members, kind, pointer, quoted, text},
     problem::{Content, Problem},
     registration::model_of,
     software,
@@ -21,6 +22,8 @@ use crate::time;
 
 /// The most kinds of data, and the most supplies, of a device.
 const MOST_CAPABILITIES: usize = 64;
+/// The most characters of a line of a display, and the most lines.
+const MOST_DISPLAYED: i32 = 512;
 /// The most languages of a device.
 const MOST_LANGUAGES: usize = 8;
 /// Members of the body.
@@ -162,7 +165,7 @@ fn area(members: &Members<'_>, faults: &mut Faults) {
 }
 
 fn capabilities(members: &Members<'_>, faults: &mut Faults) -> DeviceCapabilities {
-    let known = ["ddi", "dataTypes", "supplies"];
+    let known = ["ddi", "dataTypes", "supplies", "display"];
     let value = members.get("capabilities");
     let able = value.and_then(|value| Members::of(value, "/capabilities", &known, faults));
     let Some(able) = able else {
@@ -172,7 +175,40 @@ fn capabilities(members: &Members<'_>, faults: &mut Faults) -> DeviceCapabilitie
         ddi: able.truth("ddi", faults).unwrap_or_default(),
         data_types: names(&able, "dataTypes", NAME, faults),
         supplies: names(&able, "supplies", VERSION, faults),
+        display: display(&able, faults),
     }
+}
+
+fn display(able: &Members<'_>, faults: &mut Faults) -> Option<DeviceDisplay> {
+    let value = able.get("display")?;
+    let size = Members::of(
+        value,
+        "/capabilities/display",
+        &["columns", "lines"],
+        faults,
+    )?;
+    let columns = length(&size, "columns", faults);
+    let lines = length(&size, "lines", faults);
+    Some(DeviceDisplay {
+        columns: columns?,
+        lines: lines?,
+    })
+}
+
+/// Returns a number of characters or lines.
+fn length(size: &Members<'_>, name: &str, faults: &mut Faults) -> Option<i32> {
+    let allowed = "a whole number from 1 to 512";
+    if !size.is_there(name, allowed, faults) {
+        return None;
+    }
+    let value = size.get(name)?;
+    let length = value.as_i64().and_then(|it| i32::try_from(it).ok());
+    let length = length.filter(|it| (1..=MOST_DISPLAYED).contains(it));
+    if length.is_none() {
+        let detail = format!("it is {}", kind(value));
+        faults.note(&size.pointer(name), detail, allowed);
+    }
+    length
 }
 
 /// Returns a list of names, each once; `None` if it is absent.

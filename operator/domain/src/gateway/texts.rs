@@ -3,6 +3,7 @@
 //! Decides nothing but the form of a text: whether a place, a time zone or a product is there is decided
 //! by others. Called by the readers of bodies and queries.
 
+use entente_crds::v1alpha1::MAX_TWIN_TEXT;
 use jiff::{SignedDuration, Timestamp};
 
 /// A rule for a text.
@@ -214,6 +215,20 @@ pub(super) const APPLICATION_ID: Rule = rule(
 pub(super) const SEQUENCE: Rule = rule(
     |text| (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic()),
     "1 to 64 characters of ASCII without blanks, in whose order events are sorted, such as 0000012",
+);
+/// The id of a message.
+pub(super) const MESSAGE_ID: Rule = rule(
+    |text| {
+        let is_inner =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        (1..=253).contains(&text.len()) && text.bytes().all(is_inner)
+    },
+    "the id of a message from the twin",
+);
+/// The text that a device shows.
+pub(super) const SHOWN: Rule = rule(
+    |text| is_long(text, 1, MAX_TWIN_TEXT),
+    "1 to 1023 characters",
 );
 /// The media type of data.
 pub(super) const JSON_TYPE: Rule = rule(

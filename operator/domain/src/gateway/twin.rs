@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
 };
 use serde_json::{Map, Value, json};
 
-use super::poll::iso;
+use super::{messages, poll::iso};
 use crate::bounded::Token;
 
 /// Returns the version of what a device should hold: it grows with each change.
@@ -137,6 +137,7 @@ pub fn body<'s>(
     let mut desired = json!({"settings": settings});
     let kinds: Vec<Value> = twin.spec.data_types.iter().map(kind_body).collect();
     desired["dataTypes"] = json!(kinds);
+    desired["messages"] = messages::desired(twin);
     if let Some(next) = &twin.spec.next {
         let settings = next.settings.iter();
         let settings: Map<String, Value> = settings
@@ -149,7 +150,11 @@ pub fn body<'s>(
         "version": version(twin),
         "desired": desired,
         "reported": reported_body(reported(twin).unwrap_or(&nothing)),
-        "delta": {"settings": delta, "dataTypes": kinds_delta(twin)},
+        "delta": {
+            "settings": delta,
+            "dataTypes": kinds_delta(twin),
+            "messages": messages::delta(twin),
+        },
         "poll": {"next": next},
     })
 }
@@ -210,6 +215,9 @@ pub(super) fn reported_body(reported: &TwinReported) -> Value {
             None => json!({"name": one.name}),
         };
         body["dataTypes"] = reported.data_types.iter().map(described).collect();
+    }
+    if !reported.messages.is_empty() {
+        body["messages"] = messages::reported_body(&reported.messages);
     }
     if let Some(version) = reported.version {
         body["version"] = json!(version);

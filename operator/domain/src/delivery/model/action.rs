@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{Artifact, SoftwarePart, TwinDataType, TwinNext},
+    v1alpha1::{Artifact, SoftwarePart, TwinDataType, TwinMessage, TwinNext},
 };
 use jiff::Timestamp;
 
@@ -125,6 +125,8 @@ pub enum Action {
         data_types: Vec<TwinDataType>,
         /// Items that these serve and that are asked for now.
         data_items: Vec<ServedItem>,
+        /// Messages that it should show, and no others.
+        messages: Vec<TwinMessage>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {

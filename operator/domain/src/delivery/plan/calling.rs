@@ -12,6 +12,7 @@ use entente_crds::v1alpha1::ItemState;
 use crate::delivery::{
     Action, InstallationOrder, Intent, Plan, ResolvedSubscription, ServedItem, Wanted,
     model::backoffs::BackoffKey,
+    panel,
     plan::{data_types, round::Round},
     previous::locate,
     twin::{TwinChange, is_of},
@@ -53,6 +54,8 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
     };
     let data_types = data_types::wanted(round, plan);
     let sends = twin.map_or(&[][..], |twin| &twin.spec.data_types);
+    let messages = panel::for_the_twin(round);
+    let shows = twin.map_or(&[][..], |twin| &twin.spec.messages);
     // An instant that has passed is left there until something else is written.
     let calls_at_another_time = known != call_at && known.max(call_at) > Some(round.now);
     let is_needed = !writes.is_empty()
@@ -60,6 +63,7 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
         || is_another
         || installation.is_some()
         || *sends != *data_types
+        || *shows != *messages
         || is_missing(round)
         || calls_at_another_time;
     let key = BackoffKey::device(connection);
@@ -73,6 +77,7 @@ pub(super) fn write_twins(round: &Round<'_>, plan: &mut Plan) {
             call_at,
             data_types,
             data_items: plan.data_items.clone(),
+            messages,
         };
         write_or_wait(round, connection, write, plan);
     }

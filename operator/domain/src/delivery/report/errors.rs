@@ -4,13 +4,17 @@
 
 use entente_crds::{
     condition::ConditionType,
-    v1alpha1::{DeviceError, DeviceStatus},
+    v1alpha1::{DeviceError, DeviceModelSpec, DeviceStatus, DeviceTwin},
 };
+use jiff::Timestamp;
 
 use super::device::Report;
 use crate::condition::{ConditionSet, Status, find};
+use crate::delivery::twin::{past_reports, replaced, status_report};
 use crate::delivery::{Intent, ResolvedSubscription};
-use crate::errors::{OrderFacts, Provider, Sightings, decide, faulted, track};
+use crate::errors::{OrderFacts, Provider, Sightings, decide, faulted, note_replaced, track};
+use crate::protocol::is_asked_for_status;
+use crate::remote::StatusReport;
 
 impl Report<'_> {
     /// Returns the errors of the device after this pass.
@@ -18,9 +22,13 @@ impl Report<'_> {
         let Some(model) = self.snapshot.model.as_deref() else {
             return previous.errors.clone();
         };
-        let look = self.observations.status.answered();
-        let look = look.map(|(reports, at)| Sightings { reports, at });
-        let tracked = track(&previous.errors, &model.spec, look.as_ref());
+        let by_twin = self.reported_by_twin();
+        let look = self.look(by_twin.as_ref());
+        let before = self.after_the_past(&previous.errors, &model.spec);
+        let mut tracked = track(&before, &model.spec, look.as_ref());
+        for (supply, at) in self.replaced_by_twin() {
+            note_replaced(&mut tracked, supply, at);
+        }
         let providers: Vec<Provider> = self.providers().collect();
         let orders_supplies = |service: &str| {
             let service = self.snapshot.services.get(service);
@@ -35,6 +43,67 @@ impl Report<'_> {
             orders: &self.snapshot.supply_orders,
         };
         decide(&tracked, &facts)
+    }
+
+    /// Returns the status reports of this pass: those that were asked for, and the one in the twin, which is
+    /// there without a request.
+    fn look<'r>(&'r self, by_twin: Option<&'r StatusReport>) -> Option<Sightings<'r>> {
+        let asked = self.observations.status.answered();
+        let (mut reports, at) = match (asked, by_twin) {
+            // An error that another connection tells of must not seem to be over.
+            (None, Some(_)) if !self.is_asked_elsewhere() => (Vec::new(), self.now),
+            (asked, _) => asked?,
+        };
+        reports.extend(by_twin);
+        Some(Sightings { reports, at })
+    }
+
+    /// Returns the errors after what the twin tells of the time since they were written: the device may have
+    /// been away, and so may the operator.
+    fn after_the_past(&self, before: &[DeviceError], model: &DeviceModelSpec) -> Vec<DeviceError> {
+        let mut errors = before.to_vec();
+        let Some(twin) = self.twin().filter(|_| !self.is_asked_elsewhere()) else {
+            return errors;
+        };
+        let known = before.iter().flat_map(|error| {
+            let instants = [Some(error.since), error.until, error.gone, error.reported];
+            instants.into_iter().flatten()
+        });
+        let known = known.max().unwrap_or(Timestamp::MIN);
+        for (at, report) in past_reports(twin, self.device, (known, self.now)) {
+            let reports = vec![&report];
+            let tracked = track(&errors, model, Some(&Sightings { reports, at }));
+            errors = tracked.into_iter().map(|it| it.error).collect();
+        }
+        errors
+    }
+
+    /// True if the device is asked for its status through another connection.
+    fn is_asked_elsewhere(&self) -> bool {
+        let usable = self.resolved.connections.iter();
+        let mut usable = usable.filter(|it| it.endpoint.is_ok());
+        usable.any(|it| {
+            let spec = self.snapshot.connections.get(&it.name);
+            spec.is_some_and(|it| is_asked_for_status(&it.spec))
+        })
+    }
+
+    /// Returns the status report of a device that calls, unless it is left alone.
+    fn reported_by_twin(&self) -> Option<StatusReport> {
+        status_report(self.twin()?, self.device)
+    }
+
+    fn replaced_by_twin(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        let twins = self.twin().into_iter();
+        twins.flat_map(|twin| replaced(twin, self.device))
+    }
+
+    /// Returns the twin of a device that calls and that the operator may look at.
+    fn twin(&self) -> Option<&DeviceTwin> {
+        let mut connections = self.resolved.connections.iter();
+        let is_called = connections.any(|it| it.is_called() && it.endpoint.is_ok());
+        let twin = self.snapshot.twin.as_deref();
+        twin.filter(|_| is_called && !self.device.spec.suspend)
     }
 
     /// Returns the services in force that order supplies, in order of precedence.
@@ -65,7 +134,8 @@ impl Report<'_> {
     pub(super) fn faulted(&self, set: ConditionSet) -> ConditionSet {
         let condition = ConditionType::Faulted;
         let previous = self.device.status.as_ref();
-        let Some((reports, _)) = self.observations.status.answered() else {
+        let by_twin = self.reported_by_twin();
+        let Some(Sightings { reports, .. }) = self.look(by_twin.as_ref()) else {
             let known = previous.and_then(|status| find(&status.conditions, condition));
             return match known {
                 Some(_) => set.keep(condition),

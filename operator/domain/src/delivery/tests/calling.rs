@@ -23,6 +23,7 @@ const ZERO: SignedDuration = SignedDuration::ZERO;
 mod activation;
 mod ahead;
 mod data_types;
+mod errors;
 mod first_data;
 
 /// A device of the examples that calls, and passes over it.

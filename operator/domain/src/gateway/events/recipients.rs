@@ -28,6 +28,8 @@ pub struct Knowledge<'a, S> {
     pub device: Option<&'a Device>,
     /// Its subscriptions.
     pub subscriptions: &'a [Arc<ServiceSubscription>],
+    /// True if the twin keeps the errors of the device.
+    pub keeps_errors: bool,
     /// Finds a SmartService by its name.
     pub service: S,
     /// Instant of the decision.
@@ -74,6 +76,8 @@ pub struct Recipients {
     pub(super) alone: Vec<Recipient>,
     pub(super) groups: Vec<Group>,
     pub(super) now: Timestamp,
+    /// True if the twin keeps the errors of the device.
+    pub keeps_errors: bool,
 }
 
 /// An exclusive group for which somebody acts.
@@ -138,6 +142,7 @@ impl<S: Fn(&str) -> Option<Arc<SmartService>>> Knowledge<'_, S> {
             alone,
             groups,
             now: self.now,
+            keeps_errors: self.keeps_errors,
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Delivery {
 pub struct Routing {
     /// The events for each inbox, ordered by inbox.
     pub deliveries: Vec<Delivery>,
-    /// The events that nobody asked for, by their places.
+    /// The events that nobody asked for and that are no errors which the twin keeps, by their places.
     pub refused: Vec<(usize, Refusal)>,
     /// Number of events that belong to a service that is not on yet: the device keeps the batch.
     pub deferred: usize,
@@ -100,7 +100,8 @@ impl Batch {
         for (place, event) in self.events.iter().enumerate() {
             let (inboxes, is_deferred) = event.inboxes(recipients);
             routing.deferred += usize::from(is_deferred);
-            if inboxes.is_empty() && !is_deferred {
+            let is_kept = recipients.keeps_errors && event.error.is_some();
+            if inboxes.is_empty() && !is_deferred && !is_kept {
                 routing.refused.push((place, Refusal::NotRequested));
             }
             for (inbox, applications) in inboxes {

@@ -119,6 +119,7 @@ struct Known {
     device: Device,
     subscriptions: Vec<Arc<ServiceSubscription>>,
     services: Vec<Arc<SmartService>>,
+    keeps_errors: bool,
     now: Timestamp,
 }
 
@@ -149,6 +150,7 @@ fn known() -> Known {
             service("toner", "northwind", "/toner"),
             service("parts", "fabrikam", "/in"),
         ],
+        keeps_errors: true,
         now: at(10),
     }
 }
@@ -202,6 +204,7 @@ impl Known {
             twin: &self.twin,
             device: Some(&self.device),
             subscriptions: &self.subscriptions,
+            keeps_errors: self.keeps_errors,
             service: find,
             now: self.now,
         };
@@ -657,3 +660,34 @@ fn data_of_a_service_that_has_just_begun_wait_for_the_operator() {
 
 mod change;
 mod first_data;
+
+// shows A1 C8
+#[test]
+fn an_error_needs_no_service_and_goes_to_those_that_want_it() {
+    let data = json!({"state": "Raised", "reason": "toner-empty"});
+    let error = with(
+        json!({"specversion": "1.0", "id": "1", "type": "dev.entente.error"}),
+        "data",
+        data,
+    );
+    let batch = read(&json!([error, level("2")])).unwrap();
+    let mut known = known();
+    let refused = |known: &Known| batch.route(&known.recipients(), PRINTER).refused;
+    assert_eq!(refused(&known), []);
+    // The model of the device lists no errors.
+    known.keeps_errors = false;
+    assert_eq!(refused(&known), [(0, Refusal::NotRequested)]);
+    known.twin.spec.data_types.push(TwinDataType {
+        name: "error".to_owned(),
+        period: "24h".into(),
+        wanted_by: vec![TONER.to_owned()],
+        ..TwinDataType::default()
+    });
+    for keeps_errors in [false, true] {
+        known.keeps_errors = keeps_errors;
+        let routing = batch.route(&known.recipients(), PRINTER);
+        let events = routing.deliveries.iter().map(|it| it.events.len());
+        assert_eq!(events.sum::<usize>(), 3, "the error once, the level twice");
+        assert_eq!(routing.refused, []);
+    }
+}

@@ -12,8 +12,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Event, MOST_EVENTS, SPECVERSION, source_of};
+use super::{Event, MOST_EVENTS, SPECVERSION, errors, source_of};
 use crate::gateway::body::{LEVELS, MOST_BYTES};
+use crate::gateway::members::Faults;
 use crate::gateway::texts::{
     APPLICATION_ID, EVENT_ID, EVENT_TIME, EVENT_TYPE, EVENT_TYPES, JSON_TYPE, Rule, SCHEMA,
     SEQUENCE, TEXT,
@@ -106,6 +107,14 @@ impl Members<'_> {
         }
         let kind = self.r#type.0.strip_prefix(EVENT_TYPES)?.to_owned();
         allowed(EVENT_TYPE, self.r#type)?;
+        let error = if kind == errors::KIND {
+            let data = serde_json::from_str(data.as_ref()?.get()).ok()?;
+            let mut faults = Faults::default();
+            let error = errors::read(Some(&data), "", &mut faults);
+            Some(error.filter(|_| faults.problem().is_none())?)
+        } else {
+            None
+        };
         Some(Event {
             id: allowed(EVENT_ID, self.id)?,
             kind,
@@ -116,6 +125,7 @@ impl Members<'_> {
             content_type: optional(JSON_TYPE, self.datacontenttype).ok()?,
             schema: optional(SCHEMA, self.dataschema).ok()?,
             data,
+            error,
         })
     }
 }
@@ -173,9 +183,10 @@ mod tests {
         );
         let with_data = |data: &str| {
             format!(
-                r#"[{{"specversion":"1.0","id":"1","type":"dev.entente.error","data":{data}}}]"#
+                r#"[{{"specversion":"1.0","id":"1","type":"dev.entente.level","data":{data}}}]"#
             )
         };
+        let error = |data: &str| with_data(data).replace("level", "error");
         let deep = |levels: usize| with_data(&("[".repeat(levels) + &"]".repeat(levels)));
         for (text, is_taken) in [
             (with_data("null"), true),
@@ -186,6 +197,17 @@ mod tests {
             (with_data(r#"[{"a":1,"\u0061":2}]"#), false),
             (with_data("1e999"), false),
             (with_data(r#""\ud800""#), false),
+            (error(r#"{"state":"Raised","reason":"jam"}"#), true),
+            (
+                error(r#"{"state":"Raised","reason":"jam","impressions":-1}"#),
+                false,
+            ),
+            (
+                error(r#"{"state":"Raised","reason":"jam","until":null}"#),
+                false,
+            ),
+            (error(r#"{"state":"raised","reason":"jam"}"#), false),
+            (error("null"), false),
             (values, false),
             ("[]".to_owned(), true),
             ("[null]".to_owned(), false),
@@ -222,6 +244,8 @@ mod tests {
             Just(json!("1.0")),
             Just(json!("dev.entente.error")),
             Just(json!(format!("URN:UUID:{PRINTER}"))),
+            Just(json!({"state": "Cleared", "reason": "jam", "orderRequested": true})),
+            Just(json!({"state": "Raised", "reason": "jam", "impressions": 1.5})),
             Just(json!({"a": [1.5, true, null, "é\n"]})),
             Just(json!("2027-03-20T01:02:03+09:00")),
             Just(json!("2027-03-20T01:02:03+0900")),

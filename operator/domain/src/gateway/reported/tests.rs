@@ -109,6 +109,7 @@ fn a_member_that_is_absent_stays_null_removes_it_and_a_list_is_replaced() {
         "settings": {"a": {"value": "1", "by": "Server"}, "b": {"value": "2", "by": "Panel"}},
         "refused": [{"key": "c", "reason": "ReadOnly", "detail": "not now"}],
         "software": [{"part": "firmware", "name": "main", "version": "4.2.0"}],
+        "messages": {"m1": {"state": "Shown", "at": "2027-03-31T14:00:00Z"}, "m2": {"state": "Cleared"}},
         "restarted": "2027-03-31T14:00:00Z",
     });
     apply(&mut twin, &first).unwrap();
@@ -119,17 +120,22 @@ fn a_member_that_is_absent_stays_null_removes_it_and_a_list_is_replaced() {
     assert_eq!(shown(&twin), expected);
     assert_eq!(twin.status.as_ref().unwrap().observed_generation, Some(13));
     let next = json!({"settings": {"a": null, "b": {"value": "3", "by": "Server"}}, "refused": [],
-                      "restarted": null});
+                      "messages": {"m2": null}, "restarted": null});
     apply(&mut twin, &next).unwrap();
     assert_eq!(
         shown(&twin),
         json!({"version": 13, "settings": {"b": {"value": "3", "by": "Server"}},
+               "messages": {"m1": {"state": "Shown", "at": "2027-03-31T14:00:00Z"}},
                "software": [{"part": "firmware", "name": "main", "version": "4.2.0"}]})
     );
     let before = twin.clone();
     apply(&mut twin, &json!({})).unwrap();
     assert_eq!(twin, before);
-    apply(&mut twin, &json!({"settings": null, "software": null})).unwrap();
+    apply(
+        &mut twin,
+        &json!({"settings": null, "software": null, "messages": null}),
+    )
+    .unwrap();
     assert_eq!(shown(&twin), json!({"version": 13, "settings": {}}));
 }
 
@@ -145,7 +151,12 @@ fn every_fault_of_a_report_is_told_with_its_place() {
         (json!({"desiredVersion": -1}), "/desiredVersion"),
         (json!({"desiredVersion": null}), "/desiredVersion"),
         (json!({"desiredVersion": 1.5}), "/desiredVersion"),
-        (json!({"messages": {}}), "/messages"),
+        (json!({"errors": {}}), "/errors"),
+        (json!({"messages": []}), "/messages"),
+        (
+            json!({"messages": {"a": {"state": "Sent"}}}),
+            "/messages/a/state",
+        ),
         (json!({"settings": []}), "/settings"),
         (json!({"settings": names}), "/settings"),
         (

@@ -19,7 +19,8 @@ fn whole() -> Value {
         "timeZone": "Asia/Tokyo", "languages": ["ja"],
         "area": {"country": "JP", "subdivision": "13"},
         "software": [{"part": "firmware", "name": "main", "version": "4.1.0"}],
-        "capabilities": {"ddi": true, "dataTypes": ["supplies.level"], "supplies": ["TN-500K"]},
+        "capabilities": {"ddi": true, "dataTypes": ["supplies.level"], "supplies": ["TN-500K"],
+                         "display": {"columns": 24, "lines": 2}},
         "consent": {"by": "Panel", "at": "2027-03-20T01:02:03Z", "textVersion": "2027-01"},
     })
 }
@@ -34,6 +35,8 @@ fn the_example_of_the_description_is_read_and_so_is_one_with_what_is_required_on
     let request = read(&whole()).unwrap();
     assert_eq!(request.software.len(), 1);
     assert!(request.capabilities.ddi);
+    let display = request.capabilities.display.unwrap();
+    assert_eq!((display.columns, display.lines), (24, 2));
     let least = json!({"serialNumber": "A", "productName": "NW MFP 1", "shipDestination": "DE",
                        "timeZone": "UTC"});
     let read = Request::read(&least, ConsentRule::NotNeeded, [&model()]).unwrap();
@@ -90,6 +93,11 @@ fn every_fault_is_told_with_its_place_and_a_reason_of_its_own_where_there_is_one
         ("/capabilities/fax", json!(true), "InvalidRequest"),
         ("/capabilities/dataTypes", json!("a"), "InvalidRequest"),
         ("/capabilities/supplies", json!(7), "InvalidRequest"),
+        ("/capabilities/display", json!("24x2"), "InvalidRequest"),
+        ("/capabilities/display/columns", json!(0), "InvalidRequest"),
+        ("/capabilities/display/lines", json!(null), "InvalidRequest"),
+        ("/capabilities/display/lines", json!(513), "InvalidRequest"),
+        ("/capabilities/display/rows", json!(2), "InvalidRequest"),
         ("/languages", json!("ja"), "InvalidRequest"),
         ("/csr", json!("AAAA"), "InvalidRequest"),
     ] {

@@ -76,11 +76,12 @@ fn the_twin_has_what_is_wanted_what_is_reported_and_the_names_that_differ() {
             "version": 13,
             "desired": {"settings": {"backup.weekdays": {"value": "wed"},
                                      "backup.endpoint": {"value": "https://b"}},
-                        "dataTypes": []},
+                        "dataTypes": [], "messages": []},
             "reported": {"version": 12, "settings": {
                 "backup.endpoint": {"value": "https://b", "by": "Panel"},
                 "other": {"value": "1", "by": "Default"}}},
-            "delta": {"settings": ["backup.weekdays"], "dataTypes": {"add": [], "remove": []}},
+            "delta": {"settings": ["backup.weekdays"], "dataTypes": {"add": [], "remove": []},
+                      "messages": {"show": [], "clear": []}},
             "poll": {"next": "PT24H"},
         })
     );

@@ -385,8 +385,14 @@ fn write_twin(action: &Action) -> String {
         InstallationOrder::Cancel => "cancel".to_owned(),
     });
     let next = change.next.map(|it| it.effective);
+    let messages: Vec<&str> = change.messages.iter().map(|it| &*it.id).collect();
+    let messages = if messages.is_empty() {
+        String::new()
+    } else {
+        format!(" messages {messages:?}")
+    };
     format!(
-        "write twin: {} asked {asked:?} released {:?} next {next:?} call at {:?}",
+        "write twin: {} asked {asked:?} released {:?} next {next:?} call at {:?}{messages}",
         writes.join(", "),
         change.released,
         change.call_at

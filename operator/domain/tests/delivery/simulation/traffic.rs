@@ -138,6 +138,7 @@ impl Traffic {
             twin: &twin,
             device: view.device.as_deref(),
             subscriptions: &view.subscriptions,
+            keeps_errors: false,
             service: |name: &str| self.services.get(name).cloned(),
             now,
         };
