@@ -124,8 +124,16 @@ class Device:
         for name, setting in wanted.items():
             settings[name] = self.in_effect(setting)
         sends = [self.models.ReportedDataTypesItem(name=it.name, period=it.period) for it in kinds]
+        messages = self.models.ReportedPatchMessagesType0()
+        for message in twin.desired.messages:
+            state = self.models.ReportedMessageState.SHOWN
+            shown = self.models.ReportedMessage(state=state, text=message.short)
+            messages[message.id] = shown
         patch = self.models.ReportedPatch(
-            desired_version=twin.version, settings=settings, data_types=sends
+            desired_version=twin.version,
+            settings=settings,
+            data_types=sends,
+            messages=messages,
         )
         members = {"client": client, "body": patch, "if_match": self.seen}
         expected = (type(None), self.models.PreconditionFailed)
@@ -164,9 +172,24 @@ class Device:
             type_=f"dev.entente.{kind}",
             time=datetime.now(timezone.utc),
             subject="black-toner",
-            sequence=f"{number:07}",
+            sequence=f"{number:0>7}",
             data={"partNumber": "TN-500K", "level": 18},
         )
+
+    def tell_error(self, registered, client):
+        """Says that the toner is empty."""
+        data = self.models.ErrorData(
+            state=self.models.ErrorDataState.RAISED,
+            reason="toner-empty",
+            order_requested=True,
+            impressions=48213,
+        )
+        event = self.event("e", "error")
+        event.data = data.to_dict()
+        members = {"client": client, "body": [event]}
+        expected = self.models.EventsTaken
+        answer = self.ask("device.post_events", expected, registered.printer_id, **members).parsed
+        tell("error", **answer.to_dict())
 
     def send_data(self, registered, client):
         """Sends the batch, as it is, until it is taken."""
@@ -209,6 +232,7 @@ def main():
     device.find_region()
     registered = device.register(os.environ["ENROLLMENT_TOKEN"])
     client = device.client(registered.credential.token)
+    device.tell_error(registered, client)
     while True:
         device.follow_twin(registered, client)
         device.list_services(registered, client)

@@ -127,6 +127,21 @@ impl Agent {
         launch.arguments(arguments).run().await
     }
 
+    /// Lets the device have an error, or have it no more, by the words of `entente-agent error`.
+    ///
+    /// # Errors
+    /// The command could not be run, or it is no news, with what it said.
+    pub async fn error(&self, words: &[&str]) -> Result<(), PeerError> {
+        let words = words.iter().map(|word| (*word).to_owned());
+        let launch = Launch::new(PEER, Sandbox::SameUser, executable()?, &self.state);
+        launch
+            .arguments(["error".to_owned()])
+            .arguments(words)
+            .arguments([format!("--state={}", text(&self.state))])
+            .run()
+            .await
+    }
+
     /// Withdraws the consent of its owner, as a person at the device does.
     ///
     /// # Errors

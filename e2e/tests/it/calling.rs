@@ -7,6 +7,7 @@ mod change;
 mod conformance;
 mod data_agent;
 mod data_types;
+mod errors;
 mod events;
 mod events_faults;
 mod events_fixture;

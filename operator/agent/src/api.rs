@@ -125,6 +125,18 @@ pub struct Capabilities {
     /// Part numbers of the supplies that it can use; none if it does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supplies: Option<Vec<String>>,
+    /// Room for messages on its display; none if it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<Display>,
+}
+
+/// Size of a display.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Display {
+    /// Characters of a line; one of double width is two of them.
+    pub columns: u16,
+    /// Number of lines.
+    pub lines: u16,
 }
 
 /// A credential, as it is answered once.
@@ -227,9 +239,25 @@ pub struct Desired {
     /// Kinds of data that the device sends; a gateway that names no list says nothing about them.
     #[serde(default, rename = "dataTypes")]
     pub data_types: Option<Vec<DataType>>,
+    /// Messages that the device shows; a gateway that names no list says nothing about them.
+    #[serde(default)]
+    pub messages: Option<Vec<Message>>,
     /// The next revision.
     #[serde(default)]
     pub next: Option<Next>,
+}
+
+/// A message for a person at the device.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Message {
+    /// Id.
+    pub id: String,
+    /// Language of both texts.
+    pub language: String,
+    /// The message.
+    pub text: String,
+    /// The same for a small display.
+    pub short: String,
 }
 
 /// A kind of data that the device sends.

@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use jiff::{SignedDuration, Span};
 
 use crate::{
-    api::{By, Software},
+    api::{By, Display, Software},
     events::On,
+    panel::Panel,
 };
 
 /// A reference device: registers at a gateway of Entente, applies settings, installs firmware, reports.
@@ -40,6 +41,13 @@ pub enum Command {
         with 5 if it is not asked for."
     )]
     Event(Happens),
+    /// Let the device have an error, or have it no more.
+    #[command(
+        subcommand,
+        after_help = "Ends with 0 if that is news, which a device that runs sends at once, and with 5 \
+        if it is none."
+    )]
+    Error(Error),
     /// Turn a service on at the device.
     Enable(Switch),
     /// Turn a service off at the device.
@@ -97,6 +105,54 @@ pub struct Happens {
     /// Application id of the one service that it is for; otherwise it is for all that want the kind.
     #[arg(long, value_name = "ID")]
     pub application_id: Option<String>,
+}
+
+/// Change of an error of the device.
+#[derive(Debug, Subcommand)]
+pub enum Error {
+    /// The device has an error.
+    Raise(Raise),
+    /// The device has it no more.
+    Clear(Clear),
+}
+
+/// An error of the device.
+#[derive(Debug, Args)]
+pub struct NamedError {
+    /// Folder of the device.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Word for the error, such as toner-empty.
+    #[arg(long, value_name = "WORD")]
+    pub reason: String,
+    /// Supply that has it, such as black-toner; without it the device itself has it.
+    #[arg(long, value_name = "NAME")]
+    pub subject: Option<String>,
+}
+
+/// The device has an error.
+#[derive(Debug, Args)]
+pub struct Raise {
+    /// The error.
+    #[command(flatten)]
+    pub error: NamedError,
+    /// Ask for an order, as a person at the panel may do. It may follow later, by the same command.
+    #[arg(long)]
+    pub request_order: bool,
+    /// Pages that were printed until then; otherwise those that the device has counted.
+    #[arg(long, value_name = "PAGES", value_parser = clap::value_parser!(u64).range(..=9_007_199_254_740_991))]
+    pub impressions: Option<u64>,
+}
+
+/// The device has an error no more.
+#[derive(Debug, Args)]
+pub struct Clear {
+    /// The error.
+    #[command(flatten)]
+    pub error: NamedError,
+    /// The supply was replaced.
+    #[arg(long, requires = "subject")]
+    pub replaced: bool,
 }
 
 /// Plate of the device.
@@ -212,6 +268,10 @@ pub struct Behaviour {
     /// for none. Without it the device can use each.
     #[arg(long, value_name = "PART,…", value_delimiter = ',', num_args = 1)]
     pub supplies: Option<Vec<String>>,
+    /// Size of the display for messages, such as 24x2, told to the gateway at the registration; or "none".
+    /// Without it the device does not tell it, and has one of 40x4.
+    #[arg(long, value_parser = panel, value_name = "COLUMNSxLINES")]
+    pub display: Option<Panel>,
     /// Restart by itself after an installation, and be off for this time. Otherwise what was installed
     /// runs when this program is started again.
     #[arg(long, value_parser = duration, value_name = "TIME")]
@@ -234,7 +294,7 @@ pub struct FaultFlags {
     /// Refuse a setting; may be repeated.
     #[arg(long, value_name = "KEY")]
     pub refuse: Vec<String>,
-    /// Accept a setting or a kind of data and do not apply it; may be repeated.
+    /// Accept a setting, a kind of data or a message, by its id, and do not apply it; may be repeated.
     #[arg(long, value_name = "KEY")]
     pub ignore: Vec<String>,
     /// Report that firmware was installed, and run the old one.
@@ -279,6 +339,23 @@ fn offset(text: &str) -> Result<SignedDuration, String> {
     let span: Span = text.parse().map_err(|_| allowed())?;
     let days = jiff::SpanRelativeTo::days_are_24_hours();
     span.to_duration(days).map_err(|_| allowed())
+}
+
+/// Reads COLUMNSxLINES or none.
+fn panel(text: &str) -> Result<Panel, String> {
+    if text == "none" {
+        return Ok(Panel::None);
+    }
+    let size = text.split_once('x').and_then(|(columns, lines)| {
+        let number = |text: &str| text.parse().ok().filter(|it| (1..=512).contains(it));
+        Some(Display {
+            columns: number(columns)?,
+            lines: number(lines)?,
+        })
+    });
+    size.map(Panel::Of).ok_or_else(|| {
+        format!("{text:?} is neither \"none\" nor COLUMNSxLINES such as 24x2, each from 1 to 512")
+    })
 }
 
 /// Reads PART/NAME=VERSION.
@@ -340,6 +417,17 @@ mod tests {
         assert_eq!(offset("-365d"), Ok(year));
         for text in ["", "2", "soon", "-1s"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_display_is_read() {
+        let size = |columns, lines| Ok(Panel::Of(Display { columns, lines }));
+        assert_eq!(panel("24x2"), size(24, 2));
+        assert_eq!(panel("512x512"), size(512, 512));
+        assert_eq!(panel("none"), Ok(Panel::None));
+        for text in ["", "24", "24x", "0x2", "24x513", "24X2", "-1x2"] {
+            assert!(panel(text).is_err(), "{text}");
         }
     }
 

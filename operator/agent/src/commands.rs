@@ -28,6 +28,7 @@ use crate::{
     twin::Faults,
 };
 
+mod error;
 mod event;
 mod status;
 
@@ -40,6 +41,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Run(run) => device(*run).await,
         Command::Status { state } => status::print(&state),
         Command::Event(happens) => event::happen(happens),
+        Command::Error(error) => error::change(error),
         Command::Enable(switch) => turn(&switch, true),
         Command::Disable(switch) => turn(&switch, false),
         Command::Withdraw { state, by, ca } => withdraw(&state, by, ca.as_deref()).await,
@@ -99,6 +101,7 @@ fn options(run: Run) -> Result<Options> {
             ddi: !behaviour.no_ddi,
             data_types: behaviour.data_types.map(named),
             supplies: behaviour.supplies.map(named),
+            panel: behaviour.display,
         },
         consent: accepted.filter(|_| run.consent.accept),
         faults: Faults {

@@ -1,6 +1,6 @@
 //! The loop of a device: registers, polls, applies, reports, and rests until the gateway wants it again.
 //!
-//! It performs what `state`, `twin`, `services`, `events`, `software` and `ddi` decide, and keeps everything in the
+//! It performs what `state`, `twin`, `services`, `events`, `panel`, `software` and `ddi` decide, and keeps everything in the
 //! folder before it goes on. When an answer is missing, unavailable or not understood, it changes
 //! nothing. It ends when consent was withdrawn, when its credential is refused for good, or by a signal.
 
@@ -21,6 +21,7 @@ use crate::{
     http::{ClientFault, Http},
     link::{self, LinkFault},
     pace,
+    panel::Panel,
     software::Installed,
     state::{Last, State, Step},
     store::{Mark, Store, StoreError},
@@ -50,6 +51,8 @@ pub const SOFTWARE: &str = "software.json";
 pub const TWIN: &str = "twin.json";
 /// File of the events that wait.
 pub const OUTBOX: &str = "outbox.json";
+/// File of the panel: the messages that stand on it.
+pub const PANEL: &str = "panel.json";
 /// File of a withdrawal.
 pub const WITHDRAWAL: &str = "withdrawal.json";
 
@@ -134,6 +137,8 @@ pub struct Description {
     pub data_types: Option<Vec<String>>,
     /// Part numbers of the supplies that it can use; none for all.
     pub supplies: Option<Vec<String>>,
+    /// Its panel; none if it does not tell the size.
+    pub panel: Option<Panel>,
 }
 
 /// Manner in which a run ended.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod counts;
+mod errors;
 mod measures;
 mod occurrence;
 mod outbox;
@@ -18,6 +19,7 @@ mod wants;
 
 pub use self::{
     counts::{Counts, Loss},
+    errors::{ERROR, Named, Raised},
     measures::{Measures, Supply},
     occurrence::{Cause, NotSent, On, occur, period, readings},
     outbox::{Batch, Dropped, New, Outbox, Waiting},

@@ -2,7 +2,7 @@
 //!
 //! It is an independent reader of docs/api/gateway.yaml: it shares no code with the gateway, so that each
 //! finds the other's errors. Decisions are pure functions (`state`, `twin`, `services`, `activation`,
-//! `abilities`, `events`, `software`, `ddi`, `answer`, `pace`, `clock`, `link`); requests and files are at the edge
+//! `abilities`, `events`, `panel`, `software`, `ddi`, `answer`, `pace`, `clock`, `link`); requests and files are at the edge
 //! (`http`, `download`, `store`, `device`). `check` is a test of a gateway by the same document.
 
 pub mod abilities;
@@ -20,6 +20,7 @@ pub mod events;
 pub mod http;
 pub mod link;
 pub mod pace;
+pub mod panel;
 pub mod period;
 pub mod services;
 pub mod software;

@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::api::{DataType, DesiredSetting, Next, Software, Twin};
+use crate::{
+    api::{DataType, DesiredSetting, Message, Next, Software, Twin},
+    panel::States,
+};
 
 mod data_types;
 
@@ -72,6 +75,9 @@ pub struct Reported {
     /// Kinds of data that are sent.
     #[serde(default, rename = "dataTypes")]
     pub data_types: Vec<Sent>,
+    /// Messages, each as it is sent.
+    #[serde(default)]
+    pub messages: BTreeMap<String, Value>,
     /// Settings that were refused.
     #[serde(default)]
     pub refused: Vec<Refused>,
@@ -88,7 +94,7 @@ pub struct Reported {
 pub struct Faults {
     /// Settings that it refuses.
     pub refuse: BTreeSet<String>,
-    /// Settings and kinds of data that it accepts and does not apply.
+    /// Settings, kinds of data and messages that it accepts and does not apply.
     pub ignore: BTreeSet<String>,
 }
 
@@ -107,6 +113,12 @@ pub struct Held {
     /// Kinds of data that the device sends.
     #[serde(default)]
     pub sends: Vec<DataType>,
+    /// Messages that are wanted.
+    #[serde(default)]
+    pub messages: Vec<Message>,
+    /// Messages that the device shows, has taken down, or cannot show.
+    #[serde(default)]
+    pub shown: States,
     /// Revision that lies ahead.
     pub next: Option<Next>,
     /// Settings that are in effect, as the device knows them.
@@ -125,6 +137,7 @@ impl Held {
         self.etag = None;
         self.version = None;
         self.data_types.clear();
+        self.messages.clear();
     }
 
     /// Accepts the desired document of an answer, to be applied.
@@ -143,6 +156,9 @@ impl Held {
         self.desired = desired;
         if let Some(kinds) = &twin.desired.data_types {
             self.data_types.clone_from(kinds);
+        }
+        if let Some(messages) = &twin.desired.messages {
+            self.messages.clone_from(messages);
         }
         self.next = next;
         self.acknowledged = twin.reported.clone();
@@ -262,6 +278,11 @@ impl Held {
             version: self.applied.or(self.acknowledged.version),
             settings: settings.collect(),
             data_types: self.sends.iter().map(Sent::from).collect(),
+            messages: self
+                .shown
+                .iter()
+                .map(|(id, shown)| (id.clone(), shown.report()))
+                .collect(),
             refused: self.refused.clone(),
             software: software.to_vec(),
             restarted: restarted.or(self.acknowledged.restarted),
@@ -286,19 +307,14 @@ pub fn patch(from: &Reported, to: &Reported) -> Option<Value> {
     if let Some(version) = to.version.filter(|_| to.version != from.version) {
         patch.insert("desiredVersion".into(), json!(version));
     }
-    let mut settings = Map::new();
-    for (name, setting) in &to.settings {
-        if from.settings.get(name) != Some(setting) {
-            settings.insert(name.clone(), setting.clone());
+    for (member, from, to) in [
+        ("settings", &from.settings, &to.settings),
+        ("messages", &from.messages, &to.messages),
+    ] {
+        let changes = changes(from, to);
+        if !changes.is_empty() {
+            patch.insert(member.into(), Value::Object(changes));
         }
-    }
-    for name in from.settings.keys() {
-        if !to.settings.contains_key(name) {
-            settings.insert(name.clone(), Value::Null);
-        }
-    }
-    if !settings.is_empty() {
-        patch.insert("settings".into(), Value::Object(settings));
     }
     if sorted(&from.data_types) != sorted(&to.data_types) {
         patch.insert("dataTypes".into(), json!(to.data_types));
@@ -313,6 +329,17 @@ pub fn patch(from: &Reported, to: &Reported) -> Option<Value> {
         patch.insert("restarted".into(), json!(to.restarted));
     }
     (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// Returns the members that differ: null for one that is gone.
+fn changes(from: &BTreeMap<String, Value>, to: &BTreeMap<String, Value>) -> Map<String, Value> {
+    let gone = from.keys().filter(|name| !to.contains_key(*name));
+    let gone = gone.map(|name| (name.clone(), Value::Null));
+    let others = to
+        .iter()
+        .filter(|(name, value)| from.get(*name) != Some(value));
+    let others = others.map(|(name, value)| (name.clone(), value.clone()));
+    gone.chain(others).collect()
 }
 
 fn sorted<T: Ord>(items: &[T]) -> Vec<&T> {

@@ -3,7 +3,7 @@
 
 use entente_crds::v1alpha1::{
     ActivationMode, AgentData, Connection, DataEvent, DataType, DataVia, Device, DeviceModel,
-    ServiceData, SmartService, WantedDataType,
+    ErrorType, ErrorWords, ServiceData, SmartService, WantedDataType,
 };
 use entente_e2e::namespace::{TestNamespace, now};
 use entente_e2e::peers::{CloudEventsInbox, GeneratedClient, GeneratedDevice, PeerError};
@@ -43,6 +43,14 @@ async fn apply_catalogue(namespace: &TestNamespace<'_>, inbox: &CloudEventsInbox
             agent: Some(AgentData {}),
         },
         ..DataType::default()
+    }];
+    model.spec.errors = vec![ErrorType {
+        r#type: "TonerEmpty".to_owned(),
+        words: ErrorWords {
+            state_reasons: vec!["toner-empty".to_owned()],
+            ..ErrorWords::default()
+        },
+        ..ErrorType::default()
     }];
     namespace.apply::<DeviceModel>(&model).await.unwrap();
     let mut service = namespace.backup();
@@ -94,7 +102,7 @@ async fn has_sent_its_data(device: &mut GeneratedDevice, inbox: &CloudEventsInbo
     assert!(inbox.requests().iter().all(|it| it.faults.is_empty()));
 }
 
-// shows C1 C2 C3 C5 C7 C8 C16 D1
+// shows A1 C1 C2 C3 C5 C7 C8 C16 D1
 #[tokio::test]
 async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     let document = repository().join(DOCUMENT);
@@ -139,6 +147,16 @@ async fn openapi_python_client_makes_a_device_that_registers_and_is_set_up() {
     // It is in effect by the report of this client, and by nothing else.
     let twin = fixture.twin("behind").await.expect("the twin");
     let status = twin.status.expect("a status");
+    let told = device
+        .answers("error")
+        .pop()
+        .expect("it has told of an error");
+    assert_eq!(told["accepted"], 1, "{told}");
+    let [error] = &status.errors[..] else {
+        panic!("{:?}", status.errors);
+    };
+    assert_eq!(error.key, "toner-empty/black-toner");
+    assert!(error.order_requested);
     let kept = status.reported.expect("a report");
     assert_eq!(json!(kept.version), reported["version"]);
     assert_eq!(&*kept.data_types[0].name, "supplies.level");

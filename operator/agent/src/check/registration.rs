@@ -135,7 +135,7 @@ type Fault = (
     &'static [&'static str],
 );
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 8] = [
     (
         "registration-with-a-misspelt-member",
         |body| body["timezone"] = json!("UTC"),
@@ -162,6 +162,12 @@ const FAULTS: [Fault; 7] = [
         },
         "InvalidRequest",
         &["/shipDestination", "/capabilities/dd"],
+    ),
+    (
+        "registration-with-a-display-without-lines",
+        |body| body["capabilities"] = json!({"display": {"columns": 24}}),
+        "InvalidRequest",
+        &["/capabilities/display/lines"],
     ),
     (
         "registration-in-an-unknown-time-zone",

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Exit code if there is no event.
-const NOT_SENT: u8 = 5;
+pub(super) const NOT_SENT: u8 = 5;
 
 /// Lets something happen.
 pub(super) fn happen(arguments: Happens) -> Result {

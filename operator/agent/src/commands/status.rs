@@ -12,8 +12,9 @@ use super::{Result, text};
 use crate::{
     activation::is_switched,
     api::DataType,
-    device::{OUTBOX, SERVICES, SOFTWARE, STATE, TWIN, WITHDRAWAL, Withdrawal},
+    device::{OUTBOX, PANEL, SERVICES, SOFTWARE, STATE, TWIN, WITHDRAWAL, Withdrawal},
     events::{Counts, Outbox},
+    panel::{Page, framed},
     services::Kept,
     software::Installed,
     state::State,
@@ -34,9 +35,15 @@ pub(super) fn print(folder: &Path) -> Result {
     let installed: Installed = store.read(SOFTWARE).map_err(text)?.unwrap_or_default();
     let withdrawal: Option<Withdrawal> = store.read(WITHDRAWAL).map_err(text)?;
     let outbox: Outbox = store.read(OUTBOX).map_err(text)?.unwrap_or_default();
+    let pages: Vec<Page> = store.read(PANEL).map_err(text)?.unwrap_or_default();
     let mut rows = device(&state, withdrawal.as_ref());
     rows.extend(events(&outbox));
     let mut parts = vec![table(&["DEVICE", ""], &rows)];
+    parts.extend(pages.iter().map(framed));
+    if !outbox.errors.is_empty() {
+        let heading = ["ERROR", "OF", "SINCE", "ORDER", "PAGES"];
+        parts.push(table(&heading, &errors(&outbox)));
+    }
     if !services.is_empty() {
         let heading = [
             "SERVICE",
@@ -140,6 +147,25 @@ fn of_services(services: &[Kept]) -> Vec<Vec<String>> {
             answer,
             service.application_id.clone().unwrap_or_default(),
             service.description.clone(),
+        ]
+    });
+    rows.collect()
+}
+
+/// Rows of the errors that the device has.
+fn errors(outbox: &Outbox) -> Vec<Vec<String>> {
+    let rows = outbox.errors.iter().map(|raised| {
+        let requested = if raised.order_requested {
+            "requested"
+        } else {
+            ""
+        };
+        vec![
+            raised.reason.clone(),
+            raised.subject.clone().unwrap_or_default(),
+            format!("{:.0}", raised.since),
+            requested.to_owned(),
+            raised.impressions.to_string(),
         ]
     });
     rows.collect()

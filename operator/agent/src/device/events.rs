@@ -114,12 +114,16 @@ impl Device {
                 "events of another registration that are dropped: {gone}"
             ));
         }
+        let now = self.http.now();
+        let told = self.change_outbox(|outbox| outbox.tell_errors(now))?;
+        if told > 0 {
+            self.say(&format!("errors that are told anew: {told}"));
+        }
         if !self.options.short {
             return Ok(());
         }
         let services = self.services_kept()?;
         let kinds = self.options.description.data_types.clone();
-        let now = self.http.now();
         let made = self.change_outbox(|outbox| {
             let wants = Wants {
                 sends: None,

@@ -16,6 +16,7 @@ use crate::{
     },
     http::{Request, Token},
     link,
+    panel::Panel,
     state::{Found, Then},
 };
 
@@ -138,6 +139,10 @@ impl Device {
                 ddi: device.ddi,
                 data_types: device.data_types.clone(),
                 supplies: device.supplies.clone(),
+                display: match device.panel {
+                    Some(Panel::Of(size)) => Some(size),
+                    Some(Panel::None) | None => None,
+                },
             },
             consent: self.state.consent.clone()?,
         })

@@ -1,16 +1,17 @@
-//! Services, settings and kinds of data: read, kept, applied and reported.
+//! Services, settings, kinds of data and messages: read, kept, applied and reported.
 //!
-//! `services` and `twin` decide what is kept, applied and reported.
+//! `services`, `twin` and `panel` decide what is kept, applied, shown and reported.
 
 use std::time::Duration;
 
 use reqwest::Method;
 
-use super::{DATA_TYPES, Device, Early, SERVICES, SETTINGS, TWIN};
+use super::{DATA_TYPES, Device, Early, PANEL, SERVICES, SETTINGS, TWIN};
 use crate::{
     answer::{self, Failure},
-    api::{DataType, Services, Twin},
+    api::{DataType, Message, Services, Twin},
     http::{Request, Token},
+    panel::{self, Page, Panel},
     services::{self, Kept},
     twin,
 };
@@ -77,6 +78,7 @@ impl Device {
     /// Applies what is wanted now. Without settings that can be read, nothing is changed.
     pub(super) fn settle(&mut self) -> Result<(), Early> {
         self.settle_data_types()?;
+        self.settle_messages()?;
         let before = self.held.clone();
         let Some(file) = self.file() else {
             return Ok(());
@@ -128,6 +130,35 @@ impl Device {
         }
         if self.held.sends != sends {
             self.held.sends = sends;
+            self.store.write(TWIN, &self.held)?;
+        }
+        Ok(())
+    }
+
+    /// Shows the messages that are wanted, and no others. They stand on the panel before it is told that they
+    /// do.
+    fn settle_messages(&mut self) -> Result<(), Early> {
+        if self.held.version.is_none() {
+            // The document of this registration is still to be read.
+            return Ok(());
+        }
+        let panel = self.options.description.panel.unwrap_or(Panel::UNTOLD);
+        let ignored = &self.options.faults.ignore;
+        let wanted = self.held.messages.iter();
+        let wanted: Vec<Message> = wanted
+            .filter(|it| !ignored.contains(&it.id))
+            .cloned()
+            .collect();
+        let pages = panel::pages(&wanted, panel);
+        // Nobody but the device writes the file: one that cannot be read is written anew.
+        let file = self.store.read::<Vec<Page>>(PANEL).ok().flatten();
+        if file.unwrap_or_default() != pages {
+            self.store.write(PANEL, &pages)?;
+            self.say(&format!("messages on the panel: {}", pages.len()));
+        }
+        let states = panel::states(&wanted, &self.held.shown, panel, self.http.now());
+        if self.held.shown != states {
+            self.held.shown = states;
             self.store.write(TWIN, &self.held)?;
         }
         Ok(())

@@ -73,7 +73,7 @@ impl Counts {
 /// Reason of a gateway as it is counted: there are few, and they are short.
 fn word(reason: &str) -> String {
     match reason {
-        "NotRequested" | "RefusedByProvider" => reason.to_owned(),
+        "NotRequested" | "RefusedByProvider" | "TooManyErrors" => reason.to_owned(),
         _ => "Other".to_owned(),
     }
 }

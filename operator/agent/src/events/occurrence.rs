@@ -110,6 +110,18 @@ pub enum NotSent {
         /// The service, if it is for one.
         who: String,
     },
+    /// The device has the error already, and nothing more is told of it.
+    #[error("{error} is raised already")]
+    Raised {
+        /// The error.
+        error: String,
+    },
+    /// The device does not have the error.
+    #[error("{error} is not raised")]
+    NotRaised {
+        /// The error.
+        error: String,
+    },
     /// A text or the data cannot be sent.
     #[error("{field}: found {found}; allowed: {allowed}")]
     Form {
@@ -237,12 +249,7 @@ fn judge(cause: &Cause) -> Result<(), NotSent> {
         allowed,
     };
     if let Some(subject) = &cause.subject {
-        let is_long = (1..=LONGEST_SUBJECT).contains(&subject.chars().count());
-        if !is_long || subject.chars().any(char::is_control) || subject.trim() != subject {
-            let allowed =
-                "1 to 127 characters without control characters and without blanks at the ends";
-            return Err(fault("--subject", format!("{subject:?}"), allowed));
-        }
+        judge_subject(subject)?;
     }
     if let Some(id) = &cause.application_id {
         let is_inner =
@@ -264,6 +271,19 @@ fn judge(cause: &Cause) -> Result<(), NotSent> {
         }
     }
     Ok(())
+}
+
+/// Judges the part of the device that something is about.
+pub(super) fn judge_subject(subject: &str) -> Result<(), NotSent> {
+    let is_long = (1..=LONGEST_SUBJECT).contains(&subject.chars().count());
+    if is_long && !subject.chars().any(char::is_control) && subject.trim() == subject {
+        return Ok(());
+    }
+    Err(NotSent::Form {
+        field: "--subject",
+        found: format!("{subject:?}"),
+        allowed: "1 to 127 characters without control characters and without blanks at the ends",
+    })
 }
 
 fn levels(data: &Value) -> usize {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Counts, Event, Fate, Loss, Measures, Wants,
+    Counts, ERROR, Event, Fate, Loss, Measures, Raised, Wants,
     counts::{MOST_KINDS, OTHERS},
     occurrence::STEP,
 };
@@ -60,6 +60,9 @@ pub struct Outbox {
     pub counts: BTreeMap<String, Counts>,
     /// Values that the device measures.
     pub measures: Measures,
+    /// Errors that the device has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Raised>,
 }
 
 /// An event that waits.
@@ -168,7 +171,12 @@ impl Outbox {
     fn make_room(&mut self) {
         let mut bytes: usize = self.waiting.iter().map(|waiting| waiting.bytes).sum();
         while self.waiting.len() > MOST_WAITING || bytes > MOST_WAITING_BYTES {
-            let oldest = self.waiting.iter().position(|waiting| !waiting.under_way);
+            // Data go first: an error that nobody hears of is never ordered for.
+            let may_go = |it: &&Waiting| !it.under_way;
+            let is_data = |it: &Waiting| may_go(&it) && it.event.kind != ERROR;
+            let mut waiting = self.waiting.iter();
+            let oldest = waiting.position(is_data);
+            let oldest = oldest.or_else(|| self.waiting.iter().position(|it| may_go(&it)));
             let Some(oldest) = oldest else { return };
             let gone = self.waiting.remove(oldest);
             bytes -= gone.bytes;

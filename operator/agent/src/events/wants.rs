@@ -3,7 +3,7 @@
 //! Decides whether an event may be sent now, has to wait, or is dropped because nobody may get it any more.
 //! The switch at the device counts before anything that the gateway has listed.
 
-use super::Loss;
+use super::{ERROR, Loss};
 use crate::{
     api::{Activation, DataType},
     services::Kept,
@@ -37,6 +37,10 @@ impl Wants<'_> {
 
     /// Returns the fate of an event of a kind, for one service or for all that want it.
     pub fn fate(&self, kind: &str, application_id: Option<&str>) -> Fate {
+        // An error is for the gateway itself.
+        if kind == ERROR {
+            return Fate::Send;
+        }
         let all = self.services.iter().filter(|service| {
             service.application_id.is_some()
                 && application_id.is_none_or(|id| service.application_id.as_deref() == Some(id))

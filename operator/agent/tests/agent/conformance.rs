@@ -114,6 +114,10 @@ async fn each_fault_of_a_gateway_fails_the_case_that_is_about_it() {
         ("refuses-batches", "events-for-a-service-of-nobody"),
         ("forgets-words", "activation-off"),
         ("replaces-kinds-of-data", "report-of-kinds-of-data"),
+        ("replaces-messages", "report-of-messages"),
+        ("accepts-faults", "report-of-a-message-without-a-state"),
+        ("accepts-faults", "error-in-an-unknown-state"),
+        ("refuses-errors-at-times", "error-raised-and-cleared"),
     ];
     let mut runs = BTreeMap::new();
     for (defect, _) in defects {

@@ -8,6 +8,7 @@
 
 mod conformance;
 mod device;
+mod errors;
 mod events;
 mod gateway;
 mod life;

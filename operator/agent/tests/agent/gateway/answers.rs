@@ -300,9 +300,13 @@ impl Inner {
         if desired["dataTypes"].is_null() {
             desired["dataTypes"] = json!([]);
         }
+        if desired["messages"].is_null() {
+            desired["messages"] = json!([]);
+        }
+        let messages = content::messages_delta(&desired["messages"], &self.reported["messages"]);
         let kinds = content::kinds_delta(&desired["dataTypes"], &self.reported["dataTypes"]);
         let body = json!({"version": self.version, "desired": desired,
-            "reported": self.reported, "delta": {"settings": [], "dataTypes": kinds},
+            "reported": self.reported, "delta": {"settings": [], "dataTypes": kinds, "messages": messages},
             "poll": {"next": self.poll_next}});
         self.tagged(asked, &tag, "no-store", &body)
     }
@@ -326,16 +330,21 @@ impl Inner {
             } else {
                 name
             };
-            if name == "settings" && self.defect != "replaces-settings" {
-                for (key, setting) in value.as_object().into_iter().flatten() {
-                    match setting {
-                        Value::Null => drop(
-                            self.reported["settings"]
-                                .as_object_mut()
-                                .unwrap()
-                                .remove(key),
-                        ),
-                        setting => self.reported["settings"][key] = setting.clone(),
+            let merges = match name {
+                "settings" => self.defect != "replaces-settings",
+                "messages" => self.defect != "replaces-messages" && !value.is_null(),
+                _ => false,
+            };
+            if merges {
+                if self.reported[name].is_null() {
+                    self.reported[name] = json!({});
+                }
+                for (key, one) in value.as_object().into_iter().flatten() {
+                    match one {
+                        Value::Null => {
+                            drop(self.reported[name].as_object_mut().unwrap().remove(key));
+                        }
+                        one => self.reported[name][key] = one.clone(),
                     }
                 }
             } else if value.is_null() {

@@ -149,9 +149,17 @@ pub(crate) fn registration(body: &Value) -> (&'static str, Vec<Fault>) {
     unknown(
         &body["capabilities"],
         "/capabilities",
-        &["ddi", "dataTypes", "supplies"],
+        &["ddi", "dataTypes", "supplies", "display"],
         &mut faults,
     );
+    let display = &body["capabilities"]["display"];
+    for name in ["columns", "lines"] {
+        let size = display[name].as_u64();
+        if !display.is_null() && !size.is_some_and(|size| (1..=512).contains(&size)) {
+            let at = format!("/capabilities/display/{name}");
+            faults.push(Fault::new(&at, "a number from 1 to 512"));
+        }
+    }
     for name in ["serialNumber", "productName", "shipDestination", "timeZone"] {
         let length = body[name].as_str().map_or(0, str::len);
         let most = if name == "shipDestination" { 2 } else { 64 };
@@ -196,6 +204,7 @@ pub(crate) fn report(patch: &Value, version: u64) -> Vec<Fault> {
         "desiredVersion",
         "settings",
         "dataTypes",
+        "messages",
         "refused",
         "software",
         "restarted",
@@ -232,6 +241,7 @@ pub(crate) fn report(patch: &Value, version: u64) -> Vec<Fault> {
         }
     }
     kinds_faults(&patch["dataTypes"], &mut faults);
+    messages_faults(&patch["messages"], &mut faults);
     let mut seen = BTreeSet::new();
     for (at, one) in patch["software"]
         .as_array()
@@ -264,6 +274,43 @@ fn kinds_faults(kinds: &Value, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(&format!("{at}/period"), "a length of time"));
         }
     }
+}
+
+fn messages_faults(messages: &Value, faults: &mut Vec<Fault>) {
+    if !messages.is_null() && !messages.is_object() {
+        faults.push(Fault::new("/messages", "an object"));
+    }
+    for (id, said) in messages.as_object().into_iter().flatten() {
+        let at = format!("/messages/{}", id.replace('~', "~0").replace('/', "~1"));
+        if id.contains('/') {
+            faults.push(Fault::new(&at, "an id"));
+        }
+        if said.is_null() {
+            continue;
+        }
+        unknown(said, &at, &["state", "at", "text", "detail"], faults);
+        let states = ["Pending", "Shown", "Cleared", "Undeliverable"].map(|one| json!(one));
+        if !states.contains(&said["state"]) {
+            faults.push(Fault::new(&format!("{at}/state"), "a state"));
+        }
+        let instant = said["at"].as_str();
+        let is_instant = instant.is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok());
+        if !said["at"].is_null() && !is_instant {
+            faults.push(Fault::new(&format!("{at}/at"), "an instant"));
+        }
+    }
+}
+
+/// Ids of the messages to show, and of those to take down.
+pub(crate) fn messages_delta(wanted: &Value, reported: &Value) -> Value {
+    let wanted = wanted.as_array().into_iter().flatten();
+    let wanted: BTreeSet<&str> = wanted.filter_map(|it| it["id"].as_str()).collect();
+    let reported = reported.as_object().into_iter().flatten();
+    let shown = reported.filter(|(_, said)| said["state"] == "Shown");
+    let shown: BTreeSet<&str> = shown.map(|(id, _)| &**id).collect();
+    let show: Vec<&&str> = wanted.difference(&shown).collect();
+    let clear: Vec<&&str> = shown.difference(&wanted).collect();
+    json!({"show": show, "clear": clear})
 }
 
 /// Names of the kinds of data to add, and of those to end.

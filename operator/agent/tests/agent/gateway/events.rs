@@ -85,6 +85,10 @@ impl Inner {
 
     /// Reason for which an event is refused.
     fn reason(&self, event: &Value) -> Option<&'static str> {
+        if event["type"] == "dev.entente.error" {
+            return (self.defect == "refuses-errors-at-times" && self.taken.len() == 1)
+                .then_some("NotRequested");
+        }
         let name = event["type"].as_str().unwrap_or_default();
         let kind = json!(name.trim_start_matches("dev.entente."));
         let services = self.services.as_array().into_iter().flatten();
@@ -128,9 +132,44 @@ fn faults(event: &Value, at: usize) -> Vec<Fault> {
     {
         faults.push(Fault::new(&place("time"), "an instant"));
     }
+    if event["type"] == "dev.entente.error" {
+        error_faults(&event["data"], &place("data"), &mut faults);
+    }
     // A fault that only this gateway finds, so that a device of tests can be made to have it.
     if event["data"]["poison"] == true {
         faults.push(Fault::new(&place("data"), "data of another form"));
     }
     faults
+}
+
+/// Faults of the data of an error.
+fn error_faults(data: &Value, at: &str, faults: &mut Vec<Fault>) {
+    if !data.is_object() {
+        faults.push(Fault::new(at, "an object"));
+        return;
+    }
+    let known = [
+        "state",
+        "reason",
+        "orderRequested",
+        "impressions",
+        "replaced",
+    ];
+    content::unknown(data, at, &known, faults);
+    if data["state"] != "Raised" && data["state"] != "Cleared" {
+        faults.push(Fault::new(&format!("{at}/state"), "Raised or Cleared"));
+    }
+    let reason = data["reason"].as_str().unwrap_or_default();
+    if reason.is_empty() || reason.contains([' ', '/']) {
+        faults.push(Fault::new(&format!("{at}/reason"), "a word"));
+    }
+    let is_number = data["impressions"].is_null() || data["impressions"].is_u64();
+    if !is_number {
+        faults.push(Fault::new(&format!("{at}/impressions"), "a number"));
+    }
+    for name in ["orderRequested", "replaced"] {
+        if !data[name].is_null() && !data[name].is_boolean() {
+            faults.push(Fault::new(&format!("{at}/{name}"), "true or false"));
+        }
+    }
 }
