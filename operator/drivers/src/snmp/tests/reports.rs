@@ -71,7 +71,7 @@ pub(super) fn decided(report: &StatusReport) -> String {
         holds: &[],
         orders: &[],
     };
-    let entries = decide(track(&[], &model, Some(&look)), &facts);
+    let entries = decide(&track(&[], &model, Some(&look)), &facts);
     let of = |reason| {
         let mut entries = entries.iter();
         entries.any(|it| {
