@@ -4,7 +4,7 @@
 //! since the id of an order is in it: one that does not fit as a whole is shown by scrolling. It reads no
 //! clock and no file. Used by the loop of `run`, which keeps the panel in `panel.json`, and by `status`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -140,26 +140,23 @@ pub fn states(wanted: &[Message], before: &States, panel: Panel, now: Timestamp)
 /// blanks at the end of a line.
 pub fn wrap(text: &str, columns: u16) -> Vec<String> {
     let columns = usize::from(columns).max(2);
-    let mut lines = vec![String::new()];
+    let (mut lines, mut line) = (Vec::new(), String::new());
     for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is one");
-        let room = columns.saturating_sub(line.width());
-        if line.is_empty() || word.width() < room {
-            if !line.is_empty() {
+        if !line.is_empty() {
+            if line.width() + 1 + word.width() <= columns {
                 line.push(' ');
+            } else {
+                lines.push(std::mem::take(&mut line));
             }
-        } else {
-            lines.push(String::new());
         }
         for letter in word.chars() {
-            let line = lines.last_mut().expect("there is one");
             if line.width() + letter.width().unwrap_or(0) > columns {
-                lines.push(letter.to_string());
-            } else {
-                line.push(letter);
+                lines.push(std::mem::take(&mut line));
             }
+            line.push(letter);
         }
     }
+    lines.push(line);
     lines
 }
 
@@ -170,9 +167,9 @@ pub fn framed(page: &Page) -> String {
     let mut text = format!("┌{edge}┐\n");
     for line in &page.lines {
         let blank = " ".repeat(columns.saturating_sub(line.width()));
-        text.push_str(&format!("│ {line}{blank} │\n"));
+        let _ = writeln!(text, "│ {line}{blank} │");
     }
-    text.push_str(&format!("└{edge}┘\n"));
+    let _ = writeln!(text, "└{edge}┘");
     text
 }
 
