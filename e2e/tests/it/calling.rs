@@ -21,6 +21,7 @@ mod openapi;
 mod order;
 mod played;
 mod rolled;
+mod supplies;
 mod swupdate;
 mod vendor;
 mod wire;

@@ -39,6 +39,12 @@ async fn spectral_finds_nothing_in_the_document() {
 /// Returns a namespace with a service that orders at a URL.
 async fn ordering_at(title: &str, url: &str) -> TestNamespace<'static> {
     let namespace = test_namespace(title).await;
+    add_supplies(&namespace, url).await;
+    namespace
+}
+
+/// Applies a service `supplies` that orders at a URL.
+pub(crate) async fn add_supplies(namespace: &TestNamespace<'_>, url: &str) {
     let mut connection = namespace.broker_connection(url);
     connection.metadata.name = Some(namespace.named("orders"));
     connection.spec = ConnectionSpec {
@@ -68,7 +74,6 @@ async fn ordering_at(title: &str, url: &str) -> TestNamespace<'static> {
     let service = SmartService::new(&namespace.named("supplies"), spec);
     let service = namespace.labelled(service);
     namespace.apply::<SmartService>(&service).await.unwrap();
-    namespace
 }
 
 /// Applies a contract of that service on a device that there is not.
@@ -120,7 +125,7 @@ async fn make(namespace: &TestNamespace<'_>, name: &str, part: &str) {
 }
 
 /// Waits until Ready of an order has a reason, and returns the order.
-async fn until(namespace: &TestNamespace<'_>, name: &str, reason: &str) -> SupplyOrder {
+pub(crate) async fn until(namespace: &TestNamespace<'_>, name: &str, reason: &str) -> SupplyOrder {
     let what = format!("{name} has the reason {reason}");
     let look = async || {
         let order = namespace.get::<SupplyOrder>(name).await?;
@@ -132,7 +137,7 @@ async fn until(namespace: &TestNamespace<'_>, name: &str, reason: &str) -> Suppl
     found.unwrap_or_else(|late| panic!("{late}"))
 }
 
-fn id(order: &SupplyOrder) -> String {
+pub(crate) fn id(order: &SupplyOrder) -> String {
     let status = order.status.as_ref().expect("a status");
     status.order.as_ref().expect("an order").id.to_string()
 }

@@ -72,6 +72,8 @@ const VALUES: &[(&str, &[&str])] = &[
         ],
     ),
     ("Compensation", &["spec.voided.reason"]),
+    ("Device", &["spec.shipTo"]),
+    ("Site", &["spec.shipTo"]),
     (
         "SupplyOrder",
         &[
