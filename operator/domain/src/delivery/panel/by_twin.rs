@@ -14,6 +14,7 @@ use crate::gateway::messages::report_of;
 use crate::names::ConnectionName;
 use crate::protocol::PanelPath;
 use crate::remote::StatusReport;
+use crate::secret::Redactions;
 
 /// Returns the messages that the twin of a device should have, ordered by their ids: those that should stand
 /// on its panel, if the device reports by its twin what stands there.
@@ -86,7 +87,8 @@ impl Look<'_> {
             Some(ReportedMessageState::Shown) => self.move_to(message, MessageState::Shown, None),
             Some(ReportedMessageState::Pending) => self.move_to(message, MessageState::Sent, None),
             Some(ReportedMessageState::Undeliverable) => {
-                let problem = match words {
+                let redactions = Redactions::new(self.snapshot.secrets.texts());
+                let problem = match words.map(|words| redactions.hide(words)) {
                     Some(words) => format!("the device cannot show it: \"{words}\""),
                     None => "the device cannot show it".to_owned(),
                 };
