@@ -1,5 +1,5 @@
-//! Objects that only the operator writes: subscriptions and compensations, protected by admission
-//! policies.
+//! Objects that only the operator writes: subscriptions, compensations, and orders but those by hand,
+//! protected by admission policies.
 
 use entente_crds::admission_cases::CaseKind;
 use entente_crds::v1alpha1::Compensation;
@@ -13,6 +13,7 @@ use super::cluster::{NAMESPACE, Person, RESTORER, eventually, install, installed
 
 const SUBSCRIPTIONS: &str = "only the operator writes ServiceSubscriptions";
 const COMPENSATIONS: &str = "only the operator writes Compensations";
+const ORDERS: &str = "only the operator makes SupplyOrders with cause Error or Compensation";
 
 /// Returns the edits that a person with edit rights, who is not the operator, may try, each with
 /// the message of its refusal.
@@ -50,6 +51,7 @@ async fn guarded(plane: &ControlPlane, prefix: &str) -> String {
     for (kind, message) in [
         (CaseKind::ServiceSubscription, SUBSCRIPTIONS),
         (CaseKind::Compensation, COMPENSATIONS),
+        (CaseKind::SupplyOrder, ORDERS),
     ] {
         let probe = own(kind, "probe", &namespace).to_string();
         eventually(message, async || {
@@ -152,6 +154,55 @@ async fn nobody_but_the_operator_says_what_a_device_should_hold_and_nobody_but_t
     let delete = ["delete", what, "-n", &namespace];
     let said = administrator.kubectl(&delete, "").await;
     said.expect("an administrator deletes it");
+}
+
+// shows K4 A5
+#[tokio::test]
+async fn an_editor_makes_orders_by_hand_and_cancels_any_and_nobody_else_makes_the_others() {
+    let plane = installed().await;
+    let namespace = guarded(plane, "orders").await;
+    let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
+    let editor = Person::with_role(plane, "ana-o", "edit", &namespace).await;
+    let viewer = Person::with_role(plane, "bob-o", "view", &namespace).await;
+    let of_error = own(
+        CaseKind::SupplyOrder,
+        "lobby.toner-empty.black.1",
+        &namespace,
+    );
+    for person in [&administrator, &editor] {
+        refused(person.create(&of_error).await, ORDERS);
+    }
+    operator
+        .create(&of_error)
+        .await
+        .expect("the operator makes it");
+
+    let mut by_hand = own(CaseKind::SupplyOrder, "spare", &namespace);
+    by_hand["metadata"]["labels"] = Value::Null;
+    by_hand["spec"]["found"] = Value::Null;
+    let record = &mut by_hand["spec"]["record"];
+    record["cause"] = json!("Manual");
+    record["error"] = Value::Null;
+    record["reference"] = Value::Null;
+    refused(viewer.create(&by_hand).await, "forbidden");
+    editor
+        .create(&by_hand)
+        .await
+        .expect("an editor orders by hand");
+
+    let what = "supplyorders.entente.dev/lobby.toner-empty.black.1";
+    let other = json!({"spec": {"record": {"provider": "Another"}}});
+    // The record's own rule may answer first; both refuse.
+    refused(editor.merge(what, &namespace, &other).await, "SupplyOrder");
+    for (forgery, message) in forgeries() {
+        refused(editor.merge(what, &namespace, &forgery).await, message);
+    }
+    let cancelled = json!({"spec": {"cancelled": {"reason": "not needed"}}});
+    let said = editor.merge(what, &namespace, &cancelled).await;
+    said.expect("an editor cancels it");
+    let forged = json!({"status": {"order": {"id": "PO-1", "state": "Delivered"}}});
+    let said = administrator.merge_status(what, &namespace, &forged).await;
+    refused(said, "only the operator writes the status of SupplyOrders");
 }
 
 // shows D8

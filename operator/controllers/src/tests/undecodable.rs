@@ -4,7 +4,9 @@
 mod deletions;
 mod references;
 
-use entente_crds::v1alpha1::{ContractAmendment, ContractNotice, DeviceModel, SmartService};
+use entente_crds::v1alpha1::{
+    ContractAmendment, ContractNotice, DeviceModel, SmartService, SupplyOrder,
+};
 use kube::Resource;
 use serde_json::{Value, json};
 
@@ -51,6 +53,7 @@ where
     for restarted in [false, true] {
         let mut process = established().await;
         process.cluster.apply(&example::compensation());
+        process.cluster.apply(&example::supply_order());
         process.cluster.apply(&example::banco_sul_2027_july());
         process.cluster.apply(&example::banco_sul_installed());
         let met = |process: &InProcess| !ready::<K>(process, namespace, name).starts_with("()");
@@ -114,6 +117,8 @@ async fn an_object_of_any_kind_that_cannot_be_read_names_the_field_and_keeps_its
     broken_and_mended::<ContractNotice>(NAMESPACE, &notice, "/spec/at").await;
     broken_and_mended::<ServiceSubscription>(NAMESPACE, &subscription, "/spec/serviceName").await;
     broken_and_mended::<Compensation>(NAMESPACE, &record, "/spec/record/serviceName").await;
+    let order = example::supply_order().name_any();
+    broken_and_mended::<SupplyOrder>(NAMESPACE, &order, "/spec/record/provider").await;
 }
 
 // shows B2 K7
