@@ -118,12 +118,16 @@ fn ordered(memory: &SupplyOrderStatus, facts: &OrderFacts, reference: &str) -> S
     }
 }
 
-/// Returns the condition Displayed; `None` for an order that no error caused.
+/// Returns the condition Displayed; `None` for an order that no error caused, and for one that was closed
+/// before there was a message.
 fn displayed(order: &SupplyOrder, memory: &SupplyOrderStatus) -> Option<Said> {
     if order.spec.record.cause != OrderCause::Error {
         return None;
     }
     let Some(message) = &memory.message else {
+        if memory.closed.is_some() {
+            return None;
+        }
         let words = "The message on the device waits for the id of the order.";
         return Some((Status::False, Reason::Pending, words.to_owned()));
     };
