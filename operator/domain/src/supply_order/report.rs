@@ -27,7 +27,8 @@ pub(super) fn report(
     let generation = order.metadata.generation;
     let before = order.status.as_ref();
     let previous = before.map_or(&[][..], |status| &status.conditions);
-    let summary = summary(memory, facts, reference);
+    let is_cancelled = order.spec.cancelled.is_some();
+    let summary = summary(memory, facts, (reference, is_cancelled));
     let (status, reason, message) = ordered(memory, facts, reference);
     let set = summary.state(ConditionSet::new(previous, generation, now));
     let set = set.with(ConditionType::Ordered, status, reason, message);
@@ -45,12 +46,20 @@ pub(super) fn report(
     }
 }
 
-fn summary(memory: &SupplyOrderStatus, facts: &OrderFacts, reference: &str) -> Summary {
+fn summary(
+    memory: &SupplyOrderStatus,
+    facts: &OrderFacts,
+    (reference, is_cancelled): (&str, bool),
+) -> Summary {
     if let Some(closed) = &memory.closed {
         return match closed.by {
             OrderEnd::Delivered => Summary::done(Reason::OrderPlaced, of_order(memory)),
             OrderEnd::SupplyReplaced => Summary::done(Reason::SupplyReplaced, replaced(memory)),
             OrderEnd::Cancelled => Summary::done(Reason::Cancelled, cancelled(memory)),
+            // A person has settled it with the provider.
+            OrderEnd::Rejected if is_cancelled => {
+                Summary::done(Reason::Cancelled, of_order(memory))
+            }
             OrderEnd::Rejected => {
                 Summary::open(Reason::OrderRejected, of_order(memory), Work::Stalled)
             }

@@ -67,6 +67,25 @@ fn an_order_is_looked_at_until_it_is_closed_and_less_often_as_it_grows_old() {
     }
 }
 
+// shows K2
+#[test]
+fn an_order_that_was_rejected_needs_a_person_until_it_is_cancelled() {
+    let mut bench = placed();
+    bench.wait(SignedDuration::from_mins(1));
+    let rejected = ServerOrder {
+        state: Some(OrderState::Rejected),
+        reason: Some("out of stock for ever".to_owned()),
+        ..ours("PO-1")
+    };
+    bench.pass(|_| answered(rejected.clone()));
+    assert_eq!(bench.says("Stalled"), "True(OrderRejected)");
+    assert!(bench.message().contains("for ever"), "{}", bench.message());
+    bench.stored.spec.cancelled = cancelled();
+    bench.silent_pass();
+    assert_eq!(bench.says("Ready"), "True(Cancelled)");
+    assert_eq!(bench.says("Ordered"), "False(OrderRejected)");
+}
+
 // shows A9
 #[test]
 fn an_order_that_the_server_has_lost_is_said_to_be_lost_and_is_never_made_again() {
