@@ -28,7 +28,7 @@ pub use exchange::{OrderAnswer, OrderBody, OrderRequest, ServerOrder};
 pub use message::message_of;
 pub use pass::{Attempts, Next, OrderFacts, OrderPass};
 pub use record::{RecordSources, error_id, record_for, reference_of, replaced_at, wanted_orders};
-pub use terms::ServerTerms;
+pub use terms::{EffectClass, ServerTerms};
 
 /// True while an order counts as open, so that no second one is made for the same supply (A10):
 /// until it was delivered, cancelled or rejected, or the device was seen with a new supply. One that

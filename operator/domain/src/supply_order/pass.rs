@@ -27,7 +27,7 @@ use kube::ResourceExt as _;
 use super::exchange::{OrderAnswer, OrderBody, OrderRequest};
 use super::record::reference_of;
 use super::report::report;
-use super::terms::ServerTerms;
+use super::terms::{EffectClass, ServerTerms};
 
 /// Time after a request in doubt before a server that does not have the order is believed: it may be
 /// at work still.
@@ -247,17 +247,20 @@ impl OrderPass {
     /// True if the server may have the order, can neither be asked for it nor be sent it again, and makes
     /// it by no operation.
     fn is_beyond_finding(&self, now: Timestamp) -> bool {
-        let (status, terms) = (&self.status, self.facts.terms);
-        let relies_on_key = terms.zip(status.intent).is_some_and(|(terms, intent)| {
-            let is_kept = now.duration_since(intent) < terms.kept_for;
+        let status = &self.status;
+        let (Some(terms), Some(intent)) = (self.facts.terms, status.intent) else {
+            return false;
+        };
+        let is_left = match terms.class(status.queryable) {
+            EffectClass::KeyedAndQueryable | EffectClass::Queryable => false,
             // An order that is not wanted any more is not sent again to learn its id.
-            terms.honours_key && is_kept && self.order.spec.cancelled.is_none()
-        });
-        self.is_in_doubt()
-            && !self.look.may_place
-            && status.operation.is_none()
-            && status.queryable == Some(false)
-            && !relies_on_key
+            EffectClass::Keyed => {
+                let is_kept = now.duration_since(intent) < terms.kept_for;
+                !is_kept || self.order.spec.cancelled.is_some()
+            }
+            EffectClass::Blind => true,
+        };
+        is_left && self.is_in_doubt() && !self.look.may_place && status.operation.is_none()
     }
 
     /// Reads and cancels an order that the server has.

@@ -16,7 +16,31 @@ pub struct ServerTerms {
     pub retry: RetryPolicy,
 }
 
+/// Class of the effect that placing an order has: what can be done when the answer is lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EffectClass {
+    /// It is looked for by its reference, and sent again under its key.
+    KeyedAndQueryable,
+    /// It is sent again under its key, while that is kept.
+    Keyed,
+    /// It is looked for by its reference, and sent again if it is not there after a while.
+    Queryable,
+    /// Nothing: a person finds out.
+    Blind,
+}
+
 impl ServerTerms {
+    /// Returns the class of the effect at this server. `queryable`: whether it finds orders by their
+    /// reference, where it was asked; one that was not counts as one that does.
+    pub fn class(self, queryable: Option<bool>) -> EffectClass {
+        match (self.honours_key, queryable != Some(false)) {
+            (true, true) => EffectClass::KeyedAndQueryable,
+            (true, false) => EffectClass::Keyed,
+            (false, true) => EffectClass::Queryable,
+            (false, false) => EffectClass::Blind,
+        }
+    }
+
     /// Returns the terms by a Connection.
     pub fn of(connection: &Connection) -> Self {
         let orders = connection.spec.orders.clone().unwrap_or_default();
