@@ -92,7 +92,7 @@ impl Embedded {
     ) -> Result<bool, DemoError> {
         let printer = self.fleet.device(supplies::DEVICE);
         let printer = printer.expect("named when it was started");
-        self.supplies.show(terminal, namespace, &printer).await
+        self.supplies.show(terminal, namespace, printer).await
     }
 
     /// Returns the URL of the control interface.

@@ -52,7 +52,7 @@ async fn an_error_is_told_at_once_without_any_service_and_is_over_when_it_is_cle
     until_told(&device, 1).await;
     let raised = json!({"state": "Raised", "reason": "toner-empty", "orderRequested": true,
         "impressions": 48213});
-    assert_eq!(told(&gateway), [raised.clone()]);
+    assert_eq!(told(&gateway), std::slice::from_ref(&raised));
     let event = gateway.inner().taken[0].clone();
     assert_eq!(event["type"], "dev.entente.error");
     assert_eq!(event["subject"], "black-toner");

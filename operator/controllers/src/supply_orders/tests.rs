@@ -325,7 +325,7 @@ async fn each_change_wakes_the_orders_that_it_is_about() {
     let found = woken(&controller, triggers::order, &cancelled).await;
     assert_eq!(found, std::slice::from_ref(&key));
     let moved = edited(&connection(), |connection| {
-        connection.metadata.generation = Some(9)
+        connection.metadata.generation = Some(9);
     });
     let found = woken(&controller, triggers::connection, &moved).await;
     assert_eq!(found, std::slice::from_ref(&key));

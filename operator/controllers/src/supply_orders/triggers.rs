@@ -74,7 +74,7 @@ pub(super) fn subscription(
     queue: &Queue<Key>,
     change: &Change<ServiceSubscription>,
 ) {
-    if differs(change, |subscription| subscription.uid()) {
+    if differs(change, kube::ResourceExt::uid) {
         let of = path(&change.key.namespace, &change.key.name);
         for order in orders.objects.orders.by_index(BY_SUBSCRIPTION, &of) {
             queue.add(Key::of(&*order));

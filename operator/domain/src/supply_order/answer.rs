@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::exchange::{OrderAnswer, OrderRequest, ServerOrder};
 use super::pass::{Attempts, HOURLY, Look, OrderPass, placed};
-use crate::backoff::{LONGEST_ASKED, RetryPolicy, wait};
+use crate::backoff::{LONGEST_ASKED, wait};
 use crate::remote::{Failure, FailureKind};
 
 /// Time for which other words of the same failure are no reason to write a status.
@@ -326,7 +326,7 @@ impl OrderPass {
     fn pause(&mut self, asked: Option<SignedDuration>, now: Timestamp) {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let policy = self.facts.terms.map(|terms| terms.retry);
-        let policy = policy.unwrap_or_else(RetryPolicy::default);
+        let policy = policy.unwrap_or_default();
         let backoff = wait(policy, self.attempts.failures, self.facts.fraction);
         let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
         self.attempts.until = now.checked_add(backoff.max(asked)).ok();

@@ -92,6 +92,10 @@ pub struct OrderPass {
 
 /// Knowledge that lasts for one pass.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none excludes another"
+)]
 pub(super) struct Look {
     /// The server does not have an order under the reference.
     pub(super) absent: bool,
@@ -222,9 +226,9 @@ impl OrderPass {
         let in_doubt = self.is_in_doubt();
         if self.status.replaced.is_some() && !in_doubt {
             self.close(OrderEnd::SupplyReplaced, now);
-        } else if self.order.spec.cancelled.is_some() && self.status.order.is_none() && !in_doubt {
-            self.close(OrderEnd::Cancelled, now);
-        } else if self.is_left_to_a_person() && self.order.spec.cancelled.is_some() {
+        } else if self.order.spec.cancelled.is_some()
+            && (self.status.order.is_none() && !in_doubt || self.is_left_to_a_person())
+        {
             self.close(OrderEnd::Cancelled, now);
         }
     }

@@ -130,6 +130,7 @@ pub(crate) fn unknown(body: &Value, at: &str, known: &[&str], faults: &mut Vec<F
 }
 
 /// Reason and faults of a registration.
+#[allow(clippy::too_many_lines, reason = "a table of the fields of a body")]
 pub(crate) fn registration(body: &Value) -> (&'static str, Vec<Fault>) {
     let mut faults = Vec::new();
     let known = [

@@ -69,8 +69,8 @@ impl Look<'_> {
             return;
         };
         let composer = Composer::new(self.snapshot, self.device, connection, &report);
-        let composed = match composer.for_twin(wanted) {
-            Ok(composed) => composed,
+        let message_of_twin = match composer.for_twin(wanted) {
+            Ok(found) => found,
             Err(fault) => {
                 let problem = Some(fault.to_string());
                 self.move_to(message, MessageState::Undeliverable, problem.as_deref());
@@ -78,10 +78,10 @@ impl Look<'_> {
             }
         };
         let twin = self.snapshot.twin.as_deref();
-        let said = twin.and_then(|twin| report_of(twin, &composed));
+        let said = twin.and_then(|twin| report_of(twin, &message_of_twin));
         let text = said.and_then(|said| said.text.as_deref());
-        message.text = Some(Text::from(text.unwrap_or(&composed.text)));
-        message.language = Some(composed.language);
+        message.text = Some(Text::from(text.unwrap_or(&message_of_twin.text)));
+        message.language = Some(message_of_twin.language);
         let words = said.and_then(|said| said.detail.as_deref());
         match said.map(|said| said.state) {
             Some(ReportedMessageState::Shown) => self.move_to(message, MessageState::Shown, None),

@@ -13,6 +13,7 @@ fn wanted(id: &str) -> TwinMessage {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn twin(messages: Vec<TwinMessage>, reported: Value) -> DeviceTwin {
     let mut faults = Faults::default();
     let changes = read(&reported, &mut faults).unwrap();

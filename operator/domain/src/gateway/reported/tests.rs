@@ -141,6 +141,7 @@ fn a_member_that_is_absent_stays_null_removes_it_and_a_list_is_replaced() {
 
 // shows K4
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn every_fault_of_a_report_is_told_with_its_place() {
     let names: Map<String, Value> = (0..129)
         .map(|it| (format!("n{it}"), json!({"value": "1", "by": "Server"})))

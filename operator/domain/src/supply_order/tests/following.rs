@@ -15,6 +15,7 @@ fn placed() -> Bench {
     bench
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is the value of a field")]
 fn cancelled() -> Option<CancelledOrder> {
     Some(CancelledOrder {
         reason: "found a spare".to_owned(),

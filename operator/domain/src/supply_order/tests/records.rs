@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::*;
 
+/// A change of a record.
+type Edit = fn(&mut entente_crds::v1alpha1::OrderRecord);
+
 const NAME: &str = "lobby-mfp.toner-empty.black-toner.7";
 
 /// The error of the examples, for which an order is decided on.
@@ -280,18 +283,18 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
         service: Some(&world.service),
     };
     assert_eq!(fault_of(&spare, against), None);
-    let edits: [(&str, fn(&mut entente_crds::v1alpha1::OrderRecord)); 5] = [
+    let edits: [(&str, Edit); 5] = [
         ("customer.id", |record| {
-            record.customer.id = "C-1".to_owned()
+            record.customer.id = "C-1".to_owned();
         }),
         ("contract.name", |record| {
-            record.contract.name = "other".to_owned()
+            record.contract.name = "other".to_owned();
         }),
         ("device.name", |record| {
-            record.device.name = "other".to_owned()
+            record.device.name = "other".to_owned();
         }),
         ("connectionRef.name", |record| {
-            record.connection_ref.name = "other".to_owned()
+            record.connection_ref.name = "other".to_owned();
         }),
         ("provider", |record| record.provider = "Other".to_owned()),
     ];
