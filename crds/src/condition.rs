@@ -308,7 +308,7 @@ reasons! {
     /// The device has not registered at the gateway.
     NotRegistered => "Connect the device to the gateway with the token of a DeviceEnrollment of this namespace; see the guide on devices that call.",
     /// The device registered and has not called for longer than spec.agent.missedPolls of the Connection allows.
-    NotHeardOf => "Check that the device is switched on and reaches the gateway.",
+    NotHeardOf => "Check that the device is switched on and reaches the gateway or its settings server.",
     /// The owner of the device has withdrawn the consent to its connection: nothing is sent to it.
     ConsentWithdrawn => "Let the owner of the device agree again at the device, which then registers anew; or end the services on it.",
     /// The service is on.

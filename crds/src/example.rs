@@ -12,6 +12,7 @@ mod customer;
 mod derived;
 mod orders;
 pub mod services;
+mod settings_server;
 mod snmp;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use self::{
     },
     derived::{compensation, service_subscription, supply_order},
     orders::{mfp_520, northwind_orders, osasco_site, toner_delivery, toner_empty_text},
+    settings_server::{branch_04_contract, branch_04_mfp, northwind_settings},
     snmp::{hq_snmp, label_7, label_printer},
 };
 use kube::Resource;

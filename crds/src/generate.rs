@@ -45,6 +45,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(example_calling());
     files.extend(example_orders());
     files.push(example_snmp());
+    files.push(example_settings_server());
     files.push(file(
         "contrib/argo-cd/argocd-cm.yaml",
         argo_cd::config_map(&crds),
@@ -277,6 +278,22 @@ fn example_snmp() -> GeneratedFile {
     printer.add(&example::label_7());
     printer.add(&example::label_printer());
     file("examples/snmp/1-label-printer.yaml", printer.text)
+}
+
+/// The objects that `kubectl apply -f examples/settings-server/` makes: a device that is reached through
+/// the server of its maker.
+fn example_settings_server() -> GeneratedFile {
+    let mut file_of_all = ExampleFile::new(
+        "A device that nobody but the settings distribution server of its maker reaches: the \
+         Connection of the server, the Device and a contract for it. It uses the namespace and the \
+         catalogue of examples/; the model says by via.http where the server has each setting. The \
+         Secret with the token is made in the namespace of the operator with: kubectl create secret \
+         generic northwind-settings --namespace entente-system --from-literal=token=...",
+    );
+    file_of_all.add(&example::northwind_settings());
+    file_of_all.add(&example::branch_04_mfp());
+    file_of_all.add(&example::branch_04_contract());
+    file("examples/settings-server/1-device.yaml", file_of_all.text)
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

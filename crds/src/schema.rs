@@ -422,6 +422,16 @@ pub fn url_path(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// A JSON pointer to a setting in the documents of a settings distribution server.
+pub fn settings_pointer(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        253,
+        "self.matches('^/settings(/([A-Za-z0-9._-]|~[01])+)+$') && !self.matches('/[.][.]?(/|$)')",
+        "must be a JSON pointer to a setting such as \"/settings/backup/endpoint\": '/settings' and names \
+         of letters, digits, '.', '_' and '-' after '/', none of them '.' or '..'",
+    )
+}
+
 /// Returns the rule of the URL of a gateway. It has no path, since devices add the paths of its API to it.
 pub fn gateway_url_rule() -> String {
     let whole = format!("self.matches('^https://{HOST}(:{PORT})?/?$')");

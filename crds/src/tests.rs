@@ -496,6 +496,9 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.push(json!(example::hq_snmp()));
     expected.push(json!(example::label_7()));
     expected.push(json!(example::label_printer()));
+    expected.push(json!(example::northwind_settings()));
+    expected.push(json!(example::branch_04_mfp()));
+    expected.push(json!(example::branch_04_contract()));
 
     let files = generate::files();
     let examples = files

@@ -315,6 +315,20 @@ fn credentials(table: &mut Table) {
         "credentials.secretRef is required, but for Devices",
     );
 
+    let of_each = |url: &str| {
+        [
+            ("/spec/ipp", Value::Null),
+            ("/spec/protocol", json!("HTTP")),
+            ("/spec/http", json!({ "url": url })),
+            (PLACE, json!({"type": "Bearer"})),
+        ]
+    };
+    table.accepts(
+        Connection,
+        "a settings distribution server to which each Device brings a login",
+        &of_each("https://settings.example"),
+    );
+
     const TOKEN_URL: &str = "tokenURL is required with type OAuth2ClientCredentials, and only then";
     let client = of("OAuth2ClientCredentials");
     table.rejects(

@@ -49,6 +49,7 @@ const SCALARS: &[Scalar] = &[
     DNS_LABEL,
     REMEDY_NAME,
     SETTING_NAME,
+    SETTINGS_POINTER,
     OBJECT_NAME,
     SECRET_KEY,
     CURRENCY,
@@ -213,6 +214,26 @@ const SETTING_NAME: Scalar = Scalar {
             "/spec/revisions/0/secretParameters/0/name",
         ),
     ],
+};
+
+const SETTINGS_POINTER: Scalar = Scalar {
+    message: "must be a JSON pointer to a setting such as",
+    good: &[
+        "/settings/backup/endpoint",
+        "/settings/a",
+        "/settings/a~1b/c_d-e.f",
+    ],
+    bad: &[
+        "settings/a",
+        "/settings",
+        "/settings/",
+        "/desired/a",
+        "/settings/../a",
+        "/settings/a b",
+        "/settings/a//b",
+        "/settings/a~2b",
+    ],
+    places: &[(DeviceModel, "/spec/settings/0/via/http/path")],
 };
 
 const OBJECT_NAME: Scalar = Scalar {

@@ -4,10 +4,10 @@ use super::{NAMESPACE, map, reference, strings};
 use crate::v1alpha1::{
     Activation, AgentSetting, AllowEntry, Connection, ConnectionSpec, ContractFact, Credentials,
     CredentialsType, DeviceFact, DeviceModel, DeviceModelSpec, DeviceSetting, DeviceSide,
-    IdentitySource, IppEndpoint, IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits,
-    LocalReference, Mapping, OsbEndpoint, Parameter, Proof, Protocol, Selector, ServerSetting,
-    ServerSide, ServiceLevel, SmartService, SmartServiceSpec, TakesEffect, Tls, Updates,
-    ValueSource, ValueType, Via, WantedSetting, When,
+    HttpSetting, IdentitySource, IppEndpoint, IppIdentity, IppOperation, IppSetting, IppSyntax,
+    Limit, Limits, LocalReference, Mapping, OsbEndpoint, Parameter, Proof, Protocol, Selector,
+    ServerSetting, ServerSide, ServiceLevel, SmartService, SmartServiceSpec, TakesEffect, Tls,
+    Updates, ValueSource, ValueType, Via, WantedSetting, When,
 };
 
 pub(super) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -136,6 +136,9 @@ pub(super) fn setting(
                 attribute: attribute.to_owned(),
                 syntax,
                 operation: IppOperation::SetPrinterAttributes,
+            }),
+            http: Some(HttpSetting {
+                path: format!("/settings/{}", name.replace('.', "/")),
             }),
             agent: Some(AgentSetting {
                 key: name.to_owned(),

@@ -48,7 +48,7 @@ use crate::schema;
         .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials or their secretRef out and set credentialsRef in each Device"),
     validation = Rule::new("!has(self.orders) || self.protocol == 'HTTP'")
         .message("orders goes with protocol HTTP only: it says what can be relied on of an order server"),
-    validation = Rule::new("!has(self.credentials) || has(self.credentials.secretRef) || has(self.ipp) || has(self.snmp)")
+    validation = Rule::new("!has(self.credentials) || has(self.credentials.secretRef) || has(self.ipp) || has(self.http) || has(self.snmp)")
         .message("credentials.secretRef is required, but for Devices that have logins of their own"),
     validation = Rule::new("!has(self.credentials) || (self.credentials.type == 'SNMPv3') == (has(self.snmp) && (!has(self.snmp.version) || self.snmp.version == 'V3')) && (self.credentials.type == 'SNMPv2c') == (has(self.snmp) && has(self.snmp.version) && self.snmp.version == 'V2C')")
         .message("credentials.type SNMPv3 goes with protocol SNMP and snmp.version V3, SNMPv2c with V2C, and no other type goes with protocol SNMP"),
@@ -69,7 +69,8 @@ pub struct ConnectionSpec {
     /// Endpoint of an Open Service Broker (OSB 2.17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osb: Option<OsbEndpoint>,
-    /// Server from which artifacts are fetched, or to which data of devices are sent.
+    /// Server from which artifacts are fetched, to which data of devices are sent, or which hands
+    /// settings out to devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpEndpoint>,
     /// The gateway that devices call, and its regions.
@@ -86,7 +87,8 @@ pub struct ConnectionSpec {
     /// Credentials that are sent to the remote side. If a Device decides to which host, because the
     /// URL has {address}, or {queue} in its host, they are allowed over ipps with trust Verify and
     /// caConfigMapRef only. Otherwise leave out their secretRef: each Device then names its own in
-    /// spec.connections[].credentialsRef.
+    /// spec.connections[].credentialsRef. So it is for a settings distribution server of several
+    /// tenants, by whose login the server tells which devices are theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// Time limits of requests.
@@ -142,8 +144,8 @@ pub enum Protocol {
     IPP,
     /// Open Service Broker API 2.17.
     OSB,
-    /// HTTP (RFC 9110): artifacts of firmware and applications are fetched, and data of devices are sent
-    /// to providers.
+    /// HTTP (RFC 9110): artifacts of firmware and applications are fetched, data of devices are sent
+    /// to providers, and settings reach devices through a settings distribution server.
     HTTP,
     /// Devices call the gateway of this installation.
     Agent,
@@ -190,11 +192,13 @@ pub struct OsbEndpoint {
     pub moved_from: Vec<String>,
 }
 
-/// Server from which artifacts are fetched, or to which data of devices are sent.
+/// Server from which artifacts are fetched, to which data of devices are sent, or which hands settings
+/// out to devices.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpEndpoint {
-    /// Beginning of the URLs that are reached through this connection.
+    /// Beginning of the URLs that are reached through this connection. Of a settings distribution
+    /// server (docs/api/settings.yaml) it is the URL without /v1.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(schema::url_rule("self", "https?")).message("must be a URL such as \"https://files.example/firmware/\", without user and without a template, with a port from 1 to 65535 and an address that there is"))]
     pub url: String,

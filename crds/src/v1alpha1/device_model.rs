@@ -219,6 +219,9 @@ pub struct Via {
     /// Manner in which it is carried by IPP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppSetting>,
+    /// Manner in which it is carried by a settings distribution server (docs/api/settings.yaml).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSetting>,
     /// Manner in which it is carried by a device that calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentSetting>,
@@ -233,6 +236,16 @@ pub(super) fn rule_of_type(r#type: ValueType, member: &str, words: &[String]) ->
         "(self.type == '{type:?}' && self.via.{member} in [{}])",
         words.join(", ")
     )
+}
+
+/// Manner in which a setting is carried by a settings distribution server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSetting {
+    /// Place of the setting in what is wanted of the device and in what it reports: a JSON pointer
+    /// (RFC 6901) such as /settings/backup/endpoint.
+    #[schemars(schema_with = "schema::settings_pointer")]
+    pub path: String,
 }
 
 /// Manner in which a setting is carried by a device that calls.
