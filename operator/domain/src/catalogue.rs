@@ -190,14 +190,15 @@ fn summary_of(
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason(failure.kind));
         retried(reason, format!("The probe failed: {}.", failure.message))
+    } else if connection.spec.protocol == Protocol::HTTP {
+        let message = "Artifacts are fetched, data of devices are sent, settings are handed out and \
+                       supplies are ordered through it, when there is need.";
+        Summary::done(Reason::Succeeded, message)
     } else if route(&connection.spec).is_some() {
         let message = "Devices are reached one by one; see each Device.";
         Summary::done(Reason::PerDevice, message)
     } else if let Some(agent) = &connection.spec.agent {
         of_gateway(agent)
-    } else if connection.spec.protocol == Protocol::HTTP {
-        let message = "Artifacts are fetched, data of devices are sent and supplies are ordered through it, when there is need.";
-        Summary::done(Reason::Succeeded, message)
     } else if observed.probe.is_some() && observed.odd.is_empty() {
         Summary::done(Reason::Succeeded, "The last probe was answered.")
     } else if observed.probe.is_some() {

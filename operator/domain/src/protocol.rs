@@ -18,6 +18,12 @@ const IPP_SYSTEM_PATH: &str = "/ipp/system";
 /// prtGeneralSerialNumber of the first printer (RFC 3805).
 const SNMP_SERIAL_NUMBER: &str = "1.3.6.1.2.1.43.5.1.1.17.1";
 
+/// The devices of a settings distribution server, below its URL (docs/api/settings.yaml).
+const SETTINGS_SERVER_PATH: &str = "/v1/devices/{serialNumber}";
+
+/// Place of a device's identity in what it reports through a settings distribution server.
+const REPORTED_UUID: &str = "/uuid";
+
 /// Place of a value on a device. Two services must not set one place to different values.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Place {
@@ -27,6 +33,11 @@ pub enum Place {
         object: IppObject,
         /// The attribute.
         attribute: String,
+    },
+    /// Through a settings distribution server: a place in what the device reports there.
+    Http {
+        /// The place, a JSON pointer (RFC 6901).
+        path: String,
     },
     /// By a call of the device: the device's own name of a setting.
     Agent {
@@ -63,6 +74,8 @@ pub enum Manner {
         /// The operation that sets it.
         operation: IppOperation,
     },
+    /// Through a settings distribution server, as JSON.
+    Http,
     /// By a call of the device, as a text.
     Agent,
     /// By SNMP, in the syntax of the place.
@@ -74,7 +87,16 @@ impl Manner {
     pub fn as_ipp(self) -> Option<(IppSyntax, IppOperation)> {
         match self {
             Self::Ipp { syntax, operation } => Some((syntax, operation)),
-            Self::Agent | Self::Snmp => None,
+            Self::Http | Self::Agent | Self::Snmp => None,
+        }
+    }
+
+    /// True if a value waits somewhere until the device fetches it, so that it may be accepted long
+    /// before the device has seen it.
+    pub fn is_fetched_by_the_device(self) -> bool {
+        match self {
+            Self::Ipp { .. } | Self::Snmp => false,
+            Self::Http | Self::Agent => true,
         }
     }
 }
@@ -84,7 +106,7 @@ impl Manner {
 pub struct Route<'a> {
     /// The protocol.
     pub protocol: Protocol,
-    /// The URL, with {address}, {port} and {queue}.
+    /// The URL, with {address}, {port}, {queue} and {serialNumber}.
     pub url: Cow<'a, str>,
     /// The ports that {port} may be.
     pub ports: &'a [i32],
@@ -109,7 +131,27 @@ impl Place {
     pub fn as_ipp(&self) -> Option<(IppObject, &str)> {
         match self {
             Self::Ipp { object, attribute } => Some((*object, attribute)),
-            Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => None,
+            Self::Http { .. } | Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => None,
+        }
+    }
+
+    /// Returns the place in what a device reports through a settings distribution server; `None` for
+    /// any other place.
+    pub fn as_http(&self) -> Option<&str> {
+        match self {
+            Self::Http { path } => Some(path),
+            Self::Ipp { .. } | Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => None,
+        }
+    }
+
+    /// Returns the event that tells of the value here, where the device brings it by itself and nobody
+    /// can ask for it.
+    pub fn news(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "report",
+            Self::Ipp { .. } | Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => {
+                "call"
+            }
         }
     }
 
@@ -117,7 +159,7 @@ impl Place {
     pub fn as_agent(&self) -> Option<&str> {
         match self {
             Self::Agent { key } => Some(key),
-            Self::Ipp { .. } | Self::Registration | Self::Snmp { .. } => None,
+            Self::Ipp { .. } | Self::Http { .. } | Self::Registration | Self::Snmp { .. } => None,
         }
     }
 
@@ -126,7 +168,7 @@ impl Place {
     pub fn as_snmp(&self) -> Option<(&str, SnmpType)> {
         match self {
             Self::Snmp { oid, r#type } => Some((oid, *r#type)),
-            Self::Ipp { .. } | Self::Agent { .. } | Self::Registration => None,
+            Self::Ipp { .. } | Self::Http { .. } | Self::Agent { .. } | Self::Registration => None,
         }
     }
 
@@ -135,7 +177,7 @@ impl Place {
     pub fn tells_the_product(&self) -> bool {
         match self {
             Self::Ipp { object, .. } => *object == IppObject::Printer,
-            Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => true,
+            Self::Http { .. } | Self::Agent { .. } | Self::Registration | Self::Snmp { .. } => true,
         }
     }
 
@@ -144,6 +186,7 @@ impl Place {
     pub fn is_a_uuid(&self) -> bool {
         match self {
             Self::Ipp { attribute, .. } => attribute.ends_with("-uuid"),
+            Self::Http { path } => path == REPORTED_UUID,
             Self::Registration => true,
             Self::Agent { .. } | Self::Snmp { .. } => false,
         }
@@ -157,9 +200,14 @@ impl Place {
     ) -> Option<Self> {
         match connection.protocol {
             Protocol::IPP => {}
+            Protocol::HTTP => {
+                return Some(Self::Http {
+                    path: REPORTED_UUID.to_owned(),
+                });
+            }
             Protocol::Agent => return Some(Self::Registration),
             Protocol::SNMP => return Some(Self::snmp_identity(model)),
-            Protocol::OSB | Protocol::HTTP => return None,
+            Protocol::OSB => return None,
         }
         let object = ipp_object(connection)?;
         let named = model.and_then(|model| model.identity.as_ref()?.ipp.as_ref());
@@ -190,6 +238,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ipp { attribute, .. } => f.write_str(attribute),
+            Self::Http { path } if path == REPORTED_UUID => f.write_str("the UUID"),
+            Self::Http { path } => f.write_str(path),
             Self::Agent { key } => f.write_str(key),
             Self::Registration => f.write_str("the UUID"),
             Self::Snmp { oid, .. } => f.write_str(oid),
@@ -206,9 +256,10 @@ pub fn carrier<'a>(
     connections.iter().find_map(|(name, spec)| {
         let (place, manner) = match spec.protocol {
             Protocol::IPP => by_ipp(setting, spec, connections),
+            Protocol::HTTP => through_a_settings_server(setting),
             Protocol::Agent => by_a_call(setting),
             Protocol::SNMP => by_snmp(setting, spec),
-            Protocol::OSB | Protocol::HTTP => None,
+            Protocol::OSB => None,
         }?;
         Some((*name, place, manner))
     })
@@ -236,6 +287,12 @@ fn by_ipp(
         operation: ipp.operation,
     };
     carries.then_some((place, manner))
+}
+
+/// Returns the manner in which a setting is carried through a settings distribution server.
+fn through_a_settings_server(setting: &DeviceSetting) -> Option<(Place, Manner)> {
+    let path = setting.via.http.as_ref()?.path.clone();
+    Some((Place::Http { path }, Manner::Http))
 }
 
 /// Returns the manner in which a setting is carried by a device that calls.
@@ -291,7 +348,11 @@ pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
             let snmp = connection.snmp.as_ref()?;
             (format!("snmp://{{address}}:{}", snmp.port).into(), &[])
         }
-        Protocol::OSB | Protocol::HTTP | Protocol::Agent => return None,
+        Protocol::HTTP => {
+            let server = connection.http.as_ref()?.url.trim_end_matches('/');
+            (format!("{server}{SETTINGS_SERVER_PATH}").into(), &[])
+        }
+        Protocol::OSB | Protocol::Agent => return None,
     };
     Some(Route {
         protocol: connection.protocol,
@@ -352,7 +413,9 @@ fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
 
 #[cfg(test)]
 mod tests {
-    use entente_crds::v1alpha1::{IppEndpoint, IppSetting, SnmpEndpoint, SnmpSetting, Via};
+    use entente_crds::v1alpha1::{
+        HttpEndpoint, HttpSetting, IppEndpoint, IppSetting, SnmpEndpoint, SnmpSetting, Via,
+    };
 
     use super::*;
 
@@ -449,6 +512,34 @@ mod tests {
         };
         let url = route(&connection).map(|route| route.url.into_owned());
         assert_eq!(url.as_deref(), Some("snmp://{address}:1161"));
+    }
+
+    // shows B3
+    #[test]
+    fn a_setting_goes_through_a_settings_server_by_its_pointer() {
+        let server = ConnectionSpec {
+            protocol: Protocol::HTTP,
+            http: Some(HttpEndpoint {
+                url: "https://settings.example/fleet/".to_owned(),
+            }),
+            ..ConnectionSpec::default()
+        };
+        let mut setting = set_by(IppOperation::SetPrinterAttributes);
+        assert_eq!(carrier(&setting, &[("s", &server)]), None);
+        setting.via.http = Some(HttpSetting {
+            path: "/settings/location".to_owned(),
+        });
+        let place = Place::Http {
+            path: "/settings/location".to_owned(),
+        };
+        let found = carrier(&setting, &[("s", &server)]);
+        assert_eq!(found, Some(("s", place, Manner::Http)));
+        assert_eq!(
+            route(&server).expect("a route").url,
+            "https://settings.example/fleet/v1/devices/{serialNumber}"
+        );
+        let identity = Place::of_identity(None, &server).expect("a place");
+        assert!(identity.is_a_uuid() && identity.tells_the_product());
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct DeviceReading {
     pub product_name: Option<String>,
     /// Identity that the device reported.
     pub identity: Option<String>,
+    /// The serial number that it reported, where the connection tells it beside the identity.
+    pub serial_number: Option<String>,
     /// The SHA-256 of its TLS certificate in lower case hexadecimal, where TLS was spoken.
     pub certificate_sha256: Option<String>,
     /// The values at the places that it has, of those that were asked for. A missing one is not
@@ -77,8 +79,11 @@ pub struct DeviceReading {
     /// The places whose values have a secret in them, such as the credentials of the request: they
     /// are compared, and never shown.
     pub private: BTreeSet<Place>,
-    /// The values that a device that calls was asked to take, by place.
+    /// The values that a device which fetches its settings was asked to take, by place.
     pub asked: BTreeMap<Place, AskedValue>,
+    /// The places whose values the device reported before it saw what it is asked for there: they
+    /// prove nothing of what it has since.
+    pub outdated: BTreeSet<Place>,
     /// The software of a device that calls.
     pub software: SoftwareReading,
     /// The kinds of data of a device that calls.
@@ -90,14 +95,22 @@ pub struct DeviceReading {
 }
 
 impl DeviceReading {
-    /// True if a device that calls has to call before anybody can know whether it takes this value.
+    /// True if a device which fetches its settings has to tell more before anybody can know whether it
+    /// takes this value.
     pub fn waits_for_a_call(&self, place: &Place, value: &Value) -> bool {
         let asked = self.asked_for(place, value);
         self.is_unreported || asked == Some(&AskedState::Waiting)
     }
 
-    /// Returns the state of a value that a device that calls was asked to take; `None` if it was not
-    /// asked for this very value.
+    /// Returns the values at a place, if the device reported them after it saw what it is asked for
+    /// there.
+    pub fn proof(&self, place: &Place) -> Option<&[Scalar]> {
+        let found = self.values.get(place).map(Vec::as_slice);
+        found.filter(|_| !self.outdated.contains(place))
+    }
+
+    /// Returns the state of a value that a device which fetches its settings was asked to take; `None`
+    /// if it was not asked for this very value.
     pub fn asked_for(&self, place: &Place, value: &Value) -> Option<&AskedState> {
         let asked = self.asked.get(place)?;
         asked.is(value).then_some(&asked.state)
@@ -180,7 +193,7 @@ pub enum InstallationState {
     Cancelled(Option<String>),
 }
 
-/// A value that a device that calls was asked to take.
+/// A value that a device which fetches its settings was asked to take.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AskedValue {
     /// The value as text; `None` for one that comes from a Secret.
@@ -191,7 +204,7 @@ pub struct AskedValue {
     pub state: AskedState,
 }
 
-/// State of a request to a device that calls.
+/// State of a request to a device which fetches its settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AskedState {
     /// The device has not taken note of it yet.
@@ -487,7 +500,7 @@ pub enum FailureKind {
     ProtocolError,
     /// A device that calls has not registered.
     NotRegistered,
-    /// A device that calls has not called for too long.
+    /// A device that calls has not called for too long, or one has told its settings server nothing.
     NotHeardOf,
     /// The owner of a device that calls has withdrawn the consent.
     ConsentWithdrawn,

@@ -138,6 +138,7 @@ impl Pass {
         }
         self.back_off_without_effect(now, fraction);
         self.wait_for_checks(now, fraction);
+        self.wait_for_reports(now, fraction);
         self.words_kept_until = self.backoffs.keep_words(words::KEPT, now);
     }
 

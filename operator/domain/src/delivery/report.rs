@@ -342,7 +342,7 @@ impl Report<'_> {
             ),
             ItemState::InProgress if side_of(item.step) == Side::Device => (
                 Reason::WaitingForDevice,
-                format!("{} waits for a call of the device", item.key),
+                format!("{} waits for a {} of the device", item.key, self.news(item)),
             ),
             ItemState::InProgress => (
                 Reason::OperationRunning,
@@ -351,6 +351,16 @@ impl Report<'_> {
             _ => return None,
         };
         Some(Blocked::new(reason, message))
+    }
+
+    /// Returns the event that will tell of an item on a device that fetches what it is asked for.
+    fn news(&self, item: &VerifiedItem) -> &'static str {
+        let mut items = self.subscription.items();
+        let found = items.find(|(_, wanted)| wanted.key == item.key);
+        match found.map(|(_, wanted)| &wanted.wanted) {
+            Some(Wanted::DeviceSetting { place, .. }) => place.news(),
+            _ => "call",
+        }
     }
 
     /// Returns the sentence for an installation that waits for the device.

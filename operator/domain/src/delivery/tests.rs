@@ -36,6 +36,7 @@ mod proofs;
 mod protected;
 mod release;
 mod revision;
+mod settings_server;
 mod software;
 mod software_fixture;
 mod sources;

@@ -34,6 +34,12 @@ pub enum BackoffKey {
         /// The Connection.
         connection: ConnectionName,
     },
+    /// The looks for the next report of the device at the settings distribution server behind a
+    /// connection: other requests may go on.
+    Report {
+        /// The Connection.
+        connection: ConnectionName,
+    },
     /// One item of one subscription, as long as the same value is wanted.
     Item {
         /// The subscription.
@@ -87,6 +93,13 @@ impl BackoffKey {
     /// Returns the key for every write of the twin of a device that calls through a connection.
     pub fn twin(connection: &ConnectionName) -> Self {
         Self::Twin {
+            connection: connection.clone(),
+        }
+    }
+
+    /// Returns the key for the looks for the next report of the device through a connection.
+    pub fn report(connection: &ConnectionName) -> Self {
+        Self::Report {
             connection: connection.clone(),
         }
     }
@@ -150,6 +163,7 @@ impl BackoffKey {
             Self::Device { .. }
             | Self::Status { .. }
             | Self::Twin { .. }
+            | Self::Report { .. }
             | Self::Item { .. }
             | Self::Server { .. }
             | Self::Operation { .. }
@@ -275,6 +289,11 @@ impl Backoffs {
             answered: false,
         };
         self.entries.insert(key, backoff);
+    }
+
+    /// Ends the looks of a key for something that has come.
+    pub fn end(&mut self, key: &BackoffKey) {
+        self.entries.remove(key);
     }
 
     /// Ends the waits between the polls of an operation that is over.

@@ -194,7 +194,7 @@ impl Pass {
                 self.note_what_a_call_settled(connection, reading, moment);
             }
             // The next call of the device is a change of its twin, which starts another pass.
-            Err(failure) if failure.kind.waits_for_a_call() => {}
+            Err(failure) if failure.kind.waits_for_a_call() && self.calls_through(connection) => {}
             // A read has no value that a person would have to change: it is always retried.
             Err(failure) => self.back_off_device(connection, failure, moment),
         }

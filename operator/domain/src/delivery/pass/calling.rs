@@ -1,4 +1,5 @@
-//! A pass over a device that calls: what its calls settled, and until when it may be silent.
+//! A pass over a device that fetches its settings: what its calls settled, until when it may be silent,
+//! and when it is looked for the next report.
 //!
 //! Decides that a value which the device has taken note of and does not have was accepted without
 //! effect, as the answer of a device that is dialled would show at once. Called by the pass.
@@ -25,6 +26,10 @@ const INSTALLATIONS: RetryPolicy = RetryPolicy {
     initial: SignedDuration::from_mins(1),
     max: SignedDuration::from_hours(6),
 };
+
+/// The longest wait between two looks for a report at a settings distribution server: the instant of
+/// the proof is that of the look.
+const LONGEST_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 /// Words for values that could not be written into the twin.
 const UNWRITTEN: &str = "what the device should hold could not be written into its twin yet";
@@ -122,8 +127,7 @@ impl Pass {
                         && known.state == ItemState::InProgress
                 });
                 let has_it = reading
-                    .values
-                    .get(place)
+                    .proof(place)
                     .is_some_and(|found| is_equal(value, found));
                 if through != connection || !waited || has_it {
                     continue;
@@ -175,6 +179,47 @@ impl Pass {
             let why = Blocked::new(Reason::Waiting, UNWRITTEN.to_owned());
             self.back_off(key, why, connection, &failure, moment);
         }
+    }
+
+    /// Begins the wait until the next look at each settings distribution server where the device has
+    /// not reported yet since it was asked for a value, and ends that of each where it has. The change
+    /// of a twin starts a pass by itself.
+    pub(super) fn wait_for_reports(&mut self, now: Timestamp, fraction: f64) {
+        let looks = self.observations.looks();
+        let looks: Vec<(ConnectionName, bool)> = looks
+            .filter_map(|(connection, reading)| {
+                let reading = reading.result.as_ref().ok()?;
+                let mut asked = reading.asked.values();
+                let waits = asked.any(|it| it.state == AskedState::Waiting);
+                Some((connection.clone(), waits))
+            })
+            .filter(|(connection, _)| !self.calls_through(connection))
+            .collect();
+        for (connection, waits) in looks {
+            let key = BackoffKey::report(&connection);
+            if !waits {
+                self.backoffs.end(&key);
+            } else if !self.backoffs.is_pending(&key, None, now) {
+                let policy = self.policy(Some(&connection));
+                let max = policy.max.min(LONGEST_LOOK);
+                let delay = Delay {
+                    policy: RetryPolicy { max, ..policy },
+                    retry_after: None,
+                    fraction,
+                };
+                let message =
+                    "the settings distribution server has no report of the device since then";
+                let why = Blocked::new(Reason::WaitingForDevice, message.to_owned());
+                self.backoffs.fail(key, why, delay, now);
+            }
+        }
+    }
+
+    /// True if the device calls through a connection, so that its next call is a change of its twin,
+    /// which starts another pass.
+    pub(super) fn calls_through(&self, connection: &ConnectionName) -> bool {
+        let mut connections = self.resolved.connections.iter();
+        connections.any(|it| it.name == *connection && it.is_called())
     }
 
     /// Returns the next instant at which a device that calls counts as not heard of, or at which its

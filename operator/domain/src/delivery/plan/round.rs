@@ -109,9 +109,12 @@ impl Round<'_> {
             Wanted::DeviceSetting {
                 connection: through,
                 place,
-                write_only: false,
+                manner,
+                write_only,
                 ..
-            } if through == connection => Some(place.clone()),
+            } if through == connection && (!write_only || manner.is_fetched_by_the_device()) => {
+                Some(place.clone())
+            }
             Wanted::Acceptance {
                 connection: through,
                 place,

@@ -25,6 +25,7 @@ pub(in crate::delivery) fn asker(
     let url = match key {
         BackoffKey::Status { .. }
         | BackoffKey::Twin { .. }
+        | BackoffKey::Report { .. }
         | BackoffKey::Item { .. }
         | BackoffKey::Installation { .. } => None,
         BackoffKey::Device { connection } => {

@@ -20,6 +20,9 @@ use crate::{
     unreadable::Referent,
 };
 
+/// The part of a URL that is the serial number of the Device.
+const SERIAL_NUMBER: &str = "{serialNumber}";
+
 /// Endpoint of a device through one connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceEndpoint {
@@ -88,7 +91,12 @@ pub fn endpoint_key(
     if connection.spec.protocol == Protocol::Agent {
         return Some(format!("{name}|{}", url_of_calling(device)));
     }
-    let url = fill(&route(&connection.spec)?, (0, chosen), address.as_deref()).ok()?;
+    let values = Filling {
+        chosen: (0, chosen),
+        address: address.as_deref(),
+        serial_number: &device.spec.serial_number,
+    };
+    let url = fill(&route(&connection.spec)?, values).ok()?;
     Some(format!("{name}|{url}"))
 }
 
@@ -106,12 +114,13 @@ fn url_of_calling(device: &Device) -> String {
 pub fn endpoint_index(device: &Device) -> Vec<String> {
     let address = device.spec.address.as_deref().map(canonical);
     let of_one = |chosen: &DeviceConnection| {
-        let parts = match (address.as_deref(), chosen.queue.as_deref()) {
+        let mut parts = match (address.as_deref(), chosen.queue.as_deref()) {
             (Some(address), Some(queue)) => vec![(address, queue), (address, ""), ("", queue)],
             (Some(address), None) => vec![(address, "")],
             (None, Some(queue)) => vec![("", queue)],
             (None, None) => Vec::new(),
         };
+        parts.push((&device.spec.serial_number, ""));
         let value = |(address, queue)| index_value(&chosen.name, address, queue);
         parts.into_iter().map(value).collect::<Vec<_>>()
     };
@@ -130,6 +139,9 @@ pub fn endpoint_lookup(
         return Some(index_value(&chosen.name, &url_of_calling(device), ""));
     }
     let url = route(&connection.spec)?.url;
+    if url.contains(SERIAL_NUMBER) {
+        return Some(index_value(&chosen.name, &device.spec.serial_number, ""));
+    }
     let address = device.spec.address.as_deref().map(canonical);
     let address = address.filter(|_| url.contains("{address}"));
     let queue = chosen.queue.as_deref().filter(|_| url.contains("{queue}"));
@@ -269,12 +281,17 @@ fn resolve_endpoint(
         Blocked::new(
             Reason::UnsupportedValue,
             format!(
-                "the Connection {name} does not lead to devices; name one of protocol IPP, SNMP or Agent"
+                "the Connection {name} does not lead to devices; name one of protocol IPP, SNMP, HTTP or Agent"
             ),
         )
     })?;
     let trust = spec.tls.as_ref().map(|tls| tls.trust);
-    let url = fill(&route, chosen, device.spec.address.as_deref())?;
+    let values = Filling {
+        chosen,
+        address: device.spec.address.as_deref(),
+        serial_number: &device.spec.serial_number,
+    };
+    let url = fill(&route, values)?;
     let printer_uri = printer_uri(&url, chosen)?;
     Ok(DeviceEndpoint {
         protocol: route.protocol,
@@ -341,16 +358,64 @@ fn pinned(device: &Device, connection: &str, trust: Trust) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Fills in the values of a Device. `chosen` is the entry of its connections, with its index.
-fn fill(
-    route: &Route<'_>,
-    (index, chosen): (usize, &DeviceConnection),
-    address: Option<&str>,
-) -> Result<String, Blocked> {
+/// The values of a Device that fill the places of a route.
+#[derive(Clone, Copy)]
+struct Filling<'a> {
+    /// The entry of its connections, with its index.
+    chosen: (usize, &'a DeviceConnection),
+    address: Option<&'a str>,
+    serial_number: &'a str,
+}
+
+fn unsupported(message: String) -> Blocked {
+    Blocked::new(Reason::UnsupportedValue, message)
+}
+
+/// Returns the port that a Device chooses of those of a route, else the first of these.
+fn port(route: &Route<'_>, values: Filling<'_>) -> Result<i32, Blocked> {
+    let (index, chosen) = values.chosen;
+    let port = chosen.port.or_else(|| route.ports.first().copied());
+    let port = port.filter(|port| route.ports.contains(port));
+    port.ok_or_else(|| {
+        let ports: Vec<String> = route.ports.iter().map(ToString::to_string).collect();
+        unsupported(format!(
+            "spec.connections[{index}].port is not one of those that the Connection {} allows: {}",
+            chosen.name,
+            ports.join(", ")
+        ))
+    })
+}
+
+/// Returns a serial number as one segment of a path. Nothing that a Device says leads elsewhere.
+fn serial_number_in_url(serial_number: &str) -> Result<String, Blocked> {
+    if matches!(serial_number, "." | "..") {
+        return Err(unsupported(format!(
+            "spec.serialNumber is \"{serial_number}\", which no path of a settings distribution server \
+             can have: \".\" and \"..\" stand for other parts of a path"
+        )));
+    }
+    let mut segment = String::new();
+    for byte in serial_number.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                segment.push(char::from(byte));
+            }
+            _ => segment.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(segment)
+}
+
+/// Fills in the values of a Device.
+fn fill(route: &Route<'_>, values: Filling<'_>) -> Result<String, Blocked> {
+    let (index, chosen) = values.chosen;
     let mut url = route.url.clone().into_owned();
     let name = &chosen.name;
-    let unsupported = |message: String| Blocked::new(Reason::UnsupportedValue, message);
+    if url.contains(SERIAL_NUMBER) {
+        url = url.replace(SERIAL_NUMBER, &serial_number_in_url(values.serial_number)?);
+    }
     if url.contains("{address}") {
+        let address = values.address;
         let address = address.ok_or_else(|| {
             unsupported(format!(
                 "spec.address is missing; the Connection {name} needs it"
@@ -364,19 +429,7 @@ fn fill(
         url = url.replace("{address}", &host);
     }
     if url.contains("{port}") {
-        let port = chosen
-            .port
-            .or_else(|| route.ports.first().copied())
-            .filter(|port| route.ports.contains(port));
-        let port = port.ok_or_else(|| {
-            let ports: Vec<String> = route.ports.iter().map(ToString::to_string).collect();
-            unsupported(format!(
-                "spec.connections[{index}].port is not one of those that the Connection {name} \
-                 allows: {}",
-                ports.join(", ")
-            ))
-        })?;
-        url = url.replace("{port}", &port.to_string());
+        url = url.replace("{port}", &port(route, values)?.to_string());
     }
     if url.contains("{queue}") {
         let queue = chosen.queue.as_deref().ok_or_else(|| {

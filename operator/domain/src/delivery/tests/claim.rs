@@ -4,7 +4,8 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{
         AllowEntry, Connection, ConnectionSpec, Device, DeviceClaim, DeviceConnection,
-        DeviceConnectionStatus, DeviceFault, DeviceStatus, IppEndpoint, Selector,
+        DeviceConnectionStatus, DeviceFault, DeviceStatus, HttpEndpoint, IppEndpoint, Protocol,
+        Selector,
     },
 };
 use jiff::Timestamp;
@@ -217,6 +218,17 @@ fn says(parts: &str) -> Device {
     device
 }
 
+/// Returns a Connection to a settings distribution server.
+fn behind_a_server() -> Connection {
+    let mut connection = connection("ipp://unused/");
+    connection.spec.protocol = Protocol::HTTP;
+    connection.spec.ipp = None;
+    connection.spec.http = Some(HttpEndpoint {
+        url: "https://settings.example".to_owned(),
+    });
+    connection
+}
+
 // shows K4
 #[test]
 fn devices_share_an_endpoint_by_what_the_url_has_and_find_each_other() {
@@ -254,6 +266,15 @@ fn devices_share_an_endpoint_by_what_the_url_has_and_find_each_other() {
             assert!(is_found || !same, "{url}: not found by its index");
         }
     }
+    let server = behind_a_server();
+    let [one, mut other] = ["h 1 lab", "- - -"].map(says);
+    let key = |device: &Device| endpoint_key(device, &device.spec.connections[0], &server);
+    let sought = endpoint_lookup(&one, &one.spec.connections[0], &server).expect("a part");
+    assert!(key(&one).is_some() && key(&one) == key(&other));
+    assert!(endpoint_index(&other).contains(&sought));
+    other.spec.serial_number = "another".to_owned();
+    assert_ne!(key(&one), key(&other));
+    assert!(!endpoint_index(&other).contains(&sought));
     let nobody = says("- - -");
     let hq = connection("ipp://{address}/");
     let nowhere = endpoint_key(&nobody, &nobody.spec.connections[0], &hq);

@@ -6,8 +6,8 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{
         AllowEntry, Cause, Connection, ConnectionSpec, Credentials, Device, DeviceConnection,
-        DeviceIdentity, DeviceSpec, DeviceStatus, IppEndpoint, LocalReference, Selector, Tls,
-        Trust,
+        DeviceIdentity, DeviceSpec, DeviceStatus, HttpEndpoint, IppEndpoint, LocalReference,
+        Protocol, Selector, Tls, Trust,
     },
 };
 
@@ -340,5 +340,44 @@ fn a_login_of_the_platform_team_goes_to_no_host_that_a_device_names_unless_its_c
         assert_eq!(fault.is_none(), is_sent, "{url} {trust:?} {ca}");
         spec.credentials = None;
         assert_eq!(login_fault("hq", &spec), None, "there is none to send");
+    }
+}
+
+/// Returns the URL of a Device with that serial number behind a settings distribution server.
+fn behind_a_server(server: &str, serial_number: &str) -> Result<String, Reason> {
+    let mut snapshot = snapshot("ipp://unused/", &[], None, how(None, None));
+    device_mut(&mut snapshot).spec.serial_number = serial_number.to_owned();
+    let connections = snapshot.connections.values_mut();
+    for connection in connections {
+        let spec = &mut Arc::make_mut(connection).spec;
+        spec.protocol = Protocol::HTTP;
+        spec.ipp = None;
+        spec.http = Some(HttpEndpoint {
+            url: server.to_owned(),
+        });
+    }
+    url(&snapshot)
+}
+
+// shows B3 K4
+#[test]
+fn a_device_behind_a_settings_server_is_found_by_its_serial_number_and_leads_nowhere_else() {
+    let server = "https://settings.example/fleet";
+    for (serial_number, segment) in [
+        ("A1-b2_c~3.d", "A1-b2_c~3.d"),
+        ("N/A", "N%2FA"),
+        ("a b", "a%20b"),
+        ("../admin", "..%2Fadmin"),
+        ("A1?x=1#y", "A1%3Fx%3D1%23y"),
+        ("%2e%2e", "%252e%252e"),
+        ("é{address}", "%C3%A9%7Baddress%7D"),
+    ] {
+        let built = behind_a_server(server, serial_number);
+        let wanted = format!("https://settings.example/fleet/v1/devices/{segment}");
+        assert_eq!(built, Ok(wanted), "{serial_number}");
+    }
+    for odd in [".", ".."] {
+        let refused = behind_a_server(server, odd);
+        assert_eq!(refused, Err(Reason::UnsupportedValue), "{odd}");
     }
 }

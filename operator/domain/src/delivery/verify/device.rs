@@ -21,7 +21,6 @@ use crate::delivery::{
 };
 use crate::names::ConnectionName;
 use crate::{
-    protocol::Manner,
     reasons::shows_another_machine,
     remote::{AskedState, DeviceReading, Failure, Value},
 };
@@ -69,9 +68,10 @@ impl Round<'_> {
         }
         if let Wanted::DeviceSetting {
             write_only: true,
-            manner: Manner::Agent,
+            manner,
             ..
         } = item.wanted
+            && manner.is_fetched_by_the_device()
         {
             return self.taken_note_of(step.r#type, item, connection);
         }
@@ -163,7 +163,10 @@ impl Round<'_> {
             return self.of_status(step, item);
         };
         let found = reading.values.get(place).map(Vec::as_slice);
-        let equal = found.is_some_and(|found| is_equal(value, found));
+        let equal = reading.proof(place).is_some_and(|it| is_equal(value, it));
+        if !equal && self.is_proved_by_an_earlier_report(item, reading) {
+            return self.of_status(step, item);
+        }
         let compared = if equal {
             Found::Wanted
         } else if reading.waits_for_a_call(place, value) {
@@ -193,8 +196,23 @@ impl Round<'_> {
         verified
     }
 
-    /// Returns the proof of an item that a device which calls never tells: it is in effect as soon as the
-    /// device has taken note of it.
+    /// True if a device that fetches its settings was known to have a value, and has reported nothing
+    /// else since: it was asked for another setting, and an older report says no more of this one.
+    fn is_proved_by_an_earlier_report(&self, item: &ResolvedItem, reading: &DeviceReading) -> bool {
+        let Wanted::DeviceSetting { place, value, .. } = &item.wanted else {
+            return false;
+        };
+        let known = self.previous(item).map(|previous| previous.state);
+        let found = reading.values.get(place);
+        reading.outdated.contains(place)
+            && reading.asked_for(place, value) == Some(&AskedState::Waiting)
+            && known == Some(ItemState::Effective)
+            && self.sent_now(item).is_none()
+            && found.is_some_and(|found| is_equal(value, found))
+    }
+
+    /// Returns the proof of an item that a device which fetches its settings never tells: it is in effect
+    /// as soon as the device has taken note of it.
     fn taken_note_of(
         &self,
         step: StepType,

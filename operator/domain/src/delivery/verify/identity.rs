@@ -42,6 +42,17 @@ pub(in crate::delivery) fn identity_fault(
             device.spec.model_ref.name
         ));
     }
+    if let Some(serial) = reading.serial_number.as_deref()
+        && serial != device.spec.serial_number
+    {
+        // It may be private: a digest tells two apart.
+        return mismatch(format!(
+            "the device says that it has another serial number, with the digest {}, than \
+             spec.serialNumber of the Device {}",
+            digest(serial),
+            device.name_any()
+        ));
+    }
     let found = reading.identity.as_deref().and_then(Identity::of);
     if let (Some(named), Some(found)) = (named_beside(snapshot, device, connection), &found)
         && named != *found

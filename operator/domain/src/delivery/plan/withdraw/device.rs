@@ -16,9 +16,9 @@ use crate::delivery::{
     },
     verify::{compare::is_equal, difference::malformed},
 };
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::reasons::Side;
-use crate::remote::{DeviceWrite, Scalar, Value};
+use crate::remote::{DeviceReading, DeviceWrite, Scalar, Value};
 use crate::unreadable::{Referent, UnreadableObjects};
 use std::collections::BTreeMap;
 
@@ -175,16 +175,20 @@ impl Withdrawing<'_> {
         let waits_for_restart = located.takes_effect == TakesEffect::AfterRestart;
         let accepted = returned.is_some() || matches!(sent, Some(Ok(())));
         let is_back = is_equal(&value, found);
-        if is_back && (accepted || !waits_for_restart) {
+        let is_proved = !self.is_outdated(&located);
+        if is_proved && is_back && (accepted || !waits_for_restart) {
             return Next::Done(ReleasedAs::Restored);
         }
-        if !is_back && !is_own(item, &located, found) {
+        let is_of_others = !is_back && !is_own(item, &located, found);
+        if is_proved && is_of_others {
             return Next::Done(ReleasedAs::ChangedByOthers);
         }
-        if self.waits_for_a_call(&located, &value) {
+        // What others have set is not overwritten by an older report of the device.
+        if is_of_others || self.waits_for_a_call(&located, &value) {
             let message = format!(
-                "{} is as before the service after the next call of the device",
-                item.key
+                "{} is as before the service after the next {} of the device",
+                item.key,
+                located.place.news()
             );
             let wait = Blocked::new(Reason::WaitingForDevice, message).on(Side::Device);
             return Next::Wait(wait);
@@ -204,14 +208,22 @@ impl Withdrawing<'_> {
         }
     }
 
-    /// True if a device that calls was asked for a value and has not taken note of it yet.
+    /// True if a device that fetches its settings was asked for a value and has not taken note of it
+    /// yet.
     fn waits_for_a_call(&self, located: &Located, value: &Value) -> bool {
-        let reading = self.observations.through(&located.connection);
-        let reading = reading
-            .reading
-            .as_ref()
-            .map(|reading| reading.result.as_ref());
-        matches!(reading, Some(Ok(reading)) if reading.waits_for_a_call(&located.place, value))
+        let reading = self.answer_through(&located.connection);
+        reading.is_some_and(|reading| reading.waits_for_a_call(&located.place, value))
+    }
+
+    /// True if the device reported the value there before it saw what it is asked for.
+    fn is_outdated(&self, located: &Located) -> bool {
+        let reading = self.answer_through(&located.connection);
+        reading.is_some_and(|reading| reading.outdated.contains(&located.place))
+    }
+
+    fn answer_through(&self, connection: &ConnectionName) -> Option<&DeviceReading> {
+        let reading = self.observations.through(connection).reading.as_ref()?;
+        reading.result.as_ref().ok()
     }
 
     /// Returns the values that this pass read at the place of a setting; `None` if it was not read since it was
