@@ -19,7 +19,8 @@ use crate::profile::ConnectionProfile;
 pub struct DeviceTarget {
     /// The Connection, resolved for the namespace of the device.
     pub profile: Arc<ConnectionProfile>,
-    /// The URL without placeholders: `ipp://`, `ipps://` or `snmp://`.
+    /// The URL without placeholders: `ipp://`, `ipps://` or `snmp://`, and `http://` or `https://` of a
+    /// device behind a settings distribution server.
     pub url: String,
     /// The printer-uri of requests, where it is not the URL; never dialled.
     pub printer_uri: Option<String>,
@@ -34,7 +35,8 @@ pub struct DeviceTarget {
 /// System Service of its host if it has attributes there. A request is sent twice only in two versions
 /// of its protocol: a reading if the first answer leaves open whether the device understood it, a write
 /// if the device refused the version. By SNMP a call sends the requests that it takes, each again where
-/// its datagram or its answer is lost.
+/// its datagram or its answer is lost. A settings distribution server is read before each write, and again
+/// if somebody else was faster.
 #[async_trait]
 pub trait DeviceDriver: Send + Sync {
     /// Takes one reading. A request without attributes is a probe: identity and model alone.

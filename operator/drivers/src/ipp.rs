@@ -17,13 +17,11 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::IppOperation;
-use entente_domain::identity::Identity;
 use entente_domain::protocol::{IppObject, Place};
 use entente_domain::remote::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind, Scalar,
+    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind,
     StatusReport,
 };
-use entente_domain::secret::Redactions;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use ipp::model::{DelimiterTag, IppVersion};
@@ -32,7 +30,7 @@ use url::Url;
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::parsing::parse;
 use crate::refusal;
-use crate::text::PrivateTexts;
+use crate::text::{PrivateTexts, is_an_echo, places_with_a_secret};
 use crate::transport::{Answer, Exchange, Transport};
 use codec::Request;
 use old_devices::OldDevices;
@@ -233,7 +231,7 @@ impl DeviceDriver for IppDriver {
         let product = reading.product_name.take();
         reading.product_name = product.map(|product| redactions.hide(&product));
         let identity = reading.identity.take();
-        reading.identity = identity.filter(|identity| !echoes(identity, &redactions));
+        reading.identity = identity.filter(|identity| !is_an_echo(identity, &redactions));
         reading.certificate_sha256 = answer.certificate_sha256;
         let of_system = |place: &Place| {
             let object = place.as_ipp().map(|(object, _)| object);
@@ -250,15 +248,7 @@ impl DeviceDriver for IppDriver {
                 return Err(failure);
             }
         }
-        let has_a_secret = |value: &Scalar| match value {
-            Scalar::Text(text) | Scalar::Other(text) | Scalar::Malformed(text) => {
-                redactions.hide(text) != *text
-            }
-            Scalar::Integer(_) | Scalar::Boolean(_) | Scalar::Digest(_) => false,
-        };
-        let values = reading.values.iter();
-        let private = values.filter(|(_, values)| values.iter().any(has_a_secret));
-        reading.private = private.map(|(place, _)| place.clone()).collect();
+        reading.private = places_with_a_secret(&reading.values, &redactions);
         Ok(reading)
     }
 
@@ -364,18 +354,6 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a>
     }
 }
 
-/// True if an identity has a secret in it: it is no identity then, since it would be pinned in a
-/// status, and so would a digest that anybody can try guesses against. A short secret may be in a
-/// UUID by chance.
-pub(crate) fn echoes(identity: &str, redactions: &Redactions) -> bool {
-    let is_a_uuid = Identity::of(identity).is_some_and(|identity| identity.is_a_uuid());
-    if is_a_uuid {
-        redactions.reveal(identity)
-    } else {
-        redactions.hide(identity) != identity
-    }
-}
-
 /// Returns the System Service of the host on which a device is, reached in the same way.
 fn system_of(target: &DeviceTarget) -> Result<DeviceTarget, Failure> {
     let refused = |_| {
@@ -435,7 +413,7 @@ fn check_http(answer: &Answer, private: PrivateTexts<'_>, writes: bool) -> Resul
         retry_after: answer.retry_after,
         doubtful: writes
             && (status.is_success() || (status.is_server_error() && kind != FailureKind::Busy)),
-        ..Failure::new(kind, refusal::of_device(answer, private))
+        ..Failure::new(kind, refusal::of(refusal::DEVICE, answer, private))
     })
 }
 

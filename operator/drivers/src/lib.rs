@@ -24,6 +24,7 @@ pub mod post;
 pub mod profile;
 mod refusal;
 pub mod service;
+pub mod settings_server;
 pub mod snmp;
 mod text;
 pub mod transport;
@@ -47,6 +48,7 @@ pub use service::{ServerTarget, ServiceDriver};
 pub struct Drivers {
     ipp: Arc<dyn DeviceDriver>,
     snmp: Arc<dyn DeviceDriver>,
+    settings_server: Arc<dyn DeviceDriver>,
     osb: Arc<dyn ServiceDriver>,
     orders: Arc<dyn OrderDriver>,
 }
@@ -64,9 +66,11 @@ impl Drivers {
         let transport = Arc::new(transport::Transport::beside(api_server));
         let ipp = Arc::new(ipp::IppDriver::new(Arc::clone(&transport)));
         let snmp = Arc::new(snmp::SnmpDriver::new(Arc::clone(&transport)));
+        let settings_server = settings_server::SettingsServerDriver::new(Arc::clone(&transport));
+        let devices = (ipp, snmp, Arc::new(settings_server));
         let osb = Arc::new(osb::OsbDriver::new(Arc::clone(&transport)));
         let orders = Arc::new(orders::HttpOrderDriver::new(transport));
-        Self::guarded((ipp, snmp), osb, orders, fence)
+        Self::guarded(devices, osb, orders, fence)
     }
 
     /// Drivers that reach nothing but this world in memory.
@@ -78,13 +82,13 @@ impl Drivers {
     /// Drivers that reach nothing but this world, and change nothing while the fence is closed.
     #[cfg(feature = "fake")]
     pub fn fake_behind(world: Arc<fake::World>, fence: &Fence) -> Self {
-        let devices = (Arc::clone(&world), Arc::clone(&world));
+        let devices = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
         Self::guarded(devices, Arc::clone(&world), world, fence)
     }
 
     /// Returns these drivers, each behind the guard: there is no other way to make them.
-    fn guarded<D, E, S, O>(
-        (ipp, snmp): (Arc<D>, Arc<E>),
+    fn guarded<D, E, H, S, O>(
+        (ipp, snmp, settings_server): (Arc<D>, Arc<E>, Arc<H>),
         osb: Arc<S>,
         orders: Arc<O>,
         fence: &Fence,
@@ -92,12 +96,14 @@ impl Drivers {
     where
         D: DeviceDriver + 'static,
         E: DeviceDriver + 'static,
+        H: DeviceDriver + 'static,
         S: ServiceDriver + 'static,
         O: OrderDriver + 'static,
     {
         Self {
             ipp: Arc::new(guarded::Guarded::new(ipp, fence)),
             snmp: Arc::new(guarded::Guarded::new(snmp, fence)),
+            settings_server: Arc::new(guarded::Guarded::new(settings_server, fence)),
             osb: Arc::new(guarded::Guarded::new(osb, fence)),
             orders: Arc::new(guarded::Guarded::new(orders, fence)),
         }
@@ -109,7 +115,8 @@ impl Drivers {
         match protocol {
             Protocol::IPP => Some(self.ipp.as_ref()),
             Protocol::SNMP => Some(self.snmp.as_ref()),
-            Protocol::OSB | Protocol::HTTP | Protocol::Agent => None,
+            Protocol::HTTP => Some(self.settings_server.as_ref()),
+            Protocol::OSB | Protocol::Agent => None,
         }
     }
 

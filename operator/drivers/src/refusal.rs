@@ -13,62 +13,85 @@ use crate::transport::{Answer, Challenge, Redirect, can_be_answered};
 /// Schemes that are named; the device chooses the words of all others.
 const SCHEMES: [&str; 5] = ["Basic", "Bearer", "Digest", "Negotiate", "NTLM"];
 
-/// Returns the sentence for an answer of a device to a request with these private texts.
-pub(crate) fn of_device(answer: &Answer, private: PrivateTexts<'_>) -> String {
+/// Remote side that answered, in the words of a sentence.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaker {
+    name: &'static str,
+    /// Scheme of its URLs over TLS.
+    over_tls: &'static str,
+}
+
+/// A device that is dialled.
+pub(crate) const DEVICE: Speaker = Speaker {
+    name: "the device",
+    over_tls: "ipps",
+};
+
+/// A settings distribution server.
+pub(crate) const SETTINGS_SERVER: Speaker = Speaker {
+    name: "the settings distribution server",
+    over_tls: "https",
+};
+
+/// Returns the sentence for an answer to a request with these private texts.
+pub(crate) fn of(speaker: Speaker, answer: &Answer, private: PrivateTexts<'_>) -> String {
     let credentials = private.credentials;
     let status = answer.status;
+    let Speaker { name, over_tls } = speaker;
     match (status, &answer.redirect) {
-        (StatusCode::UNAUTHORIZED, _) => of_login(&answer.challenges, credentials),
+        (StatusCode::UNAUTHORIZED, _) => of_login(name, &answer.challenges, credentials),
         (StatusCode::FORBIDDEN, _) if credentials.is_none() => {
-            "the device forbids the request (HTTP 403), which had no login".to_owned()
+            format!("{name} forbids the request (HTTP 403), which had no login")
         }
         (StatusCode::FORBIDDEN, _) => {
-            "the device forbids the request (HTTP 403) to this login".to_owned()
+            format!("{name} forbids the request (HTTP 403) to this login")
         }
         (StatusCode::NOT_FOUND, _) => {
-            "the device has nothing at the path of the URL (HTTP 404)".to_owned()
+            format!("{name} has nothing at the path of the URL (HTTP 404)")
         }
-        (StatusCode::UPGRADE_REQUIRED, _) => {
-            "the device answers over TLS only (HTTP 426): the Connection needs an ipps:// URL"
-                .to_owned()
-        }
+        (StatusCode::UPGRADE_REQUIRED, _) => format!(
+            "{name} answers over TLS only (HTTP 426): the Connection needs an {over_tls}:// URL"
+        ),
         (_, Some(Redirect::Host(host))) => {
             let host = quote(host, private);
-            format!("the device redirects to {host}, and no redirect is followed")
+            format!("{name} redirects to {host}, and no redirect is followed")
         }
         (_, Some(Redirect::Tls)) => {
-            "the device redirects to TLS: the Connection needs an ipps:// URL".to_owned()
+            format!("{name} redirects to TLS: the Connection needs an {over_tls}:// URL")
         }
         (_, Some(Redirect::Path)) => {
-            "the device redirects to another path, and no redirect is followed".to_owned()
+            format!("{name} redirects to another path, and no redirect is followed")
         }
-        _ => format!("the device answered HTTP {status}"),
+        _ => format!("{name} answered HTTP {status}"),
     }
 }
 
 /// Returns the sentence for a login that is missing, refused or of another scheme (HTTP 401).
-fn of_login(challenges: &[Challenge], credentials: Option<&CredentialsValue>) -> String {
+fn of_login(
+    name: &str,
+    challenges: &[Challenge],
+    credentials: Option<&CredentialsValue>,
+) -> String {
     let used = credentials.map(CredentialsValue::scheme);
     let Some(asked) = asked(challenges) else {
         return match used {
-            None => "the device asks for a login by no named scheme (HTTP 401)".to_owned(),
+            None => format!("{name} asks for a login by no named scheme (HTTP 401)"),
             Some(used) => {
-                format!("the device refuses the login ({used}) and names no scheme (HTTP 401)")
+                format!("{name} refuses the login ({used}) and names no scheme (HTTP 401)")
             }
         };
     };
     match used {
-        None => format!("the device asks for a login by {asked}, and there is none"),
-        Some("Digest") if is_digest(challenges) && !can_be_answered(challenges) => {
-            "the device asks for a login by Digest in a form that is not spoken: the algorithm is \
-             not MD5, SHA-256 or SHA-512-256, or qop is not auth"
-                .to_owned()
-        }
+        None => format!("{name} asks for a login by {asked}, and there is none"),
+        Some("Digest") if is_digest(challenges) && !can_be_answered(challenges) => format!(
+            "{name} asks for a login by Digest in a form that is not spoken: the algorithm is not \
+             MD5, SHA-256 or SHA-512-256, or qop is not auth"
+        ),
         Some(used) if challenges.iter().any(|asked| asked.is_of(used)) => {
-            format!("the device refuses the login ({used})")
+            format!("{name} refuses the login ({used})")
         }
         Some(used) => {
-            format!("the device asks for a login by {asked}, and credentials.type is {used}")
+            format!("{name} asks for a login by {asked}, and credentials.type is {used}")
         }
     }
 }

@@ -31,8 +31,7 @@ use entente_domain::secret::Redactions;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
-use crate::ipp::echoes;
-use crate::text::PrivateTexts;
+use crate::text::{PrivateTexts, is_an_echo};
 use crate::transport::Transport;
 use charset::CharacterSet;
 use engines::Engines;
@@ -260,7 +259,7 @@ fn identity(found: &Objects, oid: &Oid, redactions: &Redactions) -> Option<Strin
         Value::Integer(number) => number.to_string(),
         _ => text(found, oid)?,
     };
-    (!echoes(&identity, redactions)).then_some(identity)
+    (!is_an_echo(&identity, redactions)).then_some(identity)
 }
 
 /// Returns a value as the domain compares it.

@@ -4,8 +4,12 @@
 //! enters a Failure.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_domain::bounded::is_unseen;
+use entente_domain::identity::Identity;
+use entente_domain::protocol::Place;
+use entente_domain::remote::Scalar;
 use entente_domain::secret::{Redactions, Secrets};
 use url::Url;
 use zeroize::Zeroizing;
@@ -84,6 +88,35 @@ fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
         // The private key of TLS never leaves this process.
         CredentialsValue::ClientCertificate(_) => Vec::new(),
     }
+}
+
+/// True if an identity has a secret in it: it is no identity then, since it would be pinned in a
+/// status, and so would a digest that anybody can try guesses against. A short secret may be in a
+/// UUID by chance.
+pub(crate) fn is_an_echo(identity: &str, redactions: &Redactions) -> bool {
+    let is_a_uuid = Identity::of(identity).is_some_and(|identity| identity.is_a_uuid());
+    if is_a_uuid {
+        redactions.reveal(identity)
+    } else {
+        redactions.hide(identity) != identity
+    }
+}
+
+/// Returns the places of a reading whose values have a secret in them.
+pub(crate) fn places_with_a_secret(
+    values: &BTreeMap<Place, Vec<Scalar>>,
+    redactions: &Redactions,
+) -> BTreeSet<Place> {
+    let has_a_secret = |value: &Scalar| match value {
+        Scalar::Text(text) | Scalar::Other(text) | Scalar::Malformed(text) => {
+            redactions.hide(text) != *text
+        }
+        Scalar::Integer(_) | Scalar::Boolean(_) | Scalar::Digest(_) => false,
+    };
+    let private = values
+        .iter()
+        .filter(|(_, values)| values.iter().any(has_a_secret));
+    private.map(|(place, _)| place.clone()).collect()
 }
 
 /// The gate for everything that is quoted of one answer.

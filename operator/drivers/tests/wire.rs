@@ -6,9 +6,11 @@
 mod wire {
     pub(crate) mod ipp;
     pub(crate) mod ipp_versions;
+    pub(crate) mod odd_settings_servers;
     pub(crate) mod orders;
     pub(crate) mod osb;
     pub(crate) mod refusal;
     pub(crate) mod server;
+    pub(crate) mod settings_server;
     pub(crate) mod zoo;
 }

@@ -25,7 +25,7 @@ fn of(answer: &Answer, login: Option<&CredentialsValue>) -> String {
         url: "ipp://mfp/ipp/print",
         secrets: None,
     };
-    refusal::of_device(answer, private)
+    refusal::of(refusal::DEVICE, answer, private)
 }
 
 fn of_status(status: StatusCode, login: Option<&CredentialsValue>) -> String {
