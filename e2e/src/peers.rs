@@ -1,7 +1,8 @@
 //! Starts software we did not write, so that tests prove things against it: three IPP servers of
 //! separate code bases, the SNMP agent of net-snmp, one Open Service Broker, the inbox of a provider, an
-//! order server, two devices that install images, a device whose client was generated, Prometheus, one
-//! controller of Flux, and a kubelet that runs no container.
+//! order server, a settings distribution server, a judge of requests by an OpenAPI document, two devices
+//! that install images, a device whose client was generated, Prometheus, one controller of Flux, and a
+//! kubelet that runs no container.
 //!
 //! Decides how each program is started on loopback, in directories of its own, and when it is
 //! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
@@ -23,7 +24,9 @@ mod kwok;
 mod launch;
 mod lprint;
 mod orders;
+mod prism;
 mod prometheus;
+mod settings_server;
 mod snmpd;
 mod swupdate;
 
@@ -40,8 +43,10 @@ pub use kustomize_controller::KustomizeController;
 pub use kwok::Kwok;
 pub use launch::Footprint;
 pub use lprint::LprintServer;
-pub use orders::{LoggedOrder, OrderServer, OrderServerOptions, Prism};
+pub use orders::{LoggedOrder, OrderServer, OrderServerOptions};
+pub use prism::Prism;
 pub use prometheus::{PrometheusServer, promtool};
+pub use settings_server::{SettingsDevice, SettingsRequest, SettingsServer};
 pub use snmpd::{Override, Snmpd, SnmpdLogin};
 pub use swupdate::{APPLICATION, FIRMWARE, Swupdate, SwupdateOptions};
 

@@ -83,6 +83,11 @@ impl TestNamespace<'_> {
         self.http_connection("inbox", url)
     }
 
+    /// Returns the Connection `devices` to devices behind a settings distribution server.
+    pub fn settings_connection(&self, url: &str) -> Connection {
+        self.http_connection("devices", url)
+    }
+
     fn http_connection(&self, name: &str, url: &str) -> Connection {
         let http = HttpEndpoint {
             url: url.to_owned(),

@@ -1,5 +1,4 @@
-//! An order server whose idempotency is a middleware of others, and prism, which judges each request to
-//! it by docs/api/orders.yaml.
+//! An order server whose idempotency is a middleware of others, as docs/api/orders.yaml has it.
 //!
 //! Decides their command lines, and reads the log of orders (`e2e/peers/orders.py`), in which a double is a
 //! second line. Its faults have the words of the simulators. Called by tests of orders.
@@ -18,7 +17,6 @@ use super::launch::{Launch, Process, Sandbox, directory, free_port, text};
 use crate::operator::workspace;
 
 const PEER: &str = "orders";
-const JUDGE: &str = "prism";
 
 /// An order that it has made.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
@@ -156,56 +154,6 @@ impl OrderServer {
     pub async fn start_again(&mut self) -> Result<(), PeerError> {
         self.process.start_again()?;
         self.until_ready().await
-    }
-}
-
-/// Prism as a proxy before an order server: it answers a request that the document does not have by
-/// itself, and passes the others on. Dropping it kills the process.
-#[derive(Debug)]
-pub struct Prism {
-    port: u16,
-    process: Process,
-    _directory: TempDir,
-}
-
-impl Prism {
-    /// Starts it before a server.
-    ///
-    /// # Errors
-    /// Any [`PeerError`] of starting a process; `Missing` where it is not installed.
-    pub async fn before(server: &OrderServer) -> Result<Self, PeerError> {
-        let directory = directory(JUDGE, Sandbox::SameUser)?;
-        let port = free_port(JUDGE)?;
-        let program = workspace().join("target/peers/prism/node_modules/.bin/prism");
-        if !program.exists() {
-            return Err(PeerError::Missing {
-                program: format!("{JUDGE} (in {})", program.display()),
-            });
-        }
-        let document = workspace().join("docs/api/orders.yaml");
-        let process = Launch::new(JUDGE, Sandbox::SameUser, program, directory.path())
-            .arguments(["proxy".to_owned(), text(document), server.url()])
-            .arguments(["--errors", "--host=127.0.0.1"])
-            .arguments([format!("--port={port}")])
-            .spawn()?;
-        let mut prism = Self {
-            port,
-            process,
-            _directory: directory,
-        };
-        let url = format!("{}/v1/orders", prism.url());
-        prism.process.until_answers(&url).await?;
-        Ok(prism)
-    }
-
-    /// Returns its URL.
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Returns its output so far, with a line for each request and each fault that it found.
-    pub fn output(&self) -> String {
-        self.process.log()
     }
 }
 

@@ -53,7 +53,7 @@ fn text(attribute: &str, value: &str) -> SettingWrite {
 }
 
 /// Every promise was kept, and exactly these checks could not be put to the peer.
-fn assert_kept_but(report: &Report, skipped: &[&str]) {
+pub(crate) fn assert_kept_but(report: &Report, skipped: &[&str]) {
     println!("{report}");
     report.assert_kept();
     let names: Vec<&str> = report

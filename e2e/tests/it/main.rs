@@ -29,6 +29,7 @@ mod orders;
 mod peers;
 mod plugin;
 mod security;
+mod settings_server;
 mod sha256;
 mod tenant_secrets;
 mod zoo;

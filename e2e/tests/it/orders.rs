@@ -147,7 +147,8 @@ pub(crate) fn id(order: &SupplyOrder) -> String {
 async fn each_request_about_an_order_is_one_of_the_document() {
     let server = OrderServer::start(OrderServerOptions::default());
     let server = server.await.unwrap();
-    let prism = Prism::before(&server).await.unwrap();
+    let document = repository().join("docs/api/orders.yaml");
+    let prism = Prism::start(&document, &server.url()).await.unwrap();
     let namespace = ordering_at("orders", &prism.url()).await;
     contracted(&namespace).await;
     make(&namespace, "spare", "TN-500K").await;

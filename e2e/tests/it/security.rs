@@ -10,7 +10,7 @@ mod listener;
 mod memory;
 mod mutual_tls;
 mod oauth2;
-mod secret;
+pub(crate) mod secret;
 mod tenant;
 
 use std::time::Duration;

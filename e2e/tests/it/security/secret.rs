@@ -14,7 +14,7 @@ use super::{ALLOWED, connection_says};
 use crate::delivery_fixture::{DeliveryFixture, subscription_says};
 
 /// Writes a Secret with user and password into the operator's namespace.
-pub(super) async fn apply_secret(
+pub(crate) async fn apply_secret(
     namespace: &TestNamespace<'_>,
     name: &str,
     user: &str,
@@ -57,7 +57,7 @@ pub(super) fn strings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// Returns the Connection with the Secret of that name.
-pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection {
+pub(crate) fn with_secret(mut connection: Connection, name: &str) -> Connection {
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::Basic,
         secret_ref: Some(LocalReference {
