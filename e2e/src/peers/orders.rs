@@ -96,6 +96,9 @@ impl OrderServer {
     }
 
     /// Returns the orders that it has made, in their order.
+    ///
+    /// # Panics
+    /// If a line of its log is none, which is a defect of the peer.
     pub fn log(&self) -> Vec<LoggedOrder> {
         let path = self.directory.path().join("orders.jsonl");
         let written = fs::read_to_string(path).unwrap_or_default();

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::v1alpha1::{
     Connection, Device, DeviceError, DisplayedMessage, ServiceSubscription, SupplyOrder,
 };
-use kube::ResourceExt as _;
 
 use super::SupplyOrders;
 use crate::{
