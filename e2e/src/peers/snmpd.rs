@@ -127,10 +127,13 @@ impl Snmpd {
         let port = free_port()?;
         let file = directory.path().join("snmpd.conf");
         write(PEER, &file, &configuration(port, objects))?;
+        // No file of this machine is read, and that which the agent writes is.
+        let state = text(directory.path().join("state"));
         let process = Launch::new(PEER, SANDBOX, executable, directory.path())
-            .arguments(["-f", "-Lo", "-C", "-c"])
+            .arguments(["-f", "-Lo", "-c"])
             .arguments([text(file)])
-            .environment("SNMP_PERSISTENT_DIR", text(directory.path().join("state")))
+            .environment("SNMP_PERSISTENT_DIR", &state)
+            .environment("SNMPCONFPATH", &state)
             .environment("MIBS", "")
             .spawn()?;
         let mut agent = Snmpd {
