@@ -123,8 +123,14 @@ async fn a_connection_that_ends_without_an_answer_leaves_a_doubt_and_a_refused_o
     };
     let failure = drivers.orders().send(&asked, &read).await.unwrap_err();
     assert!(!failure.doubtful, "{failure:?}");
-    drop(server);
-    let failure = drivers.orders().send(&asked, &place()).await.unwrap_err();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let refused = ServerTarget {
+        url: format!("http://{address}/shop/"),
+        ..asked
+    };
+    let failure = drivers.orders().send(&refused, &place()).await.unwrap_err();
     assert_eq!(
         (failure.kind, failure.doubtful),
         (FailureKind::Unreachable, false)
