@@ -100,6 +100,11 @@ impl OrderServer {
     /// # Panics
     /// If a line of its log is none, which is a defect of the peer.
     pub fn log(&self) -> Vec<LoggedOrder> {
+        self.read()
+    }
+
+    /// Reads its log. A line that is being written has no end yet, and is left out.
+    fn read(&self) -> Vec<LoggedOrder> {
         let path = self.directory.path().join("orders.jsonl");
         let written = fs::read_to_string(path).unwrap_or_default();
         let lines = written.split_inclusive('\n');

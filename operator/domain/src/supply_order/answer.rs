@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::exchange::{OrderAnswer, OrderRequest, ServerOrder};
-use super::pass::{Attempts, HOURLY, Look, OrderPass, placed};
+use super::pass::{Attempts, HOURLY, Look, OrderPass, Searched, placed};
 use crate::backoff::{LONGEST_ASKED, wait};
 use crate::remote::{Failure, FailureKind};
 
@@ -55,7 +55,9 @@ impl OrderPass {
             // A server that answers with orders of others does not look at the reference, and one that is
             // ours may be on another page.
             self.status.queryable = Some(count == 0);
-            self.look.absent = count == 0;
+            if count == 0 {
+                self.look.searched = Searched::Reference;
+            }
             return;
         }
         self.status.queryable = Some(true);
@@ -108,7 +110,7 @@ impl OrderPass {
         };
         match found {
             Some(order) => self.adopt(&order, true, now),
-            None => self.look.none_open = true,
+            None => self.look.searched = Searched::Open,
         }
     }
 

@@ -92,19 +92,25 @@ pub struct OrderPass {
 
 /// Knowledge that lasts for one pass.
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own, and none excludes another"
-)]
 pub(super) struct Look {
-    /// The server does not have an order under the reference.
-    pub(super) absent: bool,
-    /// No open order for the device is about the same part.
-    pub(super) none_open: bool,
+    /// Searches in which nothing was found.
+    pub(super) searched: Searched,
     /// An order may be placed as soon as the status is written.
     pub(super) may_place: bool,
     /// Before the request that is under way, no other one was in doubt.
     pub(super) is_first: bool,
+}
+
+/// Searches at the server in which nothing was found, one after the other.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Searched {
+    /// None.
+    #[default]
+    Nothing,
+    /// That for the reference.
+    Reference,
+    /// That for open orders for the device, too.
+    Open,
 }
 
 /// A decision.
@@ -224,11 +230,11 @@ impl OrderPass {
             self.look.may_place = false;
         }
         let in_doubt = self.is_in_doubt();
+        let is_unsent = self.status.order.is_none() && !in_doubt;
+        let ends_by_word = is_unsent || self.is_left_to_a_person();
         if self.status.replaced.is_some() && !in_doubt {
             self.close(OrderEnd::SupplyReplaced, now);
-        } else if self.order.spec.cancelled.is_some()
-            && (self.status.order.is_none() && !in_doubt || self.is_left_to_a_person())
-        {
+        } else if self.order.spec.cancelled.is_some() && ends_by_word {
             self.close(OrderEnd::Cancelled, now);
         }
     }
@@ -297,7 +303,7 @@ impl OrderPass {
 
     /// Ends an order that is cancelled while nobody knows whether the server has it.
     fn end_unknown(&mut self, now: Timestamp) -> Decision {
-        if !self.look.absent {
+        if self.look.searched == Searched::Nothing {
             return self.find();
         }
         if let Some(believed) = self.believed_absent_from().filter(|it| *it > now) {
@@ -330,13 +336,14 @@ impl OrderPass {
             return self.send();
         }
         let is_searched = self.status.queryable != Some(false);
-        if is_searched && !self.look.absent {
+        if is_searched && self.look.searched == Searched::Nothing {
             return self.find();
         }
         let age = self.status.intent.map(|intent| now.duration_since(intent));
         if !self.is_in_doubt() {
             let record = &self.order.spec.record;
-            if is_searched && record.cause == OrderCause::Error && !self.look.none_open {
+            let looks_for_open = is_searched && record.cause == OrderCause::Error;
+            if looks_for_open && self.look.searched < Searched::Open {
                 let serial_number = record.device.serial_number.clone();
                 return Decision::Send(OrderRequest::FindOpen { serial_number });
             }

@@ -15,11 +15,10 @@ fn placed() -> Bench {
     bench
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "it is the value of a field")]
-fn cancelled() -> Option<CancelledOrder> {
-    Some(CancelledOrder {
+fn cancelled() -> CancelledOrder {
+    CancelledOrder {
         reason: "found a spare".to_owned(),
-    })
+    }
 }
 
 // shows A10
@@ -81,7 +80,7 @@ fn an_order_that_was_rejected_needs_a_person_until_it_is_cancelled() {
     bench.pass(|_| answered(rejected.clone()));
     assert_eq!(bench.says("Stalled"), "True(OrderRejected)");
     assert!(bench.message().contains("for ever"), "{}", bench.message());
-    bench.stored.spec.cancelled = cancelled();
+    bench.stored.spec.cancelled = Some(cancelled());
     bench.silent_pass();
     assert_eq!(bench.says("Ready"), "True(Cancelled)");
     assert_eq!(bench.says("Ordered"), "False(OrderRejected)");
@@ -177,7 +176,7 @@ fn a_new_supply_closes_no_order_that_is_in_doubt() {
 #[test]
 fn an_order_is_cancelled_once_and_its_state_says_when_it_is() {
     let mut bench = placed();
-    bench.stored.spec.cancelled = cancelled();
+    bench.stored.spec.cancelled = Some(cancelled());
     bench.stored.metadata.generation = Some(2);
     bench.pass(|request| match request {
         OrderRequest::Cancel { id, reason, .. } => {
@@ -203,7 +202,7 @@ fn an_order_is_cancelled_once_and_its_state_says_when_it_is() {
 #[test]
 fn a_cancellation_that_comes_too_late_leaves_the_order_and_says_so() {
     let mut bench = placed();
-    bench.stored.spec.cancelled = cancelled();
+    bench.stored.spec.cancelled = Some(cancelled());
     bench.pass(|_| OrderAnswer::TooLate("it is on its way".to_owned()));
     let cancellation = bench.status().cancellation.expect("an answer");
     assert_eq!(cancellation.state, CancellationState::TooLate);
@@ -219,7 +218,7 @@ fn a_cancellation_that_comes_too_late_leaves_the_order_and_says_so() {
 #[test]
 fn an_order_that_is_cancelled_before_it_is_sent_is_never_sent() {
     let mut bench = Bench::new(keyed());
-    bench.stored.spec.cancelled = cancelled();
+    bench.stored.spec.cancelled = Some(cancelled());
     bench.silent_pass();
     assert_eq!(bench.says("Ready"), "True(Cancelled)");
     assert!(!is_open(&bench.stored));
@@ -231,7 +230,7 @@ fn an_order_that_is_cancelled_before_it_is_sent_is_never_sent() {
         match pass.next(bench.now) {
             Next::Write(status) => {
                 if status.intent.is_some() {
-                    bench.stored.spec.cancelled = cancelled();
+                    bench.stored.spec.cancelled = Some(cancelled());
                 }
                 bench.stored.status = Some(*status);
                 pass.written(bench.stored.clone());
@@ -251,7 +250,7 @@ fn an_order_in_doubt_that_is_cancelled_is_looked_for_and_not_sent_again() {
         OrderRequest::Place(_) => lost(),
         _ => none(),
     });
-    bench.stored.spec.cancelled = cancelled();
+    bench.stored.spec.cancelled = Some(cancelled());
     bench.wait(SignedDuration::from_mins(5));
     bench.pass(|_| none());
     assert!(is_open(&bench.stored));

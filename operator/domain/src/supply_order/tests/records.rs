@@ -3,16 +3,16 @@
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     Device, DeviceError, DeviceModel, DeviceStatus, ErrorState, OrderCause, OrderCompensation,
-    ServiceSubscription, SmartService,
+    OrderRecord, ServiceSubscription, SmartService,
 };
 use serde_json::json;
 
 use super::*;
 
-/// A change of a record.
-type Edit = fn(&mut entente_crds::v1alpha1::OrderRecord);
-
 const NAME: &str = "lobby-mfp.toner-empty.black-toner.7";
+
+/// A change of a record.
+type Edit = fn(&mut OrderRecord);
 
 /// The error of the examples, for which an order is decided on.
 fn error() -> DeviceError {
@@ -152,7 +152,7 @@ fn each_fact_of_an_occurrence_changes_its_reference_and_nothing_else_does() {
     );
     let mut changed: Vec<Option<String>> = vec![own.clone()];
     changed.push(reference_of("other", NAME, &record));
-    let edits: [fn(&mut entente_crds::v1alpha1::OrderRecord); 4] = [
+    let edits: [Edit; 4] = [
         |record| record.device.serial_number = "other".to_owned(),
         |record| record.device.name = "lobby".to_owned(),
         |record| {
@@ -296,7 +296,9 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
         ("connectionRef.name", |record| {
             record.connection_ref.name = "other".to_owned();
         }),
-        ("provider", |record| record.provider = "Other".to_owned()),
+        ("provider", |record| {
+            record.provider = "Other".to_owned();
+        }),
     ];
     for (field, edit) in edits {
         let mut other = spare.clone();

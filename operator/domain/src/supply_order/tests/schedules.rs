@@ -157,7 +157,9 @@ proptest! {
                 .collect();
             prop_assert!(made.len() <= 1, "{made:?}");
             let status = stored.status.clone().unwrap_or_default();
-            if let Some(order) = &status.order { prop_assert_eq!(made, [&*order.id]) } else {
+            if let Some(order) = &status.order {
+                prop_assert_eq!(made, [&*order.id]);
+            } else {
                 // Only a server without searches leaves a person in doubt.
                 prop_assert_eq!(status.outcome, Some(OrderOutcome::Unknown), "{:?}", status);
                 prop_assert!(!is_searchable);
