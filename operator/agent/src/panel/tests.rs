@@ -48,7 +48,7 @@ fn a_letter_of_double_width_takes_two_columns() {
         text: "黒トナーがなくなりました。注文番号 PO-88123".into(),
         short: "注文 PO-88123".into(),
     };
-    let page = &pages(&[japanese.clone()], of(24, 1))[0];
+    let page = &pages(std::slice::from_ref(&japanese), of(24, 1))[0];
     assert_eq!(page.lines, ["注文 PO-88123"]);
     let page = &pages(&[japanese], of(24, 2))[0];
     assert_eq!(
