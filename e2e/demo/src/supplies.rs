@@ -51,7 +51,6 @@ impl Supplies {
             osb: None,
             http: Some(HttpEndpoint {
                 url: self.server.url(),
-                ..HttpEndpoint::default()
             }),
             ..connection.spec
         };

@@ -111,6 +111,9 @@ impl SettingsServer {
     }
 
     /// Returns the requests under /v1, in the order in which they came. One is listed before it is answered.
+    ///
+    /// # Panics
+    /// If a line of its list is none, which is a defect of the peer.
     pub fn requests(&self) -> Vec<SettingsRequest> {
         let file = self.directory.path().join("requests.jsonl");
         let written = fs::read_to_string(file).unwrap_or_default();

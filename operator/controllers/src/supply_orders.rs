@@ -198,7 +198,7 @@ impl SupplyOrders {
     ) -> Result<Option<Timestamp>, WriteError> {
         let facts = self.facts(key, order).await;
         let (target, looks_again) = (facts.target, facts.looks_again);
-        let mut pass = OrderPass::new((**order).clone(), facts.facts, self.attempts(key));
+        let mut pass = OrderPass::new((**order).clone(), facts.known, self.attempts(key));
         let end = loop {
             match pass.next(self.context.clock.now()) {
                 Next::Write(status) => match self.write(key, pass.order(), &status).await? {

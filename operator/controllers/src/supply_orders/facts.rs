@@ -25,7 +25,8 @@ use crate::{cache::Key, delivery::fraction, secrets::Fault};
 
 /// Facts about an order.
 pub(super) struct Facts {
-    pub(super) facts: OrderFacts,
+    /// Those by which a pass decides.
+    pub(super) known: OrderFacts,
     /// The order server; `None` with a fault, and for an order that is closed.
     pub(super) target: Option<ServerTarget>,
     /// True if no change of an object tells that the fault is mended.
@@ -47,7 +48,7 @@ impl SupplyOrders {
         let is_closed = order.status.as_ref().is_some_and(|it| it.closed.is_some());
         if is_closed {
             return Facts {
-                facts,
+                known: facts,
                 target: None,
                 looks_again: false,
             };
@@ -68,7 +69,7 @@ impl SupplyOrders {
             facts.fault = self.fault_of_record(key, order);
         }
         Facts {
-            facts,
+            known: facts,
             target,
             looks_again,
         }

@@ -158,6 +158,12 @@ async fn piece(
     })
 }
 
+/// Returns the SHA-256 of the certificate that was shown, where TLS was spoken.
+fn shown_certificate(response: &reqwest::Response) -> Option<String> {
+    let shown = response.extensions().get::<TlsInfo>();
+    shown.and_then(TlsInfo::peer_certificate).map(fingerprint)
+}
+
 /// Reads an answer, until the deadline and for as long as it waits for memory.
 pub(super) async fn read(
     mut response: reqwest::Response,
@@ -171,11 +177,7 @@ pub(super) async fn read(
     let challenges = challenge::parse(response.headers());
     let redirect = redirect::parse(status, response.headers(), response.url());
     let location = redirect::accepted_at(status, response.headers(), response.url());
-    let certificate_sha256 = response
-        .extensions()
-        .get::<TlsInfo>()
-        .and_then(TlsInfo::peer_certificate)
-        .map(fingerprint);
+    let certificate_sha256 = shown_certificate(&response);
     // The status of an error is definite, whatever the length of its body and whether or not its
     // end arrives.
     let is_in_its_body = status.is_success() && exchange.needs_body;

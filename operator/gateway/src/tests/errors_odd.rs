@@ -23,6 +23,7 @@ fn at(id: &str, time: &str, state: &str) -> Value {
     event
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     let row = |report, batches, raised, anew| Row {
         report,

@@ -400,7 +400,10 @@ fn serial_number_in_url(serial_number: &str) -> Result<String, Blocked> {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 segment.push(char::from(byte));
             }
-            _ => segment.push_str(&format!("%{byte:02X}")),
+            _ => {
+                let encoded = format!("%{byte:02X}");
+                segment.push_str(&encoded);
+            }
         }
     }
     Ok(segment)

@@ -254,13 +254,13 @@ async fn what_is_no_answer_is_told_as_what_it_is_and_in_time() {
 async fn an_answer_that_comes_after_its_attempt_counts_for_the_same_request() {
     let mut first: Option<Pdu> = None;
     let objects = objects(PRINTER);
-    let agent = Agent::start(move |request| match &first {
+    let agent = Agent::start(move |request| {
         // The device answers the first of three, once the second has come.
-        Some(first) => vec![proper(&objects, first)],
-        None => {
-            first = Some(request.clone());
-            vec![]
+        if let Some(first) = &first {
+            return vec![proper(&objects, first)];
         }
+        first = Some(request.clone());
+        vec![]
     });
     let agent = agent.await;
     let reading = reading(&agent).await.unwrap();
