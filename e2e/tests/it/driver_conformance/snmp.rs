@@ -90,7 +90,7 @@ fn write(oid: &str, value: &str) -> DeviceWrite {
 
 struct Agent {
     name: &'static str,
-    agent: Mutex<Snmpd>,
+    snmpd: Mutex<Snmpd>,
     target: DeviceTarget,
     drivers: Drivers,
 }
@@ -141,15 +141,15 @@ impl DeviceSubject for Agent {
     }
 
     async fn freeze(&self) -> bool {
-        self.agent.lock().await.freeze().await.is_ok()
+        self.snmpd.lock().await.freeze().await.is_ok()
     }
 
     async fn thaw(&self) {
-        self.agent.lock().await.thaw().await.expect("it goes on");
+        self.snmpd.lock().await.thaw().await.expect("it goes on");
     }
 
     async fn stop(&self) -> bool {
-        self.agent.lock().await.kill().await.is_ok()
+        self.snmpd.lock().await.kill().await.is_ok()
     }
 }
 
@@ -165,7 +165,7 @@ async fn the_snmp_driver_keeps_its_promises_with_snmpd() {
         let subject = Agent {
             name,
             target: target(&agent, SnmpVersion::V3, Some(login)),
-            agent: Mutex::new(agent),
+            snmpd: Mutex::new(agent),
             drivers: Drivers::real(),
         };
         let report = judge_device(&subject).await;

@@ -57,7 +57,7 @@ fn profile() -> Arc<ConnectionProfile> {
 
 #[async_trait]
 impl DeviceSubject for Behind {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "settings distribution server"
     }
 

@@ -56,10 +56,6 @@ impl Fixture {
         self.namespace.apply::<Contract>(&contract).await.unwrap();
     }
 
-    fn parts<'a>(&self, name: &'a str) -> [&'a str; 3] {
-        [name, "parts", "lobby"]
-    }
-
     /// Waits until the server wants so many values.
     async fn until_wanted(&self, count: usize) {
         let asked = self.namespace.soon("the values are wanted", async || {
@@ -69,6 +65,11 @@ impl Fixture {
     }
 }
 
+/// Returns the parts of the name of a subscription of a contract.
+fn parts_of(contract: &str) -> [&str; 3] {
+    [contract, "parts", "lobby"]
+}
+
 // shows B3 B9 D1 D3
 #[tokio::test]
 async fn a_contract_is_delivered_when_the_device_reports_and_not_when_the_server_takes_it() {
@@ -76,11 +77,11 @@ async fn a_contract_is_delivered_when_the_device_reports_and_not_when_the_server
     let namespace = &fixture.namespace;
     fixture.start("behind").await;
     fixture.until_wanted(3).await;
-    let parts = fixture.parts("behind");
+    let parts = parts_of("behind");
     let waits = subscription_says(namespace, parts, "Ready", "WaitingForDevice").await;
     let status = waits.status.expect("a status");
-    let states: Vec<ItemState> = status.items.iter().map(|item| item.state).collect();
-    assert_eq!(states, [ItemState::InProgress; 3]);
+    let found: Vec<ItemState> = status.items.iter().map(|item| item.state).collect();
+    assert_eq!(found, [ItemState::InProgress; 3]);
     let values = fixture.server.values(SERIAL).await.unwrap();
     assert_eq!(values[UNIT], json!("none"), "the device has not been there");
 
@@ -101,7 +102,7 @@ async fn a_device_that_reports_another_value_is_said_to_have_it_and_asked_again(
     fixture.until_wanted(3).await;
     let instead = json!({ UNIT: "another" });
     fixture.server.report(SERIAL, instead).await.unwrap();
-    let parts = fixture.parts("another");
+    let parts = parts_of("another");
     subscription_says(namespace, parts, "Ready", "AcceptedNotEffective").await;
     fixture.until_wanted(4).await;
     let last = fixture.server.changes().pop().expect("a request");
@@ -119,7 +120,7 @@ async fn a_value_that_the_device_refuses_is_a_refusal_of_the_device() {
     fixture.start("refuses").await;
     fixture.until_wanted(3).await;
     fixture.server.refuse(SERIAL, UNIT).await.unwrap();
-    let parts = fixture.parts("refuses");
+    let parts = parts_of("refuses");
     let refused = subscription_says(namespace, parts, "Ready", "RejectedValue").await;
     let item = refused.item("DeviceSetting/alert.unit");
     let problem = item.and_then(|item| item.problem.as_deref());

@@ -75,6 +75,7 @@ fn told(reading: &DeviceReading) -> (Option<String>, Option<AskedState>) {
 
 // shows B3 D1 K7
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 async fn no_odd_document_is_taken_for_a_proof() {
     let edited = |wanted: &str, reported: &str, edit: &dyn Fn(&mut Json)| {
         let mut it = document(wanted, reported);
@@ -88,7 +89,7 @@ async fn no_odd_document_is_taken_for_a_proof() {
             // A device that starts copies the wish into its report, before it does anything.
             "https://github.com/awslabs/aws-iot-device-client/issues/358",
             edited("8", "7", &|it| {
-                it["reported"]["settings"]["mode"] = "new".into()
+                it["reported"]["settings"]["mode"] = "new".into();
             }),
             (None, waiting.clone()),
         ),
@@ -108,7 +109,7 @@ async fn no_odd_document_is_taken_for_a_proof() {
             // Numbers begin anew when a device is made again, and the device has the old ones.
             "https://github.com/Azure/iotedge/issues/1493",
             edited("1", "11", &|it| {
-                it["reported"]["settings"]["mode"] = "new".into()
+                it["reported"]["settings"]["mode"] = "new".into();
             }),
             (None, waiting.clone()),
         ),
@@ -116,7 +117,7 @@ async fn no_odd_document_is_taken_for_a_proof() {
             // A wish is gone when the device has come back, under the same version.
             "https://github.com/Azure/azure-iot-sdk-c/issues/775",
             edited("8", "8", &|it| {
-                it["desired"]["settings"]["mode"] = "old".into()
+                it["desired"]["settings"]["mode"] = "old".into();
             }),
             (old, None),
         ),
@@ -124,7 +125,7 @@ async fn no_odd_document_is_taken_for_a_proof() {
             // A person changes the value at the device, and the wish stays.
             "https://github.com/aws/aws-iot-device-sdk-embedded-C/issues/229",
             edited("8", "8", &|it| {
-                it["reported"]["settings"]["mode"] = "panel".into()
+                it["reported"]["settings"]["mode"] = "panel".into();
             }),
             (Some("panel"), taken.clone()),
         ),
@@ -149,7 +150,7 @@ async fn no_odd_document_is_taken_for_a_proof() {
         (
             "the way it should be",
             edited("8", "8", &|it| {
-                it["reported"]["settings"]["mode"] = "new".into()
+                it["reported"]["settings"]["mode"] = "new".into();
             }),
             (new, taken),
         ),

@@ -216,12 +216,11 @@ async fn an_accepted_write_is_followed_for_a_while() {
         // It is gone, or says nothing: the next reading tells.
         (vec![json!({})], Ok(())),
     ] {
-        let server = answering(move |number, arrived| match number {
-            1 => {
+        let server = answering(move |number, arrived| {
+            if number == 1 {
                 let head = "202 Accepted\r\nLocation: /v1/operations/9\r\nRetry-After: 0";
                 (head.to_owned(), b"{}".to_vec())
-            }
-            _ => {
+            } else {
                 assert_eq!(arrived.line, "GET /v1/operations/9");
                 let body = answers[(number - 2).min(answers.len() - 1)].to_string();
                 let head = "200 OK\r\nRetry-After: 0";

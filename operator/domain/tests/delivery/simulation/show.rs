@@ -25,6 +25,7 @@ impl Simulation {
         self.transcript.join("\n")
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each action")]
     pub(super) fn say_action(&mut self, action: &Action) {
         let line = match action {
             Action::ReadDevice {

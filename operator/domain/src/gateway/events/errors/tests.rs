@@ -226,11 +226,14 @@ fn a_clock_that_was_put_back_and_an_order_that_began_anew_hide_no_error() {
     let second = sequence(cleared("2", 60), "1-2");
     take(
         &mut twin,
-        &[(30, &[first.clone()]), (61, &[second.clone()])],
+        &[
+            (30, std::slice::from_ref(&first)),
+            (61, std::slice::from_ref(&second)),
+        ],
     );
     assert_eq!(one(&twin).state, TwinErrorState::Cleared);
     // The double of the first one does not raise it again.
-    assert_eq!(take(&mut twin, &[(62, &[first.clone()])]), 0);
+    assert_eq!(take(&mut twin, &[(62, std::slice::from_ref(&first))]), 0);
     // A reset of the device begins its order anew.
     let third = sequence(raised("3", 400), "0-1");
     take(&mut twin, &[(401, &[third])]);
