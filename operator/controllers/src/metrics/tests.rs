@@ -91,7 +91,7 @@ fn parts_of_examples() -> (Vec<Part>, Vec<Part>) {
 }
 
 /// Metrics in which every series was written to once, and the caches that they describe.
-fn all() -> (Metrics, [Arc<FakeCache>; 3]) {
+fn all() -> (Metrics, [Arc<FakeCache>; 4]) {
     let metrics = Metrics::new("1.2.3");
     metrics.certificate("events", true);
     metrics.board_request(200);
@@ -135,6 +135,7 @@ fn all() -> (Metrics, [Arc<FakeCache>; 3]) {
         FakeCache::of("Compensation", record),
         FakeCache::of("Connection", connection),
         FakeCache::of("ServiceSubscription", promises),
+        FakeCache::of("SupplyOrder", vec![(Series::OpenOrders("Shipped"), 1)]),
     ];
     *caches[1].names.lock().unwrap() = vec!["hq-ipp", "northwind"];
     for cache in &caches {
@@ -188,6 +189,9 @@ fn counted_facts_appear_under_the_documented_names() {
         "entente_promises{state=\"Missed\"} 1.0",
         "entente_promises{state=\"Open\"} 0.0",
         "entente_promises_overdue 1.0",
+        "entente_supply_orders_open{state=\"Shipped\"} 1.0",
+        "entente_supply_orders_open{state=\"NotPlaced\"} 0.0",
+        "entente_supply_orders_total{cause=\"Error\",result=\"placed\"} 0",
         "entente_owed{currency=\"BRL\",state=\"Final\"} 1.25",
         "entente_connection_reachable{connection=\"northwind-services\"} 1.0",
         "entente_unreadable_objects{kind=\"Connection\"} 0.0",
@@ -214,7 +218,7 @@ struct OddCase {
     /// The state, in a sentence.
     state: &'static str,
     /// Brings the metrics into the state.
-    happens: fn(&Metrics, &[Arc<FakeCache>; 3]),
+    happens: fn(&Metrics, &[Arc<FakeCache>; 4]),
     has: &'static [&'static str],
     lacks: &'static [&'static str],
 }
