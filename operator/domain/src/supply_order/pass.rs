@@ -107,9 +107,9 @@ pub(super) enum Searched {
     /// None.
     #[default]
     Nothing,
-    /// That for the reference.
+    /// The one for the reference.
     Reference,
-    /// That for open orders for the device, too.
+    /// The one for open orders for the device as well.
     Open,
 }
 
