@@ -467,6 +467,14 @@ fn order_servers(table: &mut Table) {
         ("/spec/orders", orders.clone()),
     ];
     table.accepts(Connection, "an order server without keys", &of_http);
+    let mut forgetful = of_http.clone();
+    forgetful[3].1["keptFor"] = json!("0s");
+    table.rejects(
+        Connection,
+        "an order server that keeps a key for no time",
+        &forgetful,
+        "must be a duration longer than zero",
+    );
     table.rejects(
         Connection,
         "promises of an order server for IPP",

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::CaseKind::{
     self, Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceModel, ServiceSubscription, SmartService,
+    DeviceModel, ServiceSubscription, SmartService, SupplyOrder,
 };
 use super::Table;
 
@@ -170,6 +170,9 @@ const DNS_LABEL: Scalar = Scalar {
         (ServiceSubscription, "/spec/origin/contract"),
         (ServiceSubscription, "/spec/origin/serviceName"),
         (ServiceSubscription, "/spec/revisions/0/serviceRef/name"),
+        (SupplyOrder, "/spec/record/connectionRef/name"),
+        (SupplyOrder, "/spec/record/contract/name"),
+        (SupplyOrder, "/spec/record/device/name"),
     ],
 };
 
@@ -213,6 +216,7 @@ const SETTING_NAME: Scalar = Scalar {
             ServiceSubscription,
             "/spec/revisions/0/secretParameters/0/name",
         ),
+        (SupplyOrder, "/spec/record/lines/0/supply"),
     ],
 };
 
@@ -256,6 +260,7 @@ const OBJECT_NAME: Scalar = Scalar {
             ServiceSubscription,
             "/spec/revisions/0/secretParameters/0/secretKeyRef/name",
         ),
+        (SupplyOrder, "/spec/record/subscription/name"),
     ],
 };
 
@@ -332,7 +337,10 @@ const DIGEST: Scalar = Scalar {
         "0123456789abcdef",
         "01:23:45:67:89:ab:cd:ef",
     ],
-    places: &[(Device, "/spec/certificateSha256")],
+    places: &[
+        (Device, "/spec/certificateSha256"),
+        (SupplyOrder, "/spec/record/reference"),
+    ],
 };
 
 const ADDRESS: Scalar = Scalar {

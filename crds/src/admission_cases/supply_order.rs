@@ -39,6 +39,12 @@ fn record(table: &mut Table) {
     for (name, place, value) in fields {
         table.rejects_update(SupplyOrder, name, &[], &[(place, value)], RECORD);
     }
+    let plate = [("/spec/record/device/serialNumber", json!(" A1"))];
+    let serial = "must be what stands on the device";
+    table.rejects(SupplyOrder, "a serial number after a blank", &plate, serial);
+    let country = [("/spec/record/shipTo/country", json!("br"))];
+    let iso = "must be a country of ISO 3166-1";
+    table.rejects(SupplyOrder, "a country in small letters", &country, iso);
     let lines = |number: usize| {
         let line = json!({"partNumber": "TN-500K", "quantity": 1});
         [("/spec/record/lines", json!(vec![line; number]))]
@@ -57,6 +63,12 @@ fn by_a_person(table: &mut Table) {
     const CANCELLED: &str = "an order is cancelled once, and stays so";
     let cancelled = |reason: &str| [("/spec/cancelled", json!({"reason": reason}))];
     table.accepts_update(SupplyOrder, "is cancelled", &[], &cancelled("not needed"));
+    table.accepts_update(
+        SupplyOrder,
+        "stays cancelled",
+        &cancelled("not needed"),
+        &cancelled("not needed"),
+    );
     table.rejects_update(
         SupplyOrder,
         "is no longer cancelled",
@@ -81,6 +93,7 @@ fn by_a_person(table: &mut Table) {
         &[("/spec/found", Value::Null)],
         &found("PO-1"),
     );
+    table.accepts_update(SupplyOrder, "stays found", &found("PO-1"), &found("PO-1"));
     let once = "found is set once, and stays as it is";
     table.rejects_update(
         SupplyOrder,

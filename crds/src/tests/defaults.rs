@@ -60,7 +60,9 @@ fn whole(kind: CaseKind, pointer: &str) -> Value {
         return json!(example::gateway());
     }
     if pointer.starts_with("/spec/orders/") && kind == CaseKind::Connection {
-        return json!(example::northwind_orders());
+        let mut connection = json!(example::northwind_orders());
+        connection["spec"]["orders"] = json!({"idempotencyKey": "Honoured", "keptFor": "24h"});
+        return connection;
     }
     if pointer.starts_with("/spec/snmp/") {
         return json!(example::hq_snmp());
