@@ -7,6 +7,7 @@ mod records;
 mod reports;
 mod schedules;
 mod server;
+mod whole;
 
 use entente_crds::bounded::Text;
 use entente_crds::example;

@@ -33,14 +33,14 @@ fn error() -> DeviceError {
     serde_json::from_value(error).expect("an error of a device")
 }
 
-struct World {
-    device: Device,
-    model: DeviceModel,
+pub(super) struct World {
+    pub(super) device: Device,
+    pub(super) model: DeviceModel,
     subscription: ServiceSubscription,
     service: SmartService,
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut device = example::devices()[0].clone();
     device.metadata.namespace = Some(example::NAMESPACE.to_owned());
     device.spec.ship_to = example::supply_order().spec.record.ship_to;
@@ -74,7 +74,7 @@ fn world() -> World {
 }
 
 impl World {
-    fn sources(&self) -> RecordSources<'_> {
+    pub(super) fn sources(&self) -> RecordSources<'_> {
         RecordSources {
             device: &self.device,
             model: Some(&self.model),

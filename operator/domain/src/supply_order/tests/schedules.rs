@@ -46,14 +46,14 @@ fn writes() -> impl Strategy<Value = Write> {
 
 /// Fates of requests and writes, until they are used up; then everything works.
 #[derive(Clone, Debug)]
-struct Schedule {
+pub(super) struct Schedule {
     fates: Vec<Fate>,
     writes: Vec<Write>,
     /// Minutes between two passes beyond what the pass asked for.
     pauses: Vec<i64>,
 }
 
-fn schedules() -> impl Strategy<Value = Schedule> {
+pub(super) fn schedules() -> impl Strategy<Value = Schedule> {
     let fates = proptest::collection::vec(fates(), 0..14);
     let writes = proptest::collection::vec(writes(), 0..14);
     let pauses = proptest::collection::vec(prop_oneof![4 => 0..5_i64, 1 => 5..2_000_i64], 0..20);
@@ -69,8 +69,24 @@ fn schedules() -> impl Strategy<Value = Schedule> {
     })
 }
 
+impl Schedule {
+    /// One in which everything works.
+    pub(super) fn calm() -> Self {
+        Self {
+            fates: Vec::new(),
+            writes: Vec::new(),
+            pauses: Vec::new(),
+        }
+    }
+}
+
 /// Drives passes over an order until nothing is left to do before it is placed.
-fn run(stored: &mut SupplyOrder, server: &mut Server, now: &mut Timestamp, mut plan: Schedule) {
+pub(super) fn run(
+    stored: &mut SupplyOrder,
+    server: &mut Server,
+    now: &mut Timestamp,
+    mut plan: Schedule,
+) {
     let mut attempts = Attempts::default();
     for _ in 0..400 {
         let mut pass = OrderPass::new(stored.clone(), facts(server.terms), attempts);
