@@ -20,6 +20,10 @@ const PLANS: u32 = 2_000;
 
 /// One report of the device, and the fate of what follows from it.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each fate is drawn alone, and shrinks alone"
+)]
 struct Step {
     is_empty: bool,
     /// Minutes after the one before.
@@ -190,6 +194,10 @@ impl Life {
 
 // shows A5 A9 A10 K5
 #[test]
+#[allow(
+    clippy::disallowed_macros,
+    reason = "a run prints how many plans and orders it went through"
+)]
 fn the_orders_in_the_log_of_the_server_are_the_occurrences_that_were_ordered_for() {
     let config = Config {
         failure_persistence: None,
