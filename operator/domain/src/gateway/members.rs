@@ -231,6 +231,16 @@ pub(super) fn text<'a>(
     Some(text)
 }
 
+/// Returns a whole number; 7.0 is one, as JSON Schema has it (2020-12 validation, section 6.1.1). `None` of one
+/// that a reader of JSON may not have exactly.
+pub(super) fn whole_number(value: &Value) -> Option<i64> {
+    let whole = value.as_i64().or_else(|| {
+        let number = value.as_f64().filter(|it| it.fract() == 0.0)?;
+        format!("{number:.0}").parse().ok()
+    });
+    whole.filter(|it| (-MOST_NUMBER..=MOST_NUMBER).contains(it))
+}
+
 /// Returns the kind of a value, in words.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
@@ -247,6 +257,25 @@ pub(super) fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
     use crate::gateway::texts::VALUE;
+
+    #[test]
+    fn a_number_is_whole_by_its_value_and_not_by_its_spelling() {
+        for (text, whole) in [
+            ("7", Some(7)),
+            ("7.0", Some(7)),
+            ("7e2", Some(700)),
+            ("-0.0", Some(0)),
+            ("9007199254740991", Some(MOST_NUMBER)),
+            ("9007199254740992", None),
+            ("9e300", None),
+            ("7.5", None),
+            ("\"7\"", None),
+            ("null", None),
+        ] {
+            let value = serde_json::from_str(text).unwrap();
+            assert_eq!(whole_number(&value), whole, "{text}");
+        }
+    }
 
     // shows K4
     #[test]

@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
 use serde_json::Value;
 
 use super::{
-    members::{Faults, Members, kind, pointer, quoted, text},
+    members::{Faults, Members, kind, pointer, quoted, text, whole_number},
     problem::{Content, Problem},
     registration::model_of,
     software,
@@ -202,7 +202,7 @@ fn length(size: &Members<'_>, name: &str, faults: &mut Faults) -> Option<i32> {
         return None;
     }
     let value = size.get(name)?;
-    let length = value.as_i64().and_then(|it| i32::try_from(it).ok());
+    let length = whole_number(value).and_then(|it| i32::try_from(it).ok());
     let length = length.filter(|it| (1..=MOST_DISPLAYED).contains(it));
     if length.is_none() {
         let detail = format!("it is {}", kind(value));

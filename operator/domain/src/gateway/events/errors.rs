@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Batch, Event};
-use crate::gateway::members::{Faults, MOST_NUMBER, Members, kind};
+use crate::gateway::members::{Faults, Members, kind, whole_number};
 use crate::gateway::texts::{NAME, instant};
 
 /// Kind of the events that tell of errors.
@@ -69,7 +69,7 @@ pub(super) fn read(data: Option<&Value>, at: &str, faults: &mut Faults) -> Optio
     let reason = members.required("reason", NAME, faults);
     let order_requested = members.truth("orderRequested", faults);
     let impressions = members.get("impressions").and_then(|value| {
-        let number = value.as_i64().filter(|it| (0..=MOST_NUMBER).contains(it));
+        let number = whole_number(value).filter(|it| *it >= 0);
         if number.is_none() {
             let detail = format!("it is {}", kind(value));
             let at = members.pointer("impressions");
