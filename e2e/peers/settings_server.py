@@ -71,8 +71,9 @@ def tree(values):
 
 def is_value(value):
     if isinstance(value, list):
-        return all(isinstance(word, str) for word in value) and len(set(value)) == len(value)
-    return isinstance(value, (str, int, bool))
+        is_word = all(isinstance(word, str) and len(word) <= 63 for word in value)
+        return is_word and len(value) <= 64 and len(set(value)) == len(value)
+    return isinstance(value, int) or isinstance(value, str) and len(value) <= 1023
 
 
 class State:
@@ -313,7 +314,7 @@ class Handler(BaseHTTPRequestHandler):
         path, key = self.query.get("path", ""), self.headers.get("Idempotency-Key", "")
         named = self.headers.get("If-Match")
         is_tag = named is None or TAG.match(named)
-        if not (POINTER.match(path) and KEY.match(key) and is_tag):
+        if not (len(path) <= 253 and POINTER.match(path) and KEY.match(key) and is_tag):
             detail = "path, Idempotency-Key and If-Match must be as documented"
             raise Problem(400, "InvalidRequest", detail)
         try:
@@ -330,12 +331,12 @@ class Handler(BaseHTTPRequestHandler):
         if "Reject" in met:
             errors = [("/value", "must be another value")]
             raise Problem(422, "InvalidValue", "Invalid value", errors)
+        if named is None:
+            raise Problem(428, "VersionMissing", "If-Match is missing")
         if key in device["answers"]:
             return device["answers"][key]
         if "Busy" in met:
             raise Problem(409, "InFlight", "Under way", headers={"Retry-After": "1"})
-        if named is None:
-            raise Problem(428, "VersionMissing", "If-Match is missing")
         if named != f'"{device["version"]}"':
             raise Problem(412, "VersionChanged", "Another version is there")
         if "NotEffective" in met:

@@ -6,6 +6,7 @@ mod conformance;
 mod delivery;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use entente_e2e::peers::{Prism, SettingsDevice, SettingsServer};
 use serde_json::{Value, json};
@@ -35,12 +36,19 @@ fn assert_as_documented(prism: &Prism) {
     assert!(log.contains("Forwarding"), "it has judged nothing:\n{log}");
 }
 
-/// Returns a device of the example model with the values of a new one.
+/// Number of the devices so far.
+static DEVICES: AtomicU32 = AtomicU32::new(1);
+
+/// Returns a device of the example model with the values of a new one, and a UUID of its own: a machine
+/// belongs to one Device of the cluster.
 fn device(reports: &str, settings: &[(&str, Value)]) -> SettingsDevice {
     let settings = settings.iter();
     SettingsDevice {
         product_name: "Northwind MFP 500".to_owned(),
-        uuid: Some("urn:uuid:4509a320-00a0-008f-00b6-002507510eca".to_owned()),
+        uuid: Some(format!(
+            "urn:uuid:4509a320-00a0-008f-00b6-{:012x}",
+            DEVICES.fetch_add(1, Ordering::Relaxed)
+        )),
         reports: reports.to_owned(),
         settings: settings
             .map(|(path, value)| ((*path).to_owned(), value.clone()))
