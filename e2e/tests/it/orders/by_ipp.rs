@@ -77,7 +77,7 @@ async fn apply(namespace: &TestNamespace<'_>, printer: &IppEvePrinter) {
     namespace.apply::<Contract>(&contract).await.unwrap();
 }
 
-// shows A1 A2 A3 A4 A5 A8 A9 A10
+// shows A1 A2 A3 A4 A5 A8 A9 A10 D7
 #[tokio::test]
 async fn an_empty_cartridge_is_ordered_once_and_its_number_stands_on_the_panel_until_it_is_new() {
     let printer = IppEvePrinter::start(IppEvePrinterOptions {

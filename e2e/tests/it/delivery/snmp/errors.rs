@@ -182,7 +182,7 @@ async fn read_panel(agent: &Snmpd) -> String {
     lines.join("\n")
 }
 
-// shows A3 A6 A7 A9 A10
+// shows A3 A6 A7 A8 A9 A10
 #[tokio::test]
 async fn the_id_of_the_order_stands_on_the_panel_until_the_supply_is_replaced() {
     let namespace = test_namespace("snmp-order").await;
