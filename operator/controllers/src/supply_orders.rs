@@ -129,7 +129,7 @@ impl SupplyOrders {
         let made = match self.made_of(&device, &error, key) {
             Ok(made) => made,
             Err(problem) => {
-                tracing::warn!(problem, "an order cannot be recorded yet");
+                self.tell_not_made(key, &device, &problem);
                 return Ok(self.soon(LOOK_AGAIN));
             }
         };

@@ -16,9 +16,9 @@ async fn make(admission: &Admission, kind: CaseKind, path: &str, name: &str) {
         assert_eq!(path, "status.order.id", "its siblings are not known here");
         let order = json!({"id": name, "state": "Accepted", "at": "2027-05-11T10:02:00Z"});
         let status = format!("{name}/status");
-        let patch = json!({"status": {"order": order}});
-        let patched = admission.merge(kind, &status, &patch).await;
-        patched.expect("the status is written");
+        let change = json!({"status": {"order": order}});
+        let changed = admission.merge(kind, &status, &change).await;
+        changed.expect("the status is written");
     }
 }
 

@@ -81,6 +81,8 @@ reasons! {
     CompensationNotRecorded => Warning, Compensate;
     /// An order of supplies is recorded, because of an error of a Device.
     SupplyOrderRecorded => Normal, Order;
+    /// An order of supplies cannot be recorded yet: what it is made of is missing.
+    SupplyOrderNotRecorded => Warning, Order;
     /// An order server has an order.
     SuppliesOrdered => Normal, Order;
     /// An order server refuses an order, or has said that it will not fulfil it.

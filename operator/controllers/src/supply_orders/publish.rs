@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::SupplyOrders;
+use crate::cache::Key;
 use crate::events::EventReason;
 
 impl SupplyOrders {
@@ -24,6 +25,15 @@ impl SupplyOrders {
         self.context
             .events
             .publish(&regarding, reason, note, Some(related));
+    }
+
+    /// Publishes why a record cannot be made yet. There is no order whose status could say so.
+    pub(super) fn tell_not_made(&self, key: &Key, device: &Device, problem: &str) {
+        let note = format!("The order {} cannot be recorded yet: {problem}.", key.name);
+        let reason = EventReason::SupplyOrderNotRecorded;
+        self.context
+            .events
+            .publish(&device.object_ref(&()), reason, note, None);
     }
 
     /// Publishes the changes that a pass made.

@@ -259,7 +259,7 @@ async fn a_connection_that_is_missing_or_refuses_the_namespace_is_named_and_then
     until(&process, "True(OrderPlaced)").await;
 }
 
-// shows A9
+// shows A9 K2
 #[tokio::test(start_paused = true)]
 async fn a_record_that_waits_for_the_catalogue_is_made_when_it_is_there() {
     let mut process = InProcess::at("2027-05-12T09:15:03Z");
@@ -270,6 +270,11 @@ async fn a_record_that_waits_for_the_catalogue_is_made_when_it_is_there() {
     process.start(orders).await;
     process.let_pass(Duration::from_mins(5)).await;
     assert_eq!(process.cluster.names::<SupplyOrder>(), [""; 0]);
+    let notice = |process: &InProcess| {
+        let reason = "SupplyOrderNotRecorded Device lobby-mfp";
+        process.cluster.events().iter().any(|it| it == reason)
+    };
+    process.until("it is said", notice).await;
     apply_catalogue(&process);
     until(&process, "True(OrderPlaced)").await;
 }

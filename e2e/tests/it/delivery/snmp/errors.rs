@@ -3,8 +3,7 @@
 
 use entente_crds::example;
 use entente_crds::v1alpha1::{
-    Connection, ConnectionSpec, Contract, DeviceError, DeviceModel, ErrorState, HttpEndpoint,
-    MessageState, MessageText, Protocol, ServiceOrders, Settle, SmartService, SmartServiceSpec,
+    Connection, Contract, DeviceError, DeviceModel, ErrorState, MessageState, MessageText, Settle,
     Sync,
 };
 use entente_e2e::namespace::{TestNamespace, now};
@@ -13,6 +12,7 @@ use entente_simulators::OrderServer;
 
 use super::{DEVICE, LOCATION, apply, log_in, setting};
 use crate::delivery_fixture::{every_reason_is_listed, test_namespace};
+use crate::orders::add_supplies;
 
 /// The Printer MIB.
 const PRINTER: &str = "1.3.6.1.2.1.43.";
@@ -124,25 +124,7 @@ async fn an_empty_supply_that_an_agent_reports_is_an_error_of_the_device_until_i
 
 /// Applies a service that orders at a server, and a contract of it on the device.
 async fn order_at(namespace: &TestNamespace<'_>, server: &OrderServer) {
-    let mut connection = namespace.broker_connection(&server.url());
-    connection.metadata.name = Some(namespace.named("orders"));
-    connection.spec = ConnectionSpec {
-        protocol: Protocol::HTTP,
-        osb: None,
-        http: Some(HttpEndpoint { url: server.url() }),
-        ..connection.spec
-    };
-    namespace.apply::<Connection>(&connection).await.unwrap();
-    let spec = SmartServiceSpec {
-        provider: "Northwind".to_owned(),
-        orders: Some(ServiceOrders {
-            connection_ref: namespace.reference("orders"),
-        }),
-        ..SmartServiceSpec::default()
-    };
-    let service = SmartService::new(&namespace.named("supplies"), spec);
-    let service = namespace.labelled(service);
-    namespace.apply::<SmartService>(&service).await.unwrap();
+    add_supplies(namespace, &server.url()).await;
     let entry = namespace.entry("supplies", "supplies", &[DEVICE], "15m");
     let contract = namespace.contract("supplies-2027", now(), vec![entry]);
     namespace.apply::<Contract>(&contract).await.unwrap();
@@ -166,7 +148,7 @@ async fn read_panel(agent: &Snmpd) -> String {
     for number in [1, 2] {
         let text = agent.get(&line(number)).await.unwrap();
         let octets: Result<Vec<u8>, _> = text
-            .split(' ')
+            .split_ascii_whitespace()
             .map(|octet| u8::from_str_radix(octet, 16))
             .collect();
         let is_shown = |octet: &u8| octet.is_ascii_graphic();
