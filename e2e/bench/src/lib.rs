@@ -15,6 +15,7 @@ mod figure;
 mod hung;
 mod meter;
 mod open_files;
+mod orders;
 mod report;
 mod requests;
 mod sample;
@@ -76,11 +77,13 @@ pub enum Bench {
     Calling,
     /// Data of devices, against a reverse proxy.
     Events,
+    /// Errors of devices, and the orders that follow.
+    Orders,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Converge,
         Self::Settled,
         Self::Start,
@@ -88,6 +91,7 @@ impl Bench {
         Self::Fair,
         Self::Calling,
         Self::Events,
+        Self::Orders,
     ];
 
     /// Returns its name.
@@ -100,6 +104,7 @@ impl Bench {
             Self::Fair => "fair",
             Self::Calling => "calling",
             Self::Events => "events",
+            Self::Orders => "orders",
         }
     }
 }
@@ -257,6 +262,7 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
             Bench::Fair => fair::run(options).await?,
             Bench::Calling => calling::run(options).await?,
             Bench::Events => calling::events::run(options).await?,
+            Bench::Orders => orders::run(options).await?,
         };
         all.push((*bench, figures));
     }

@@ -56,6 +56,8 @@ enum Which {
     Calling,
     /// Data of devices that call, through a gateway and through a reverse proxy
     Events,
+    /// Errors of devices, and the orders that follow
+    Orders,
 }
 
 /// Reads a number of devices: at most as many as have an address of their own, also if several
@@ -77,6 +79,7 @@ impl From<Which> for Bench {
             Which::Fair => Self::Fair,
             Which::Calling => Self::Calling,
             Which::Events => Self::Events,
+            Which::Orders => Self::Orders,
         }
     }
 }
