@@ -133,7 +133,15 @@ impl SupplyOrders {
                 return Ok(self.soon(LOOK_AGAIN));
             }
         };
-        match create(&api, &made).await? {
+        let created = match create(&api, &made).await {
+            Err(WriteError::Refused { message, .. }) => {
+                let problem = format!("the API server refuses it: {message}");
+                self.tell_not_made(key, &device, &problem);
+                return Ok(self.soon(LOOK_AGAIN));
+            }
+            created => created?,
+        };
+        match created {
             Created::New(made) => {
                 self.tell_made(&made, &device);
                 self.objects.orders.put_written(made);

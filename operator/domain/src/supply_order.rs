@@ -18,16 +18,20 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-use entente_crds::v1alpha1::{OrderEnd, SupplyOrder};
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{OrderCause, OrderEnd, SupplyOrder};
 use kube::ResourceExt as _;
 
-use crate::errors::KnownOrder;
+use crate::condition::find;
+use crate::errors::{KnownLine, KnownOrder};
 
 pub use check::{CheckedAgainst, fault_of, service_of};
 pub use exchange::{OrderAnswer, OrderBody, OrderRequest, ServerOrder};
 pub use message::message_of;
 pub use pass::{Attempts, Next, OrderFacts, OrderPass};
-pub use record::{RecordSources, error_id, record_for, reference_of, replaced_at, wanted_orders};
+pub use record::{
+    RecordSources, at_server, error_id, record_for, reference_of, replaced_at, wanted_orders,
+};
 pub use terms::{EffectClass, ServerTerms};
 
 /// True while an order counts as open, so that no second one is made for the same supply (A10):
@@ -38,6 +42,21 @@ pub fn is_open(order: &SupplyOrder) -> bool {
     status.is_none_or(|status| status.closed.is_none())
 }
 
+/// True for an order by hand that is not what it has to be: its record stays so, and keeps no other order
+/// back. What only waits, such as for its Connection, is sent once that is there, and does.
+fn is_held_back(order: &SupplyOrder) -> bool {
+    let Some(status) = &order.status else {
+        return false;
+    };
+    let was_sent = status.intent.is_some() || status.order.is_some();
+    let says_why = status.outcome.is_some() || status.problem.is_some();
+    let ready = find(&status.conditions, ConditionType::Ready);
+    order.spec.record.cause == OrderCause::Manual
+        && !was_sent
+        && !says_why
+        && ready.is_some_and(|ready| ready.reason == Reason::UnsupportedValue.as_str())
+}
+
 /// Returns an order as delivery knows it: its supplies, its id, and whether it is open.
 pub fn known(order: &SupplyOrder) -> KnownOrder {
     let status = order.status.as_ref();
@@ -46,9 +65,14 @@ pub fn known(order: &SupplyOrder) -> KnownOrder {
     let lines = order.spec.record.lines.iter();
     KnownOrder {
         name: order.name_any(),
-        supplies: lines.filter_map(|line| line.supply.clone()).collect(),
+        lines: lines
+            .map(|line| KnownLine {
+                supply: line.supply.clone(),
+                part_number: line.part_number.clone(),
+            })
+            .collect(),
         id: placed.map(|order| order.id.to_string()),
-        is_open: is_open(order),
+        is_open: is_open(order) && !is_held_back(order),
         is_void: closed.is_some_and(|it| matches!(it.by, OrderEnd::Cancelled | OrderEnd::Rejected)),
     }
 }

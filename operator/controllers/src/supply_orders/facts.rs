@@ -4,6 +4,7 @@
 //! Reads caches, and Secrets of the Connection just before use; sends nothing. Called once for each
 //! pass over an order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use entente_crds::{
@@ -13,7 +14,8 @@ use entente_crds::{
 use entente_domain::{
     secret::Secrets as NoSecrets,
     supply_order::{
-        CheckedAgainst, OrderFacts, ServerTerms, fault_of, message_of, replaced_at, service_of,
+        CheckedAgainst, OrderFacts, ServerTerms, at_server, fault_of, message_of, replaced_at,
+        service_of,
     },
     unreadable::Referent,
 };
@@ -21,7 +23,12 @@ use entente_drivers::ServerTarget;
 use kube::ResourceExt as _;
 
 use super::SupplyOrders;
-use crate::{cache::Key, delivery::fraction, secrets::Fault};
+use crate::{
+    cache::Key,
+    delivery::fraction,
+    objects::{BY_DEVICE, path},
+    secrets::Fault,
+};
 
 /// Facts about an order.
 pub(super) struct Facts {
@@ -42,6 +49,7 @@ impl SupplyOrders {
             terms: None,
             fault: None,
             message: message_of(device.as_deref(), order),
+            of_others: self.of_others(key, named),
             replaced: device.and_then(|device| replaced_at(&device, &key.name)),
             fraction: fraction(),
         };
@@ -67,12 +75,21 @@ impl SupplyOrders {
         }
         if facts.fault.is_none() {
             facts.fault = self.fault_of_record(key, order);
+            looks_again = facts.fault.is_some();
         }
         Facts {
             known: facts,
             target,
             looks_again,
         }
+    }
+
+    /// Returns the names at order servers of the other orders for a device.
+    fn of_others(&self, key: &Key, device: &str) -> BTreeSet<String> {
+        let of_device = path(&key.namespace, device);
+        let orders = self.objects.orders.by_index(BY_DEVICE, &of_device);
+        let others = orders.iter().filter(|other| other.name_any() != key.name);
+        others.flat_map(|other| at_server(other)).collect()
     }
 
     fn fault_of_record(&self, key: &Key, order: &SupplyOrder) -> Option<Fault> {
@@ -84,9 +101,17 @@ impl SupplyOrders {
             let name = service_of(subscription, now)?;
             self.objects.services.get(&Key::new("", name))
         });
+        let device = Key::new(key.namespace.clone(), &*order.spec.record.device.name);
+        let device = self.objects.devices.get(&device);
+        let model = device.as_deref().and_then(|device| {
+            let name = &*device.spec.model_ref.name;
+            self.objects.models.get(&Key::new("", name))
+        });
         let against = CheckedAgainst {
             subscription: subscription.as_deref(),
             service: service.as_deref(),
+            device: device.as_deref(),
+            model: model.as_deref(),
         };
         fault_of(order, against)
     }

@@ -28,14 +28,23 @@ pub struct Provider {
 pub struct KnownOrder {
     /// Name of the SupplyOrder.
     pub name: String,
-    /// Names of the supplies that it orders.
-    pub supplies: Vec<String>,
+    /// Its lines.
+    pub lines: Vec<KnownLine>,
     /// Id that the order server gave.
     pub id: Option<String>,
     /// True until it is delivered, cancelled, rejected, or replaced.
     pub is_open: bool,
     /// True if it was cancelled or rejected: nothing will come.
     pub is_void: bool,
+}
+
+/// A line of an order that is known.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KnownLine {
+    /// Name of the supply in the model that the order was made by.
+    pub supply: Option<String>,
+    /// Its part number.
+    pub part_number: String,
 }
 
 /// Facts by which an order is decided.
@@ -63,6 +72,10 @@ pub fn decide(tracked: &[Tracked], facts: &OrderFacts<'_>) -> Vec<DeviceError> {
         let mut entry = entries[index].clone();
         facts.note_id(&mut entry);
         if entry.state == ErrorState::Open && entry.occurrence > 0 && !facts.is_decided(&entry) {
+            // A closed order of this number is one of an earlier Device of this name.
+            while facts.is_over(&order_name(facts.device, &entry)) {
+                entry.occurrence += 1;
+            }
             match facts.order(&entry, found, &entries) {
                 Ok(order) => {
                     entry.order = Some(order);
@@ -121,6 +134,12 @@ impl OrderFacts<'_> {
         entry.order.as_ref().is_some_and(|order| order.name == name)
     }
 
+    /// True if the order of a name exists and is closed.
+    fn is_over(&self, name: &str) -> bool {
+        let mut orders = self.orders.iter();
+        orders.any(|known| known.name == name && !known.is_open)
+    }
+
     /// Copies the id that the order server gave.
     fn note_id(&self, entry: &mut DeviceError) {
         let Some(order) = &mut entry.order else {
@@ -170,7 +189,8 @@ impl OrderFacts<'_> {
         entries: &[DeviceError],
     ) -> Option<String> {
         let mut known = self.orders.iter();
-        let open = known.find(|it| it.is_open && it.supplies.iter().any(|supply| supply == unit));
+        let open =
+            known.find(|it| it.is_open && it.lines.iter().any(|line| self.is_for(line, unit)));
         let exists = |name: &str| self.orders.iter().any(|known| known.name == name);
         let decided = entries
             .iter()
@@ -180,6 +200,16 @@ impl OrderFacts<'_> {
             .find(|order| !exists(&order.name));
         let open = open.map(|it| it.name.clone());
         open.or_else(|| decided.map(|order| order.name.clone()))
+    }
+
+    /// True if a line is for a supply. That of a supply that the model does not have, any more or at all,
+    /// is for the one of its part.
+    fn is_for(&self, line: &KnownLine, unit: &str) -> bool {
+        let of = |name: &str| self.model.supplies.iter().find(|it| it.name == name);
+        match line.supply.as_deref() {
+            Some(supply) if supply == unit || of(supply).is_some() => supply == unit,
+            _ => of(unit).is_some_and(|supply| supply.part_number == line.part_number),
+        }
     }
 
     /// Returns subscription and service of the provider that acted at an instant; where nobody did, of the
@@ -224,7 +254,7 @@ fn unknown(candidates: &[String], entry: &DeviceError) -> NotOrdered {
         return before.clone();
     }
     let message = if candidates.is_empty() {
-        "no supply of the model goes with it".to_owned()
+        "none of spec.supplies of the DeviceModel goes with it".to_owned()
     } else {
         let candidates = candidates.join(", ");
         format!("the device does not tell which supply it is; it may be {candidates}")

@@ -368,6 +368,72 @@ fn an_error_that_has_to_stand_for_a_while_has_not_begun_before() {
     assert_eq!(device.error("TonerEmpty/black-toner").occurrence, 1);
 }
 
+fn line(supply: Option<&str>, part_number: &str) -> KnownLine {
+    KnownLine {
+        supply: supply.map(str::to_owned),
+        part_number: part_number.to_owned(),
+    }
+}
+
+// shows A10
+#[test]
+fn an_open_order_for_the_part_of_a_supply_is_one_for_the_supply() {
+    let model = example::mfp_520().spec;
+    let part = |name: &str| {
+        let supply = model.supplies.iter().find(|it| it.name == name);
+        supply.unwrap().part_number.clone()
+    };
+    let black = part("black-toner");
+    let table = [
+        ("without a supply", None, &black, true),
+        ("renamed in the model", Some("toner-k"), &black, true),
+        ("of another part", None, &part("cyan-toner"), false),
+        (
+            "for one of the same part",
+            Some("cyan-toner"),
+            &black,
+            false,
+        ),
+    ];
+    for (name, supply, part, is_held) in table {
+        let mut device = Device::new();
+        device.orders = vec![KnownOrder {
+            name: "spare".to_owned(),
+            lines: vec![line(supply, part)],
+            is_open: true,
+            ..KnownOrder::default()
+        }];
+        let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+        device.look(&[&empty], begin());
+        device.look(&[&empty], after(1));
+        let error = device.error("TonerEmpty/black-toner");
+        let reason = error.not_ordered.as_ref().map(|it| it.reason);
+        let expected = is_held.then_some(NotOrderedReason::OpenOrderExists);
+        assert_eq!(reason, expected, "{name}");
+    }
+}
+
+// shows A5 A9
+#[test]
+fn a_number_that_an_earlier_device_of_the_name_used_for_an_order_is_not_used_again() {
+    let mut device = Device::new();
+    let of_earlier = |number| KnownOrder {
+        name: format!("lobby-mfp.toner-empty.black-toner.{number}"),
+        lines: vec![line(Some("black-toner"), "TN-520K")],
+        id: Some(format!("PO-{number}")),
+        ..KnownOrder::default()
+    };
+    device.orders = vec![of_earlier(1), of_earlier(2)];
+    let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+    device.look(&[&empty], begin());
+    device.look(&[&empty], after(1));
+    let error = device.error("TonerEmpty/black-toner");
+    let order = error.order.as_ref().unwrap();
+    assert_eq!(error.occurrence, 3);
+    assert_eq!(order.name, "lobby-mfp.toner-empty.black-toner.3");
+    assert_eq!(order.id, None);
+}
+
 // shows A10
 #[test]
 fn no_second_order_for_a_supply_while_one_is_open() {
@@ -377,10 +443,10 @@ fn no_second_order_for_a_supply_while_one_is_open() {
     let name = "lobby-mfp.toner-empty.black-toner.1";
     let order = |is_open| KnownOrder {
         name: name.to_owned(),
-        supplies: vec!["black-toner".to_owned()],
+        lines: vec![line(Some("black-toner"), "TN-520K")],
         id: Some("PO-1".to_owned()),
         is_open,
-        is_void: false,
+        ..KnownOrder::default()
     };
     device.look(&[&empty], begin());
     device.orders = vec![order(true)];
@@ -686,14 +752,14 @@ proptest! {
                 let Some(order) = &error.order else { continue };
                 if made.insert(order.name.clone()) {
                     let unit = error.unit.clone().unwrap();
-                    let open = device.orders.iter().filter(|it| it.is_open && it.supplies.contains(&unit));
+                    let open = device.orders.iter().filter(|it| it.is_open && it.lines.contains(&line(Some(&unit), "")));
                     prop_assert_eq!(open.count(), 0, "{:?}", error);
                     device.orders.push(KnownOrder {
                         name: order.name.clone(),
-                        supplies: vec![unit],
+                        lines: vec![line(Some(&unit), "")],
                         id: None,
                         is_open: true,
-                        is_void: false,
+                        ..KnownOrder::default()
                     });
                 }
             }

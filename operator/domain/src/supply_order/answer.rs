@@ -94,10 +94,16 @@ impl OrderPass {
 
     fn found_open(&mut self, answer: OrderAnswer, now: Timestamp) {
         let record = &self.order.spec.record;
+        let others = &self.facts.of_others;
+        let is_of_another = |order: &ServerOrder| {
+            let reference = order.reference.as_deref();
+            others.contains(&order.id) || reference.is_some_and(|it| others.contains(it))
+        };
         let same = |order: &ServerOrder| {
             let parts = &order.part_numbers;
             let serial = order.serial_number.as_deref();
             serial == Some(&*record.device.serial_number)
+                && !is_of_another(order)
                 && order.state.is_some_and(|state| end_of(state).is_none())
                 && record
                     .lines

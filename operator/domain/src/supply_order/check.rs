@@ -2,12 +2,12 @@
 //!
 //! Decides whether a record is one that may be ordered: the reference of a record of the operator is
 //! that of its facts, and an order by hand is for a subscription of its namespace, through the order
-//! server of that service (K4). It must never look at a record that was sent already: its order is
+//! server of that service, and for supplies that the device takes (K4). It must never look at a record that was sent already: its order is
 //! there, whatever became of the contract.
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    OrderCause, OrderRecord, ServiceSubscription, SmartService, SupplyOrder,
+    Device, DeviceModel, OrderCause, OrderRecord, ServiceSubscription, SmartService, SupplyOrder,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -21,6 +21,10 @@ pub struct CheckedAgainst<'a> {
     pub subscription: Option<&'a ServiceSubscription>,
     /// The SmartService of that.
     pub service: Option<&'a SmartService>,
+    /// The Device; an order for one that is gone is not checked against it.
+    pub device: Option<&'a Device>,
+    /// Its DeviceModel, in the same way.
+    pub model: Option<&'a DeviceModel>,
 }
 
 /// Returns the name of the SmartService of a subscription: that of the revision in force, else of the
@@ -96,6 +100,42 @@ fn by_hand(record: &OrderRecord, against: CheckedAgainst<'_>) -> Option<(Reason,
     let (found, owed) = (&record.provider, &service.spec.provider);
     if found != owed {
         return differs("provider", found, owed);
+    }
+    of_device(record, against)
+}
+
+/// Checks serial number and supplies: the part of a line that names a supply is that of the supply.
+fn of_device(record: &OrderRecord, against: CheckedAgainst<'_>) -> Option<(Reason, String)> {
+    let refused = |message| Some((Reason::UnsupportedValue, message));
+    if let Some(device) = against.device {
+        let (found, owed) = (&record.device.serial_number, &device.spec.serial_number);
+        if found != owed {
+            return refused(format!(
+                "spec.record.device.serialNumber is \"{found}\", and that of the Device is \"{owed}\""
+            ));
+        }
+    }
+    let model = against.model?;
+    let lines = record.lines.iter().enumerate();
+    let of_supplies =
+        lines.filter_map(|(number, line)| Some((number, line, line.supply.as_deref()?)));
+    for (number, line, supply) in of_supplies {
+        let at = format!("spec.record.lines[{number}]");
+        let supplies = &model.spec.supplies;
+        let Some(known) = supplies.iter().find(|it| it.name == supply) else {
+            let names: Vec<&str> = supplies.iter().map(|it| &*it.name).collect();
+            let names = names.join(", ");
+            let model = model.name_any();
+            return refused(format!(
+                "{at}.supply is \"{supply}\", and the DeviceModel {model} has: {names}"
+            ));
+        };
+        let (found, owed) = (&line.part_number, &known.part_number);
+        if found != owed {
+            return refused(format!(
+                "{at}.partNumber is \"{found}\", and that of {supply} is \"{owed}\""
+            ));
+        }
     }
     None
 }

@@ -13,7 +13,10 @@
 //!   or where it is found not to have the order, [`QUIET`] after the request. Else nobody knows: the
 //!   outcome is Unknown, and a person decides.
 //! - Before the first request for an error, the open orders for the device are looked through: one for
-//!   the same part is adopted, since the memory of this cluster may be older than the server's (A10).
+//!   the same part that no other record of this cluster has is adopted, since the memory of this cluster
+//!   may be older than the server's (A10).
+
+use std::collections::BTreeSet;
 
 use entente_crds::bounded::Text;
 use entente_crds::condition::Reason;
@@ -62,6 +65,8 @@ pub struct OrderFacts {
     pub message: Option<OrderMessage>,
     /// The instant at which the device was seen with a new supply.
     pub replaced: Option<Timestamp>,
+    /// Ids and references of the other orders of this cluster for the device: they are not adopted.
+    pub of_others: BTreeSet<String>,
     /// Share of each wait, from 0 to 1, at random.
     pub fraction: f64,
 }

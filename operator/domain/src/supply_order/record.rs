@@ -19,6 +19,8 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::errors::order_name;
+
 /// Objects from which a record is made.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordSources<'a> {
@@ -38,9 +40,12 @@ pub struct RecordSources<'a> {
 /// placed.
 pub fn wanted_orders(device: &Device) -> impl Iterator<Item = &DeviceError> {
     let errors = device.status.iter().flat_map(|status| &status.errors);
-    errors.filter(|error| {
-        let order = error.order.as_ref();
-        error.state == ErrorState::Open && order.is_some_and(|order| order.id.is_none())
+    let name = device.name_any();
+    errors.filter(move |error| {
+        let order = error.order.as_ref().filter(|order| order.id.is_none());
+        // That of an earlier occurrence stays until another one is decided on.
+        let is_of_this = order.is_some_and(|order| order.name == order_name(&name, error));
+        error.state == ErrorState::Open && is_of_this
     })
 }
 
@@ -86,6 +91,18 @@ pub fn reference_of(namespace: &str, name: &str, record: &OrderRecord) -> Option
         digest.update(b"\n");
     }
     Some(hex::encode(digest.finalize()))
+}
+
+/// Returns the names under which an order server knows an order: its reference, and its id where there is
+/// one.
+pub fn at_server(order: &SupplyOrder) -> impl Iterator<Item = String> {
+    let record = &order.spec.record;
+    let namespace = order.namespace().unwrap_or_default();
+    let reference = record.reference.clone();
+    let reference = reference.or_else(|| reference_of(&namespace, &order.name_any(), record));
+    let placed = order.status.as_ref().and_then(|it| it.order.as_ref());
+    let id = placed.map(|placed| placed.id.to_string());
+    reference.into_iter().chain(id)
 }
 
 /// Returns the order of an occurrence for which one is decided on.

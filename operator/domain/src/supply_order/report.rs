@@ -6,7 +6,7 @@
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
     CancellationState, MessageState, OrderCause, OrderEnd, OrderOutcome, OrderState, PlacedOrder,
-    SupplyOrder, SupplyOrderStatus,
+    Protocol, SupplyOrder, SupplyOrderStatus,
 };
 use jiff::Timestamp;
 
@@ -159,7 +159,13 @@ fn displayed(order: &SupplyOrder, memory: &SupplyOrderStatus) -> Option<Said> {
             (Status::True, Reason::MessageShown, words)
         }
         MessageState::Cleared => {
-            let words = format!("taken down at the end of the error: \"{text}\"");
+            // Identify-Printer has no opposite (PWG 5100.13): nothing takes its message down.
+            let words = match message.via {
+                Some(Protocol::IPP) => format!(
+                    "the error is over; the device itself ends the message that was sent by IPP: \"{text}\""
+                ),
+                _ => format!("taken down at the end of the error: \"{text}\""),
+            };
             (Status::False, Reason::Cleared, words)
         }
         MessageState::Undeliverable => {

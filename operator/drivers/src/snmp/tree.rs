@@ -20,6 +20,8 @@ const AT_ONCE: usize = 16;
 const REPETITIONS: [u32; 3] = [24, 8, 1];
 /// The most objects that are read of one part of the tree. Real tables have some hundred.
 const MOST_OBJECTS: usize = 4096;
+/// Most octets of values that are read of a tree: what comes from an agent is bounded (K4).
+const MOST_OCTETS: usize = 1 << 20;
 
 /// Objects by their names.
 pub(super) type Objects = BTreeMap<Oid, Value>;
@@ -56,7 +58,8 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Obje
     let mut found = Objects::new();
     let mut last = tree.clone();
     let mut shortest = 0;
-    while found.len() < MOST_OBJECTS {
+    let mut octets = 0;
+    while found.len() < MOST_OBJECTS && octets < MOST_OCTETS {
         let request = |attempt| next(&last, shortest + attempt);
         let (answer, attempt) = exchange.ask(&request, false).await?;
         shortest += attempt;
@@ -79,6 +82,7 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Obje
             }
             last = oid.clone();
             if is_there(&value) {
+                octets += size(&value);
                 found.insert(oid, value);
             }
         }
@@ -87,6 +91,13 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Obje
         }
     }
     Ok(found)
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Octets(octets) => octets.len(),
+        _ => 0,
+    }
 }
 
 /// Returns the request for what is behind an object, of that many objects or less.

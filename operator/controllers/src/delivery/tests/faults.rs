@@ -81,6 +81,7 @@ async fn a_device_that_a_person_has_touched_is_asked_at_once_whatever_is_held_ba
 async fn a_status_of_a_device_that_could_not_be_written_is_written_later() {
     let process = waiting().await;
     let (part, failing) = ("devices/lobby-mfp/status", (500, "InternalError"));
+    process.let_pass(Duration::from_secs(1)).await;
     process.cluster.refuse(Method::PUT, part, failing, 3);
     begin(&process);
     process.until("it is delivered", is_delivered).await;

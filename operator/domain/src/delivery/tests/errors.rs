@@ -14,7 +14,7 @@ use super::pass_fixture::Story;
 use crate::{
     condition::find,
     delivery::{Action, Answer},
-    errors::KnownOrder,
+    errors::{KnownLine, KnownOrder},
     remote::{
         Failure, FailureKind, Panel, ReportedFault, ReportedSupply, StatusReport, SupplyLevel,
     },
@@ -89,10 +89,13 @@ fn faulted(story: &Story) -> Option<String> {
 fn order(story: &mut Story, id: Option<&str>, is_open: bool) {
     story.snapshot.supply_orders = vec![KnownOrder {
         name: ORDER.to_owned(),
-        supplies: vec!["black-toner".to_owned()],
+        lines: vec![KnownLine {
+            supply: Some("black-toner".to_owned()),
+            ..KnownLine::default()
+        }],
         id: id.map(str::to_owned),
         is_open,
-        is_void: false,
+        ..KnownOrder::default()
     }];
 }
 

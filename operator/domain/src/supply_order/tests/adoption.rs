@@ -81,6 +81,35 @@ fn an_order_for_another_device_or_part_or_one_that_is_closed_is_not_adopted() {
     }
 }
 
+// shows A9 A10
+#[test]
+fn an_open_order_of_another_record_of_this_cluster_is_not_adopted() {
+    let other = || {
+        let mut other = order();
+        other.metadata.name = Some("spare".to_owned());
+        let record = &mut other.spec.record;
+        (record.cause, record.error, record.reference) = (OrderCause::Manual, None, None);
+        other
+    };
+    let reference = at_server(&other()).next().expect("a reference");
+    let by_reference = ServerOrder {
+        reference: Some(reference),
+        ..of_another("PO-1")
+    };
+    let mut placed_before = other();
+    placed_before.status = Some(SupplyOrderStatus {
+        order: Some(pass::placed("PO-1", OrderState::Shipped, begin(), false)),
+        ..SupplyOrderStatus::default()
+    });
+    for (record, at_the_server) in [(other(), by_reference), (placed_before, of_another("PO-1"))] {
+        let mut bench = Bench::new(keyed());
+        bench.facts.of_others = at_server(&record).collect();
+        bench.pass(open(at_the_server));
+        assert_eq!(bench.placed(), 1);
+        assert_eq!(bench.status().order.expect("an order").id, "PO-2");
+    }
+}
+
 #[test]
 fn an_order_by_hand_adopts_nothing() {
     let mut bench = Bench::new(keyed());

@@ -119,10 +119,9 @@ fn the_name_of_the_example_is_that_of_its_occurrence() {
 fn delivery_knows_of_an_order_its_supplies_its_id_and_whether_it_is_open() {
     let mut stored = order();
     let fresh = known(&stored);
-    assert_eq!(
-        (fresh.supplies, fresh.id),
-        (vec!["black-toner".to_owned()], None)
-    );
+    let supplies = fresh.lines.iter().map(|line| line.supply.as_deref());
+    assert_eq!(supplies.collect::<Vec<_>>(), [Some("black-toner")]);
+    assert_eq!(fresh.id, None);
     assert!(fresh.is_open && !fresh.is_void);
     for (end, is_void) in [
         ("Delivered", false),
@@ -219,6 +218,11 @@ fn an_order_is_wanted_while_the_error_is_open_and_its_id_is_not_known() {
         0,
         "a record that a person deleted is not made again"
     );
+    error(&mut device, |error| {
+        error.order.as_mut().expect("an order").id = None;
+        error.occurrence += 1;
+    });
+    assert_eq!(wanted(&device), 0, "it is that of the occurrence before");
     error(&mut device, |error| error.order = None);
     assert_eq!(wanted(&device), 0, "none is decided on");
 }
@@ -281,9 +285,20 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
     let against = CheckedAgainst {
         subscription: Some(&world.subscription),
         service: Some(&world.service),
+        device: Some(&world.device),
+        model: Some(&world.model),
     };
     assert_eq!(fault_of(&spare, against), None);
-    let edits: [(&str, Edit); 5] = [
+    let edits: [(&str, Edit); 8] = [
+        ("device.serialNumber is \"WRONG\"", |record| {
+            record.device.serial_number = "WRONG".to_owned();
+        }),
+        ("lines[0].supply is \"pink-toner\"", |record| {
+            record.lines[0].supply = Some("pink-toner".to_owned());
+        }),
+        ("lines[0].partNumber is \"TN-999\"", |record| {
+            record.lines[0].part_number = "TN-999".to_owned();
+        }),
         ("customer.id", |record| {
             record.customer.id = "C-1".to_owned();
         }),
@@ -307,8 +322,42 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
         assert_eq!(reason, Reason::UnsupportedValue);
         assert!(message.contains(field), "{message}");
     }
+    // A part that is no supply of the model is a person's own choice.
+    let mut paper = spare.clone();
+    paper.spec.record.lines[0].supply = None;
+    paper.spec.record.lines[0].part_number = "A4-500".to_owned();
+    assert_eq!(fault_of(&paper, against), None);
     let nobody = fault_of(&spare, CheckedAgainst::default()).expect("it is refused");
     assert!(nobody.1.contains("does not exist"), "{}", nobody.1);
+}
+
+// shows A10
+#[test]
+fn an_order_by_hand_that_is_not_what_it_has_to_be_keeps_no_other_one_back() {
+    for (fault, is_open) in [
+        (None, true),
+        (Some((Reason::UnsupportedValue, "wrong".to_owned())), false),
+        (Some((Reason::ConnectionNotFound, "gone".to_owned())), true),
+    ] {
+        for cause in [OrderCause::Manual, OrderCause::Error] {
+            let mut bench = Bench::new(keyed());
+            let record = &mut bench.stored.spec.record;
+            record.cause = cause;
+            if cause == OrderCause::Manual {
+                (record.error, record.reference) = (None, None);
+            }
+            bench.facts.fault.clone_from(&fault);
+            let answer = || Failure::new(FailureKind::Unreachable, "it is off");
+            bench.pass(|_| OrderAnswer::Failed(answer()));
+            let expected = is_open || cause == OrderCause::Error;
+            assert_eq!(
+                known(&bench.stored).is_open,
+                expected,
+                "{cause:?} {fault:?}"
+            );
+            assert!(super::is_open(&bench.stored), "it can still be sent");
+        }
+    }
 }
 
 // shows A5

@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 
 use super::*;
-use crate::errors::KnownOrder;
+use crate::errors::{KnownLine, KnownOrder};
 
 const ORDER: &str = "lobby-mfp.toner-empty.black-toner.1";
 
@@ -76,10 +76,13 @@ impl Calling {
     fn order(&mut self, id: Option<&str>) {
         self.0.snapshot.supply_orders = vec![KnownOrder {
             name: ORDER.to_owned(),
-            supplies: vec!["black-toner".to_owned()],
+            lines: vec![KnownLine {
+                supply: Some("black-toner".to_owned()),
+                ..KnownLine::default()
+            }],
             id: id.map(str::to_owned),
             is_open: true,
-            is_void: false,
+            ..KnownOrder::default()
         }];
     }
 

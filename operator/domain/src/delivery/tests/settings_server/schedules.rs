@@ -29,6 +29,9 @@ enum Happening {
     Forgets,
 }
 
+/// Hours between two full read-backs, each happening being an hour.
+const DAY: u32 = 24;
+
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     use Happening::{AtThePanel, Fetches, Forgets, OthersWant, OthersWantElse, Pass, Reports};
     let one = prop_oneof![
@@ -150,8 +153,9 @@ proptest! {
         for happening in happenings {
             world.happens(happening)?;
         }
-        // Left alone, everything comes to its end.
+        // Left alone, everything comes to its end: at the latest when the device is read back in full.
         for _ in 0..3 {
+            world.clock += DAY;
             for happening in [Happening::Pass, Happening::Fetches, Happening::Reports] {
                 world.happens(happening)?;
             }
