@@ -121,7 +121,8 @@ impl Reconcile for Delivery {
             delivery: self,
             key,
         };
-        let pass = Pass::new(snapshot, self.backoffs.of(key), self.context.clock.now());
+        let began = self.context.clock.now();
+        let pass = Pass::new(snapshot, self.backoffs.of(key), began);
         // On the heap: its state is large, and most passes wait in it.
         let mut pass = Box::new(pass);
         while !self.shutdown.is_requested()
@@ -137,7 +138,9 @@ impl Reconcile for Delivery {
         let reported = report::write(self, &pass).await;
         // The claim is in the cache now.
         drop(looks);
-        let next = [reported.wake, pass.wake()].into_iter().flatten().min();
+        let passed = report::date_that_passed(self, &pass, began);
+        let next = [reported.wake, pass.wake(), passed];
+        let next = next.into_iter().flatten().min();
         if pass.is_endless() {
             let (namespace, device) = (&key.namespace, &key.name);
             tracing::error!(namespace, device, "a pass did not come to an end");

@@ -132,6 +132,19 @@ fn undelivered_device(
     })
 }
 
+/// Returns the first date of a subscription that passed while a pass went on: what was decided before it may
+/// stand in a status, and the next instant in a report made after it lies beyond.
+pub(super) fn date_that_passed(
+    delivery: &Delivery,
+    pass: &Pass,
+    began: Timestamp,
+) -> Option<Timestamp> {
+    let now = delivery.context.clock.now();
+    let subscriptions = pass.snapshot().subscriptions.iter();
+    let dates = subscriptions.filter_map(|object| next_date(object, began));
+    dates.filter(|date| *date <= now).min()
+}
+
 /// Returns the next instant of a subscription by its dates alone.
 fn known_date(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Option<Timestamp> {
     let object = pass.snapshot().subscription(name)?;

@@ -85,7 +85,6 @@ async fn a_device_that_calls_is_set_up_by_its_twin_before_the_server_is() {
         twin.is_some()
     };
     process.until("there is a twin", has_twin).await;
-    process.let_pass(Duration::from_secs(1)).await;
     begin(&process);
     let missing = |process: &InProcess| ready(process) == "False(NotRegistered)";
     process.until("it waits for the device", missing).await;

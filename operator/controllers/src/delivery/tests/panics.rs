@@ -53,7 +53,6 @@ async fn a_driver_that_panics_over_a_device_is_a_fault_of_that_device_alone() {
         let mut process = prepared_two();
         process.start(delivery).await;
         process.until("the other is served", other_is_served).await;
-        process.let_pass(Duration::from_secs(1)).await;
         let at_fault = Some(DEVICE_URL);
         process.world.script(at_fault, operation, Fault::Panic, 1);
         begin(&process);
