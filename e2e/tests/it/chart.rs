@@ -245,11 +245,11 @@ async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
     let cases = [
         ("metrics.service.enabled", "Service", 1),
         ("networkPolicy.enabled", "NetworkPolicy", 1),
-        ("admissionPolicy.enabled", "ValidatingAdmissionPolicy", 5),
+        ("admissionPolicy.enabled", "ValidatingAdmissionPolicy", 6),
         (
             "admissionPolicy.enabled",
             "ValidatingAdmissionPolicyBinding",
-            5,
+            6,
         ),
     ];
     for (value, kind, number) in cases {

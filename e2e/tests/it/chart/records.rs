@@ -200,7 +200,7 @@ async fn an_editor_makes_orders_by_hand_and_cancels_any_and_nobody_else_makes_th
     let cancelled = json!({"spec": {"cancelled": {"reason": "not needed"}}});
     let said = editor.merge(what, &namespace, &cancelled).await;
     said.expect("an editor cancels it");
-    let forged = json!({"status": {"order": {"id": "PO-1", "state": "Delivered"}}});
+    let forged = json!({"status": {"order": {"id": "PO-1", "state": "Delivered", "at": "2027-05-12T10:00:00Z"}}});
     let said = administrator.merge_status(what, &namespace, &forged).await;
     refused(said, "only the operator writes the status of SupplyOrders");
 }
