@@ -60,7 +60,13 @@ async fn with_named_namespaces_the_operator_has_the_same_rights_and_only_there()
     let whole = granted(cluster_roles(&rendered(&[EVENTS]).await));
     let objects = rendered(&[EVENTS, WATCH]).await;
     let cluster = granted(cluster_roles(&objects));
-    let scoped = ["connections", "devicemodels", "smartservices", "namespaces"];
+    let scoped = [
+        "connections",
+        "devicemodels",
+        "smartservices",
+        "messagetexts",
+        "namespaces",
+    ];
     let scoped = [&scoped[..], &["customresourcedefinitions", "reviews"]].concat();
     for right in &cluster {
         assert!(
