@@ -116,6 +116,8 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         let read_alone = [
             "devices.",
             "deviceenrollments.",
+            "messagetexts.",
+            "sites.",
             "contractamendments.",
             "contractnotices.",
         ];
