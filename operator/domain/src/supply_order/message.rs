@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::{Device, MessageState, OrderMessage, SupplyOrder};
 use kube::ResourceExt as _;
 
 /// Returns the message of an order: what its Device says, with the instants that were known before.
-/// What a Device says no more stays as it was.
+/// Keeps what a Device says no more as it was.
 pub fn message_of(device: Option<&Device>, order: &SupplyOrder) -> Option<OrderMessage> {
     let before = order.status.as_ref();
     let before = before.and_then(|status| status.message.clone());
