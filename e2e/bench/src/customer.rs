@@ -32,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) const MOST_NAMES: usize = 1000;
 /// The service of all benches: settings on both sides, proven, and an activation.
 pub(super) const SERVICE: &str = "data-backup";
+/// Name of the entry of a contract for it.
+const ENTRY: &str = "backup";
 
 /// A customer.
 pub(super) struct Customer<'p> {
@@ -145,16 +147,31 @@ impl<'p> Customer<'p> {
 
     /// Returns a contract for one service on these devices.
     pub(super) fn contract(&self, name: &str, start: Timestamp, devices: &[&str]) -> Contract {
-        let entry = self.namespace.entry("backup", SERVICE, devices, "15m");
+        self.contract_of((ENTRY, SERVICE), name, start, devices)
+    }
+
+    fn contract_of(
+        &self,
+        (entry, service): (&str, &str),
+        name: &str,
+        start: Timestamp,
+        devices: &[&str],
+    ) -> Contract {
+        let entry = self.namespace.entry(entry, service, devices, "15m");
         self.namespace.contract(name, start, vec![entry])
     }
 
     /// Contracts for one service on all devices: as few as can name them.
     pub(super) fn contracts(&self, start: Timestamp) -> Vec<Contract> {
+        self.contracts_of((ENTRY, SERVICE), start)
+    }
+
+    /// As [`Self::contracts`], for an entry of this name for this service.
+    pub(super) fn contracts_of(&self, entry: (&str, &str), start: Timestamp) -> Vec<Contract> {
         let names = self.names();
         let parts = names.chunks(MOST_NAMES).enumerate();
         parts
-            .map(|(number, names)| self.contract(&contract_name(number), start, names))
+            .map(|(number, names)| self.contract_of(entry, &contract_name(number), start, names))
             .collect()
     }
 
@@ -240,9 +257,29 @@ pub(super) async fn until_quiet(
     quiet: Duration,
     within: Duration,
 ) -> Result<(), BenchError> {
-    let (plane, ledger) = (namespace.plane(), namespace.ledger());
+    let ledger = namespace.ledger();
+    until_unchanged(namespace, (quiet, within), || ledger.last_sequence()).await
+}
+
+/// As [`until_quiet`], where devices are asked for their status all the time: of the API server alone.
+pub(super) async fn until_at_rest(
+    namespace: &TestNamespace<'_>,
+    quiet: Duration,
+    within: Duration,
+) -> Result<(), BenchError> {
+    until_unchanged(namespace, (quiet, within), || 0).await
+}
+
+/// Waits until operator and gateway have sent nothing to the API server because of a change for so long,
+/// and a number of requests to peers has stayed the same.
+async fn until_unchanged(
+    namespace: &TestNamespace<'_>,
+    (quiet, within): (Duration, Duration),
+    requests: impl Fn() -> u64,
+) -> Result<(), BenchError> {
+    let plane = namespace.plane();
     let deadline = Instant::now() + within;
-    let (mut since, mut seen) = (Instant::now(), ledger.last_sequence());
+    let (mut since, mut seen) = (Instant::now(), requests());
     let mut position = plane.audit_position().await.map_err(audit_failed)?;
     let mut last = None;
     while Instant::now() < deadline {
@@ -254,8 +291,9 @@ pub(super) async fn until_quiet(
         position = next;
         let mut events = events.into_iter();
         let busy = events.rfind(is_work);
-        if busy.is_some() || ledger.last_sequence() != seen {
-            (since, seen) = (Instant::now(), ledger.last_sequence());
+        let now_seen = requests();
+        if busy.is_some() || now_seen != seen {
+            (since, seen) = (Instant::now(), now_seen);
             last = busy.or(last);
         }
         if since.elapsed() >= quiet {

@@ -43,6 +43,17 @@ impl Figure {
         }
     }
 
+    /// Returns the 99th percentile of these milliseconds, with their median and the longest.
+    pub(super) fn p99(what: impl Into<String>, milliseconds: &[f64]) -> Self {
+        let at = |share: f64| quantile(milliseconds, share);
+        Self::new(what, at(0.99), "ms").detail(format!(
+            "p50 {:.0} ms, last {:.0} ms, of {}",
+            at(0.5),
+            at(1.0),
+            milliseconds.len()
+        ))
+    }
+
     pub(super) fn at_most(mut self, most: f64) -> Self {
         self.budget = Some(Budget::Most(most));
         self

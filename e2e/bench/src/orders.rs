@@ -4,27 +4,23 @@
 //! ledger of the simulated devices has it, to the order id in the status of the SupplyOrder, as a watch sees
 //! it. The writes are those in the audit log, that of the message on the panel included.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use entente_crds::example;
-use entente_crds::v1alpha1::{
-    Connection, ConnectionSpec, Contract, HttpEndpoint, Protocol, ServiceOrders, Settle,
-    SmartService, SmartServiceSpec, SupplyOrder, Sync,
-};
+use entente_crds::v1alpha1::{Settle, SupplyOrder, Sync};
 use entente_e2e::environment::TestEnvironment;
-use entente_e2e::namespace::{self, TestNamespace};
+use entente_e2e::namespace;
 use entente_simulators::{Cause, Device, Entry, OrderServer, PeerKind, SimulatorError};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use kube::Api;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use serde_json::{Value, json};
 
-use super::customer::{Customer, MOST_NAMES, contract_name, unlimited};
-use super::figure::{Figure, count, quantile};
-use super::requests::{self, Requests, is_work};
+use super::customer::{Customer, unlimited, until_at_rest};
+use super::figure::{Figure, count};
+use super::requests::{self, Requests};
 use super::usage::{self, megabytes};
 use super::{
     BenchError, BenchOptions, NAMESPACE, QUIET, audit_failed, environment, namespace_failed,
@@ -60,7 +56,7 @@ async fn of_fleet(
     let customer = Customer::new(plane, view, NAMESPACE, devices, 0).await?;
     let server = OrderServer::start(0).await.map_err(steered)?;
     apply(&customer, &server).await?;
-    until_nothing_is_written(&customer.namespace, within(devices)).await?;
+    until_at_rest(&customer.namespace, QUIET, within(devices)).await?;
     say(&format!("  {devices} devices are asked, and have no error"));
     let idle = asked(&customer, process).await?;
     let before = usage::of(process)?.resident_bytes;
@@ -76,7 +72,7 @@ async fn of_fleet(
     let title = |what: &str| format!("{errors} errors of {devices} devices: {what}");
     let writes = count(requests.written()) / count(errors);
     Ok(vec![
-        latency(&title("report to order id, p99"), &late),
+        Figure::p99(title("report to order id, p99"), &late),
         Figure::new(
             title("orders at the server"),
             count(server.orders().len()),
@@ -126,26 +122,18 @@ async fn lateness(
         tokio::time::sleep_until(at).await;
         at += pause;
         begun.insert(device.name().to_owned(), Timestamp::now());
-        empty(device)?;
+        device
+            .set_black_toner("toner-empty-error", 0)
+            .map_err(steered)?;
     }
     let within = within(customer.fleet.devices().len());
     seen.until(failing.len(), within).await?;
-    until_nothing_is_written(namespace, within).await?;
+    until_at_rest(namespace, QUIET, within).await?;
     Ok(seen.late(&first_reports(&begun, &ledger.entries_since(sequence))))
 }
 
 fn steered(source: SimulatorError) -> BenchError {
     BenchError::Simulator { source }
-}
-
-fn latency(title: &str, late: &[f64]) -> Figure {
-    let at = |share: f64| quantile(late, share);
-    Figure::new(title, at(0.99), "ms").detail(format!(
-        "p50 {:.0} ms, last {:.0} ms, of {}",
-        at(0.5),
-        at(1.0),
-        late.len()
-    ))
 }
 
 /// Applies the catalogue with errors, texts and the order server, the Devices and their contracts.
@@ -157,7 +145,7 @@ async fn apply(customer: &Customer<'_>, server: &OrderServer) -> Result<(), Benc
         ..Sync::default()
     });
     let broker = unlimited(namespace.broker_connection(&customer.broker.url()));
-    let orders = order_connection(namespace, server);
+    let orders = unlimited(namespace.order_connection(&server.url()));
     customer.apply_catalogue(&[devices, broker, orders]).await?;
     let colour = example::mfp_520().spec;
     let mut model = namespace.model();
@@ -169,14 +157,7 @@ async fn apply(customer: &Customer<'_>, server: &OrderServer) -> Result<(), Benc
             end: "10s".into(),
         });
     }
-    let spec = SmartServiceSpec {
-        provider: "Northwind".to_owned(),
-        orders: Some(ServiceOrders {
-            connection_ref: namespace.reference("orders"),
-        }),
-        ..SmartServiceSpec::default()
-    };
-    let service = namespace.labelled(SmartService::new(&namespace.named(SERVICE), spec));
+    let service = namespace.supplies();
     let mut text = example::toner_empty_text();
     text.metadata.name = Some(namespace.named("toner-empty"));
     let text = namespace.labelled(text);
@@ -189,53 +170,8 @@ async fn apply(customer: &Customer<'_>, server: &OrderServer) -> Result<(), Benc
     let simulated = customer.fleet.devices().iter();
     let devices: Vec<_> = simulated.map(|device| namespace.device(device)).collect();
     customer.apply_devices(&devices).await?;
-    customer
-        .apply_contracts(&contracts(customer))
-        .await
-        .map(drop)
-}
-
-fn order_connection(namespace: &TestNamespace<'_>, server: &OrderServer) -> Connection {
-    let mut connection = unlimited(namespace.broker_connection(&server.url()));
-    connection.metadata.name = Some(namespace.named("orders"));
-    connection.spec = ConnectionSpec {
-        protocol: Protocol::HTTP,
-        osb: None,
-        http: Some(HttpEndpoint { url: server.url() }),
-        ..connection.spec
-    };
-    connection
-}
-
-fn contracts(customer: &Customer<'_>) -> Vec<Contract> {
-    let (namespace, names) = (&customer.namespace, customer.names());
-    let parts = names.chunks(MOST_NAMES).enumerate();
-    parts
-        .map(|(number, names)| {
-            let entry = namespace.entry(SERVICE, SERVICE, names, "15m");
-            namespace.contract(&contract_name(number), namespace::now(), vec![entry])
-        })
-        .collect()
-}
-
-/// Empties the black toner of a device.
-fn empty(device: &Device) -> Result<(), BenchError> {
-    let row = |(index, colorant): (usize, &str)| {
-        let level = if colorant == "black" { 0 } else { 60 };
-        format!(
-            "index={};class=supplyThatIsConsumed;type=toner;unit=percent;maxcapacity=100;\
-             level={level};colorantname={colorant};",
-            index + 1
-        )
-    };
-    let colorants = ["black", "cyan", "magenta", "yellow"];
-    let rows: Vec<String> = colorants.into_iter().enumerate().map(row).collect();
-    let reasons: Value = json!(["toner-empty-error"]);
-    let values = BTreeMap::from([
-        ("printer-state-reasons".to_owned(), reasons),
-        ("printer-supply".to_owned(), json!(rows)),
-    ]);
-    device.set_attributes(&values).map_err(steered)
+    let contracts = customer.contracts_of((SERVICE, SERVICE), namespace::now());
+    customer.apply_contracts(&contracts).await.map(drop)
 }
 
 /// Returns the answers of devices to what the operator read.
@@ -323,35 +259,4 @@ impl Placed {
 fn is_placed(order: &SupplyOrder) -> bool {
     let status = order.status.as_ref();
     status.is_some_and(|status| status.order.is_some())
-}
-
-/// Waits until the operator has written nothing for a while; that it asks devices goes on.
-async fn until_nothing_is_written(
-    namespace: &TestNamespace<'_>,
-    within: Duration,
-) -> Result<(), BenchError> {
-    let plane = namespace.plane();
-    let deadline = Instant::now() + within;
-    let (mut since, mut last) = (Instant::now(), None);
-    let mut position = plane.audit_position().await.map_err(audit_failed)?;
-    while Instant::now() < deadline {
-        // The pause between two looks, until the deadline.
-        tokio::time::sleep(LOOK).await;
-        let next = plane.audit_position().await.map_err(audit_failed)?;
-        let events = plane.audit_events_since(position).await;
-        position = next;
-        let busy = events.map_err(audit_failed)?.into_iter().rfind(is_work);
-        if busy.is_some() {
-            since = Instant::now();
-            last = busy;
-        }
-        if since.elapsed() >= QUIET {
-            return Ok(());
-        }
-    }
-    let last = last.map(|event| format!("{} {}", event.verb, event.uri));
-    Err(BenchError::Late {
-        what: format!("the operator does not stop writing, last {last:?}"),
-        within,
-    })
 }

@@ -12,7 +12,7 @@ use entente_simulators::{Cause, Entry, PeerKind};
 use jiff::{SignedDuration, Timestamp};
 
 use super::customer::Customer;
-use super::figure::{Budget, Figure, count, quantile};
+use super::figure::{Budget, Figure, count};
 use super::{BenchError, BenchOptions, NAMESPACE, environment, operator_failed, say, within};
 
 /// The instants at which one contract alone begins, a second apart.
@@ -74,14 +74,8 @@ struct Lateness {
 }
 
 fn first(what: &str, seen: &Lateness, most: Option<f64>) -> Figure {
-    let at = |share: f64| quantile(&seen.milliseconds, share);
     let title = format!("{what}: first device request, p99");
-    let mut figure = Figure::new(title, at(0.99), "ms").detail(format!(
-        "p50 {:.0} ms, last {:.0} ms, of {}",
-        at(0.5),
-        at(1.0),
-        seen.milliseconds.len()
-    ));
+    let mut figure = Figure::p99(title, &seen.milliseconds);
     figure.budget = most.map(Budget::Most);
     figure
 }

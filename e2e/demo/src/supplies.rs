@@ -5,18 +5,16 @@
 //! it says is read from the API server, from the panel of the device and from the order server. Called when
 //! the contract has come to rest.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use entente_crds::example;
 use entente_crds::v1alpha1::{
-    Connection, ConnectionSpec, Device, DeviceModel, HttpEndpoint, MessageText, Protocol,
-    ServiceOrders, Settle, SmartService, SupplyOrder, Sync,
+    Connection, Device, DeviceModel, MessageText, ServiceOrders, Settle, SmartService, SupplyOrder,
+    Sync,
 };
 use entente_e2e::namespace::{NamespaceError, TestNamespace};
 use entente_simulators::{OrderServer, SimulatorError};
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::terminal::Terminal;
@@ -44,17 +42,7 @@ impl Supplies {
 
     /// Returns the Connection to the order server.
     pub(super) fn connection(&self, namespace: &TestNamespace<'_>) -> Connection {
-        let mut connection = namespace.broker_connection(&self.server.url());
-        connection.metadata.name = Some(namespace.named("orders"));
-        connection.spec = ConnectionSpec {
-            protocol: Protocol::HTTP,
-            osb: None,
-            http: Some(HttpEndpoint {
-                url: self.server.url(),
-            }),
-            ..connection.spec
-        };
-        connection
+        namespace.order_connection(&self.server.url())
     }
 
     /// Returns the texts for the panel.
@@ -99,7 +87,9 @@ impl Supplies {
     ) -> Result<bool, DemoError> {
         terminal.heading(&format!("A cartridge runs empty in {DEVICE}"));
         let mut story = Story::new(terminal, namespace);
-        toner(printer, "toner-empty-error", 0)?;
+        printer
+            .set_black_toner("toner-empty-error", 0)
+            .map_err(simulator_failed)?;
         let is_shown = story
             .until(async |order| order.message == "Sent" && !order.id.is_empty())
             .await;
@@ -117,7 +107,9 @@ impl Supplies {
             && panel.len() == 1
             && ids.iter().all(|id| panel[0].contains(id.as_str()));
         terminal.lines("  a person puts in a new one:");
-        toner(printer, "none", 100)?;
+        printer
+            .set_black_toner("none", 100)
+            .map_err(simulator_failed)?;
         let is_closed = story
             .until(async |order| order.reason == "SupplyReplaced" && order.message == "Cleared")
             .await;
@@ -135,25 +127,6 @@ impl Supplies {
         }
         Ok(passed)
     }
-}
-
-/// Changes what a printer reports of its black toner.
-fn toner(printer: &entente_simulators::Device, reason: &str, percent: u8) -> Result<(), DemoError> {
-    let row = |(index, colorant): (usize, &str)| {
-        let level = if colorant == "black" { percent } else { 60 };
-        format!(
-            "index={};class=supplyThatIsConsumed;type=toner;unit=percent;maxcapacity=100;level={level};\
-             colorantname={colorant};",
-            index + 1
-        )
-    };
-    let colorants = ["black", "cyan", "magenta", "yellow"];
-    let rows: Vec<String> = colorants.into_iter().enumerate().map(row).collect();
-    let values = BTreeMap::from([
-        ("printer-state-reasons".to_owned(), json!([reason])),
-        ("printer-supply".to_owned(), json!(rows)),
-    ]);
-    printer.set_attributes(&values).map_err(simulator_failed)
 }
 
 fn simulator_failed(source: SimulatorError) -> DemoError {
@@ -233,6 +206,7 @@ impl<'a> Story<'a> {
                     return true;
                 }
             }
+            // The pause between two looks, until the deadline.
             tokio::time::sleep(LOOK).await;
         }
         false

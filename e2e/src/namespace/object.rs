@@ -10,7 +10,8 @@ use entente_crds::v1alpha1::{
     AgentEndpoint, AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection,
     DeviceEnrollment, DeviceEnrollmentSpec, DeviceModel, DeviceModelSpec, DeviceSetting,
     DeviceSpec, HttpEndpoint, IdentitySource, IppEndpoint, IppIdentity, LocalReference,
-    NameReference, OsbEndpoint, Protocol, Retry, Selector, SmartService, SnmpEndpoint,
+    NameReference, OsbEndpoint, Protocol, Retry, Selector, ServiceOrders, SmartService,
+    SmartServiceSpec, SnmpEndpoint,
 };
 use kube::{Resource, ResourceExt as _};
 
@@ -86,6 +87,24 @@ impl TestNamespace<'_> {
     /// Returns the Connection `devices` to devices behind a settings distribution server.
     pub fn settings_connection(&self, url: &str) -> Connection {
         self.http_connection("devices", url)
+    }
+
+    /// Returns the Connection `orders` to an order server.
+    pub fn order_connection(&self, url: &str) -> Connection {
+        self.http_connection("orders", url)
+    }
+
+    /// Returns the SmartService `supplies`, which orders through the Connection `orders` and does nothing
+    /// else.
+    pub fn supplies(&self) -> SmartService {
+        let spec = SmartServiceSpec {
+            provider: "Northwind".to_owned(),
+            orders: Some(ServiceOrders {
+                connection_ref: self.reference("orders"),
+            }),
+            ..SmartServiceSpec::default()
+        };
+        self.labelled(SmartService::new(&self.named("supplies"), spec))
     }
 
     fn http_connection(&self, name: &str, url: &str) -> Connection {

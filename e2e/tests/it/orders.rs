@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    CancelledOrder, Connection, ConnectionSpec, Contract, HttpEndpoint, OrderCause, OrderDevice,
-    OrderLine, OrderRecord, OrderSubscription, Protocol, RecordCustomer, Retry, ServiceOrders,
-    ServiceSubscription, SmartService, SmartServiceSpec, SupplyOrder, SupplyOrderSpec, Timeouts,
+    CancelledOrder, Connection, Contract, OrderCause, OrderDevice, OrderLine, OrderRecord,
+    OrderSubscription, RecordCustomer, ServiceSubscription, SmartService, SupplyOrder,
+    SupplyOrderSpec, Timeouts,
 };
 use entente_e2e::namespace::{TestNamespace, now};
 use entente_e2e::peers::{OrderServer, OrderServerOptions, Prism};
@@ -45,34 +45,13 @@ async fn ordering_at(title: &str, url: &str) -> TestNamespace<'static> {
 
 /// Applies a service `supplies` that orders at a URL.
 pub(crate) async fn add_supplies(namespace: &TestNamespace<'_>, url: &str) {
-    let mut connection = namespace.broker_connection(url);
-    connection.metadata.name = Some(namespace.named("orders"));
-    connection.spec = ConnectionSpec {
-        protocol: Protocol::HTTP,
-        osb: None,
-        http: Some(HttpEndpoint {
-            url: url.to_owned(),
-        }),
-        timeouts: Some(Timeouts {
-            request: "2s".into(),
-            ..Timeouts::default()
-        }),
-        retry: Some(Retry {
-            initial: "200ms".into(),
-            max: "1s".into(),
-        }),
-        ..connection.spec
-    };
+    let mut connection = namespace.order_connection(url);
+    connection.spec.timeouts = Some(Timeouts {
+        request: "2s".into(),
+        ..Timeouts::default()
+    });
     namespace.apply::<Connection>(&connection).await.unwrap();
-    let spec = SmartServiceSpec {
-        provider: "Northwind".to_owned(),
-        orders: Some(ServiceOrders {
-            connection_ref: namespace.reference("orders"),
-        }),
-        ..SmartServiceSpec::default()
-    };
-    let service = SmartService::new(&namespace.named("supplies"), spec);
-    let service = namespace.labelled(service);
+    let service = namespace.supplies();
     namespace.apply::<SmartService>(&service).await.unwrap();
 }
 

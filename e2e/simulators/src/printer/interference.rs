@@ -10,7 +10,7 @@ use std::{
 };
 
 use ipp::value::IppValue;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Device, State, serial, up_time, uuid};
 use crate::{
@@ -166,6 +166,27 @@ impl Device {
             list.collect(),
         );
         Ok(())
+    }
+
+    /// Has it report this reason, and so much of its black toner, in percent; its other toners are at 60.
+    ///
+    /// # Errors
+    /// Those of [`Self::set_attributes`].
+    pub fn set_black_toner(&self, reason: &str, percent: u8) -> Result<(), SimulatorError> {
+        let row = |(index, colorant): (usize, &str)| {
+            let level = if colorant == "black" { percent } else { 60 };
+            format!(
+                "index={};class=supplyThatIsConsumed;type=toner;unit=percent;maxcapacity=100;\
+                 level={level};colorantname={colorant};",
+                index + 1
+            )
+        };
+        let colorants = ["black", "cyan", "magenta", "yellow"];
+        let rows: Vec<String> = colorants.into_iter().enumerate().map(row).collect();
+        self.set_attributes(&BTreeMap::from([
+            ("printer-state-reasons".to_owned(), json!([reason])),
+            ("printer-supply".to_owned(), json!(rows)),
+        ]))
     }
 
     fn note(
