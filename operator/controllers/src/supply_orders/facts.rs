@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Connection, Protocol, SupplyOrder},
+    v1alpha1::{Connection, Device, Protocol, SupplyOrder},
 };
 use entente_domain::{
     secret::Secrets as NoSecrets,
@@ -49,17 +49,25 @@ impl SupplyOrders {
             terms: None,
             fault: None,
             message: message_of(device.as_deref(), order),
-            of_others: self.of_others(key, named),
-            replaced: device.and_then(|device| replaced_at(&device, &key.name)),
+            of_others: BTreeSet::new(),
+            replaced: device
+                .as_deref()
+                .and_then(|device| replaced_at(device, &key.name)),
             fraction: fraction(),
         };
-        let is_closed = order.status.as_ref().is_some_and(|it| it.closed.is_some());
+        let status = order.status.as_ref();
+        let is_closed = status.is_some_and(|it| it.closed.is_some());
+        // Only before an order is placed another one may be taken for it.
+        let is_placed = status.is_some_and(|it| it.order.is_some());
         if is_closed {
             return Facts {
                 known: facts,
                 target: None,
                 looks_again: false,
             };
+        }
+        if !is_placed {
+            facts.of_others = self.of_others(key, named);
         }
         let mut looks_again = false;
         let mut target = None;
@@ -74,7 +82,7 @@ impl SupplyOrders {
             }
         }
         if facts.fault.is_none() {
-            facts.fault = self.fault_of_record(key, order);
+            facts.fault = self.fault_of_record(key, order, device.as_deref());
             looks_again = facts.fault.is_some();
         }
         Facts {
@@ -92,7 +100,12 @@ impl SupplyOrders {
         others.flat_map(|other| at_server(other)).collect()
     }
 
-    fn fault_of_record(&self, key: &Key, order: &SupplyOrder) -> Option<Fault> {
+    fn fault_of_record(
+        &self,
+        key: &Key,
+        order: &SupplyOrder,
+        device: Option<&Device>,
+    ) -> Option<Fault> {
         let named = &*order.spec.record.subscription.name;
         let subscription = Key::new(key.namespace.clone(), named);
         let subscription = self.objects.subscriptions.get(&subscription);
@@ -101,16 +114,14 @@ impl SupplyOrders {
             let name = service_of(subscription, now)?;
             self.objects.services.get(&Key::new("", name))
         });
-        let device = Key::new(key.namespace.clone(), &*order.spec.record.device.name);
-        let device = self.objects.devices.get(&device);
-        let model = device.as_deref().and_then(|device| {
+        let model = device.and_then(|device| {
             let name = &*device.spec.model_ref.name;
             self.objects.models.get(&Key::new("", name))
         });
         let against = CheckedAgainst {
             subscription: subscription.as_deref(),
             service: service.as_deref(),
-            device: device.as_deref(),
+            device,
             model: model.as_deref(),
         };
         fault_of(order, against)

@@ -231,6 +231,26 @@ pub(super) fn text<'a>(
     Some(text)
 }
 
+/// Returns the members of an object of so many at most, or notes the fault. Null, which
+/// removes all of them, was taken before.
+pub(super) fn object_of<'a>(
+    value: &'a Value,
+    most: usize,
+    at: &str,
+    faults: &mut Faults,
+) -> Option<&'a Map<String, Value>> {
+    let Some(members) = value.as_object() else {
+        faults.note(at, format!("it is {}", kind(value)), "an object, or null");
+        return None;
+    };
+    if members.len() > most {
+        let detail = format!("it has {} members", members.len());
+        faults.note(at, detail, &format!("{most} at most"));
+        return None;
+    }
+    Some(members)
+}
+
 /// Returns a whole number; 7.0 is one, as JSON Schema has it (2020-12 validation, section 6.1.1). `None` of one
 /// that a reader of JSON may not have exactly.
 pub(super) fn whole_number(value: &Value) -> Option<i64> {

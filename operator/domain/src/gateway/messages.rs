@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    members::{Faults, Members, kind, pointer},
+    members::{Faults, Members, object_of, pointer},
     texts::{INSTANT, MESSAGE_ID, SHOWN, TEXT, instant},
 };
 
@@ -104,15 +104,7 @@ pub(super) fn reported_body(messages: &[ReportedMessage]) -> Value {
 /// Reads a report of messages.
 pub(super) fn read(value: &Value, faults: &mut Faults) -> Option<Changes> {
     let at = "/messages";
-    let Some(members) = value.as_object() else {
-        faults.note(at, format!("it is {}", kind(value)), "an object, or null");
-        return None;
-    };
-    if members.len() > MAX_REPORTED_MESSAGES {
-        let detail = format!("it has {} members", members.len());
-        faults.note(at, detail, "32 at most");
-        return None;
-    }
+    let members = object_of(value, MAX_REPORTED_MESSAGES, at, faults)?;
     let mut changes = Changes::new();
     for (id, value) in members {
         let at = pointer(at, id);

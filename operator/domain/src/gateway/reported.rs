@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     ddi::note_report,
-    members::{Faults, MOST_NUMBER, Members, kind, list, pointer, text},
+    members::{Faults, MOST_NUMBER, Members, kind, list, object_of, pointer, text},
     messages,
     problem::{Fault, Problem},
     software,
@@ -277,15 +277,7 @@ fn number(value: &Value, faults: &mut Faults) -> Option<i64> {
 
 fn settings(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, Option<Said>>> {
     let at = "/settings";
-    let Some(members) = value.as_object() else {
-        faults.note(at, format!("it is {}", kind(value)), "an object, or null");
-        return None;
-    };
-    if members.len() > MAX_TWIN_SETTINGS {
-        let detail = format!("it has {} members", members.len());
-        faults.note(at, detail, "128 at most");
-        return None;
-    }
+    let members = object_of(value, MAX_TWIN_SETTINGS, at, faults)?;
     let mut settings = BTreeMap::new();
     for (name, value) in members {
         let at = pointer(at, name);

@@ -1,0 +1,274 @@
+//! Tests of orders: one for a supply, from whom, and under which name (A9, A10).
+
+use proptest::prelude::*;
+
+use super::*;
+
+// shows A10
+#[test]
+fn an_open_order_for_the_part_of_a_supply_is_one_for_the_supply() {
+    let model = example::mfp_520().spec;
+    let part = |name: &str| {
+        let supply = model.supplies.iter().find(|it| it.name == name);
+        supply.unwrap().part_number.clone()
+    };
+    let black = part("black-toner");
+    let table = [
+        ("without a supply", None, &black, true),
+        ("renamed in the model", Some("toner-k"), &black, true),
+        ("of another part", None, &part("cyan-toner"), false),
+        (
+            "for one of the same part",
+            Some("cyan-toner"),
+            &black,
+            false,
+        ),
+    ];
+    for (name, supply, part, is_held) in table {
+        let mut device = Device::new();
+        device.orders = vec![KnownOrder {
+            name: "spare".to_owned(),
+            lines: vec![line(supply, part)],
+            is_open: true,
+            ..KnownOrder::default()
+        }];
+        let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+        device.look(&[&empty], begin());
+        device.look(&[&empty], after(1));
+        let error = device.error("TonerEmpty/black-toner");
+        let reason = error.not_ordered.as_ref().map(|it| it.reason);
+        let expected = is_held.then_some(NotOrderedReason::OpenOrderExists);
+        assert_eq!(reason, expected, "{name}");
+    }
+}
+
+// shows A10
+#[test]
+fn no_second_order_for_a_supply_while_one_is_open() {
+    let mut device = Device::new();
+    let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+    let shaken = reasons(&[], percents([0, 40, 40, 40]));
+    let name = "lobby-mfp.toner-empty.black-toner.1";
+    let order = |is_open| KnownOrder {
+        name: name.to_owned(),
+        lines: vec![line(Some("black-toner"), "TN-520K")],
+        id: Some("PO-1".to_owned()),
+        is_open,
+        ..KnownOrder::default()
+    };
+    device.look(&[&empty], begin());
+    device.orders = vec![order(true)];
+    for minute in [1, 20] {
+        device.look(&[&shaken], after(minute));
+    }
+    device.look(&[&empty], after(30));
+    let error = device.error("TonerEmpty/black-toner");
+    assert_eq!(error.occurrence, 2);
+    let none = error.not_ordered.as_ref().unwrap();
+    assert_eq!(none.reason, NotOrderedReason::OpenOrderExists);
+    assert_eq!(
+        none.message.as_str(),
+        format!("the order {name} for black-toner is open")
+    );
+    assert_eq!(error.order.as_ref().unwrap().id.as_deref(), Some("PO-1"));
+    // It is closed: the occurrence that is open gets its own.
+    device.orders = vec![order(false)];
+    device.look(&[&empty], after(31));
+    assert_eq!(
+        device.told(),
+        ["TonerEmpty/black-toner lobby-mfp.toner-empty.black-toner.2"]
+    );
+}
+
+// shows A2, C11
+#[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn the_order_is_for_the_provider_that_acted_when_the_error_began() {
+    let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+    let hold = |since: i64| ExclusiveHold {
+        group: "consumables".to_owned(),
+        holder: "b.toner.lobby-mfp".to_owned(),
+        service: Some("toner-b".to_owned()),
+        since: after(since),
+        before: vec![FormerHold {
+            holder: "a.toner.lobby-mfp".to_owned(),
+            service: "toner-a".to_owned(),
+            since: after(-100),
+            until: after(since),
+        }],
+    };
+    for (name, holds, providers, expected) in [
+        (
+            "the one that holds the group now",
+            vec![hold(-5)],
+            vec![],
+            Some("b.toner.lobby-mfp"),
+        ),
+        (
+            "the one that held it then",
+            vec![hold(5)],
+            vec![],
+            Some("a.toner.lobby-mfp"),
+        ),
+        (
+            "nobody held it then",
+            vec![ExclusiveHold {
+                before: vec![],
+                ..hold(5)
+            }],
+            vec![],
+            Some("b.toner.lobby-mfp"),
+        ),
+        (
+            "one without a group",
+            vec![],
+            vec![provider()],
+            Some("acme-2027.toner.lobby-mfp"),
+        ),
+        ("nobody", vec![], vec![], None),
+        (
+            "one whose group another holds that orders nothing",
+            vec![ExclusiveHold {
+                service: Some("backup".to_owned()),
+                before: vec![],
+                ..hold(-5)
+            }],
+            vec![Provider {
+                group: Some("consumables".to_owned()),
+                ..provider()
+            }],
+            None,
+        ),
+    ] {
+        let mut device = Device::new();
+        device.holds = holds;
+        device.providers = providers;
+        device.look(&[&empty], begin());
+        let error = device.error("TonerEmpty/black-toner");
+        let found = error
+            .order
+            .as_ref()
+            .map(|order| order.subscription.as_str());
+        assert_eq!(found, expected, "{name}: {error:?}");
+        let none = error.not_ordered.as_ref().map(|none| none.reason);
+        let reason = expected
+            .is_none()
+            .then_some(NotOrderedReason::NoActiveService);
+        assert_eq!(none, reason, "{name}");
+    }
+}
+
+// shows A1
+#[test]
+fn an_order_on_request_follows_the_request_of_the_device() {
+    let mut device = Device::new();
+    for r#type in &mut device.model.errors {
+        if let Some(order) = &mut r#type.order {
+            order.when = OrderWhen::Requested;
+        }
+    }
+    let event = |is_order_requested| StatusReport {
+        faults: vec![ReportedFault {
+            supply: Some(FaultySupply::Name("black-toner".to_owned())),
+            is_order_requested,
+            ..ReportedFault::state_reason("toner-empty")
+        }],
+        ..StatusReport::default()
+    };
+    device.look(&[&event(false)], begin());
+    assert_eq!(device.told(), ["TonerEmpty/black-toner NotRequested"]);
+    device.look(&[&event(true)], after(1));
+    assert_eq!(
+        device.told(),
+        ["TonerEmpty/black-toner lobby-mfp.toner-empty.black-toner.1"]
+    );
+}
+
+#[test]
+fn the_name_of_an_order_is_that_of_an_object_and_of_no_other_supply() {
+    let name = |r#type: &str, unit: Option<&str>| {
+        let error = DeviceError {
+            r#type: r#type.to_owned(),
+            unit: unit.map(str::to_owned),
+            occurrence: 7,
+            ..DeviceError::default()
+        };
+        order_name(DEVICE, &error)
+    };
+    assert_eq!(
+        name("TonerEmpty", Some("black-toner")),
+        "lobby-mfp.toner-empty.black-toner.7"
+    );
+    assert_eq!(name("Jam", None), "lobby-mfp.jam.7");
+    let odd = [
+        "Black",
+        "black",
+        "BLACK",
+        "black_toner",
+        "black.toner",
+        "black-toner",
+    ];
+    let names: std::collections::BTreeSet<String> = odd
+        .iter()
+        .map(|unit| name("TonerEmpty", Some(unit)))
+        .collect();
+    assert_eq!(names.len(), odd.len(), "{names:?}");
+    let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    assert!(
+        names.iter().all(|name| name.chars().all(is_fine)),
+        "{names:?}"
+    );
+}
+
+proptest! {
+    // shows A5, A9, A10
+    #[test]
+    fn orders_are_at_most_one_for_each_occurrence_and_one_open_for_each_supply(
+        looks in prop::collection::vec((0u8..8, 0i64..40, any::<bool>()), 1..60),
+    ) {
+        let mut device = Device::new();
+        let mut at = 0;
+        let mut made = std::collections::BTreeSet::new();
+        for (kind, minutes, delivers) in looks {
+            at += minutes;
+            let report = match kind {
+                0 => reasons(&["toner-empty"], percents([0, 40, 40, 40])),
+                1 => reasons(&["toner-empty"], Vec::new()),
+                2 => reasons(&["toner-empty"], percents([0, 0, 40, 40])),
+                3 => reasons(&["toner-low"], percents([0, 40, 40, 40])),
+                4 => reasons(&[], percents([100, 40, 40, 40])),
+                5 => reasons(&["media-jam"], percents([0, 40, 40, 40])),
+                6 => StatusReport::default(),
+                _ => reasons(&["toner-empty", "marker-waste-full"], percents([40, 0, 40, 40])),
+            };
+            let before = device.errors.clone();
+            device.look(&[&report], after(at));
+            let once = device.errors.clone();
+            device.look(&[&report], after(at));
+            prop_assert_eq!(&once, &device.errors, "the same look changes nothing");
+            for error in &device.errors {
+                let known = before.iter().find(|it| it.key == error.key);
+                let number = known.map_or(0, |it| it.occurrence);
+                prop_assert!(error.occurrence == number || error.occurrence == number + 1);
+                let Some(order) = &error.order else { continue };
+                if made.insert(order.name.clone()) {
+                    let unit = error.unit.clone().unwrap();
+                    let open = device.orders.iter().filter(|it| it.is_open && it.lines.contains(&line(Some(&unit), "")));
+                    prop_assert_eq!(open.count(), 0, "{:?}", error);
+                    device.orders.push(KnownOrder {
+                        name: order.name.clone(),
+                        lines: vec![line(Some(&unit), "")],
+                        id: None,
+                        is_open: true,
+                        ..KnownOrder::default()
+                    });
+                }
+            }
+            if delivers {
+                for order in &mut device.orders {
+                    order.is_open = false;
+                }
+            }
+        }
+    }
+}
