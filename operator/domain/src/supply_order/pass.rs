@@ -270,8 +270,8 @@ impl OrderPass {
             EffectClass::KeyedAndQueryable | EffectClass::Queryable => false,
             // An order that is not wanted any more is not sent again to learn its id.
             EffectClass::Keyed => {
-                let is_kept = now.duration_since(intent) < terms.kept_for;
-                !is_kept || self.order.spec.cancelled.is_some()
+                let may_repeat = terms.may_repeat(now.duration_since(intent));
+                !may_repeat || self.order.spec.cancelled.is_some()
             }
             EffectClass::Blind => true,
         };
@@ -361,7 +361,7 @@ impl OrderPass {
                 self.intend(now)
             };
         }
-        if terms.honours_key && age.is_some_and(|age| age < terms.kept_for) {
+        if age.is_some_and(|age| terms.may_repeat(age)) {
             self.look.is_first = false;
             return self.send();
         }

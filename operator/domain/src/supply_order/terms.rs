@@ -3,6 +3,7 @@
 use entente_crds::v1alpha1::{Connection, IdempotencyKey};
 use jiff::SignedDuration;
 
+use super::pass::QUIET;
 use crate::backoff::RetryPolicy;
 
 /// Terms of an order server, by its Connection.
@@ -39,6 +40,12 @@ impl ServerTerms {
             (false, true) => EffectClass::Queryable,
             (false, false) => EffectClass::Blind,
         }
+    }
+
+    /// True if an order may be sent again under its key, so long after it was first sent: it arrives while
+    /// the key is kept, also if it is [`QUIET`] on its way.
+    pub fn may_repeat(self, age: SignedDuration) -> bool {
+        self.honours_key && age < self.kept_for.saturating_sub(QUIET)
     }
 
     /// Returns the terms by a Connection.

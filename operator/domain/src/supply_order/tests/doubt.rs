@@ -161,6 +161,20 @@ fn a_key_is_relied_on_no_longer_than_the_server_keeps_it() {
     assert_eq!(bench.says("Ready"), "False(OutcomeUnknown)");
 }
 
+// shows A9 A10
+#[test]
+fn an_order_is_not_sent_again_so_late_that_it_may_arrive_after_its_key_is_forgotten() {
+    for (minutes, is_sent) in [(24 * 60 - 11, true), (24 * 60 - 10, false)] {
+        let mut bench = Bench::new(keyed());
+        bench.pass(|request| by_key_alone(request).unwrap_or_else(lost));
+        bench.wait(SignedDuration::from_mins(minutes));
+        bench.pass(|request| by_key_alone(request).unwrap_or_else(|| answered(ours("PO-1"))));
+        assert_eq!(bench.placed(), if is_sent { 2 } else { 1 }, "{minutes}");
+        let is_unknown = bench.says("Ordered") == "Unknown(OutcomeUnknown)";
+        assert_ne!(is_unknown, is_sent, "{minutes}");
+    }
+}
+
 // shows A9 K5
 #[test]
 fn a_server_that_cannot_be_reached_for_days_leaves_no_doubt_and_causes_no_writes() {
