@@ -9,6 +9,7 @@
 mod activation;
 mod argo_cd;
 mod closed_list;
+mod ordering;
 mod situation;
 mod table;
 mod unseen;
@@ -504,6 +505,38 @@ async fn a_stranger_at_the_address_has_failed_until_a_person_says_it_is_meant() 
                 "contract/robbed",
                 "Ready=False/DevicesNotProgressing Reconciling=True/ProgressingWithRetry",
                 "InProgress",
+            ),
+        ])
+        .await;
+}
+
+// shows A4 K2
+#[tokio::test]
+async fn an_order_that_was_placed_is_current_and_one_that_no_server_takes_has_failed() {
+    let situation = ordering::ordering(environment().await).await;
+    situation
+        .shows(&[
+            (
+                "order/placed",
+                "Ready=True/OrderPlaced Ordered=True/OrderPlaced",
+                "Current",
+            ),
+            (
+                "order/strange",
+                "Ready=False/ItemUnknown Stalled=True/ItemUnknown",
+                "Failed",
+            ),
+            (
+                "order/waiting",
+                "Ready=False/OrderServerUnavailable Reconciling=True/ProgressingWithRetry",
+                "InProgress",
+            ),
+            ("text/toner-empty", "Ready=True/Succeeded", "Current"),
+            ("site/osasco", "Ready=True/Succeeded", "Current"),
+            (
+                "site/nowhere",
+                "Ready=False/UnknownZone Stalled=True/UnknownZone",
+                "Failed",
             ),
         ])
         .await;

@@ -56,14 +56,14 @@ pub(crate) async fn add_supplies(namespace: &TestNamespace<'_>, url: &str) {
 }
 
 /// Applies a contract of that service on a device that there is not.
-async fn contracted(namespace: &TestNamespace<'_>) {
+pub(crate) async fn contracted(namespace: &TestNamespace<'_>) {
     let entry = namespace.entry("supplies", "supplies", &[DEVICE], "1h");
     let contract = namespace.contract(CONTRACT, now(), vec![entry]);
     namespace.apply::<Contract>(&contract).await.unwrap();
 }
 
 /// Makes an order by hand.
-async fn make(namespace: &TestNamespace<'_>, name: &str, part: &str) {
+pub(crate) async fn make(namespace: &TestNamespace<'_>, name: &str, part: &str) {
     let subscription = format!("{CONTRACT}.supplies.{DEVICE}");
     let made = namespace
         .soon("the subscription", async || {

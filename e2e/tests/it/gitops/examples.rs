@@ -4,6 +4,7 @@
 //! A new default that no object here leaves out fails every test that asks for them.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use entente_crds::admission_cases::CaseKind;
 use entente_crds::spec_rules;
@@ -20,14 +21,18 @@ use super::manifest;
 const NAMESPACE: &str = entente_crds::example::NAMESPACE;
 
 /// The kinds that people write, and that a repository has.
-const KINDS: [CaseKind; 7] = [
+const KINDS: [CaseKind; 11] = [
     CaseKind::Connection,
     CaseKind::DeviceModel,
     CaseKind::SmartService,
+    CaseKind::MessageText,
+    CaseKind::Site,
     CaseKind::Device,
+    CaseKind::DeviceEnrollment,
     CaseKind::Contract,
     CaseKind::ContractAmendment,
     CaseKind::ContractNotice,
+    CaseKind::SupplyOrder,
 ];
 
 /// Places of the examples that are not on loopback, and those that they are replaced by.
@@ -38,10 +43,13 @@ const PLACES: [(&str, &str); 3] = [
 ];
 
 /// Returns the files of every folder of examples, with all places on loopback.
-fn examples() -> Vec<(&'static str, Files)> {
-    let folders = ["", "amendments", "notices", "services"];
-    let read = |folder: &'static str| {
-        let directory = workspace().join("examples").join(folder);
+fn examples() -> Vec<(String, Files)> {
+    let root = workspace().join("examples");
+    let mut folders = vec![root.clone()];
+    let inner = std::fs::read_dir(&root).unwrap();
+    folders.extend(inner.map(|it| it.unwrap().path()).filter(|it| it.is_dir()));
+    folders.sort();
+    let read = |directory: PathBuf| {
         let entries = std::fs::read_dir(&directory).unwrap();
         let mut files = Files::new();
         for path in entries.map(|it| it.unwrap().path()) {
@@ -56,7 +64,8 @@ fn examples() -> Vec<(&'static str, Files)> {
             files.insert(name.to_string_lossy().into_owned(), text);
         }
         assert!(!files.is_empty(), "no example in {}", directory.display());
-        (if folder.is_empty() { "first" } else { folder }, files)
+        let name = directory.file_name().expect("it has a name");
+        (name.to_string_lossy().into_owned(), files)
     };
     folders.into_iter().map(read).collect()
 }
@@ -87,9 +96,28 @@ fn without_defaults() -> Vec<Json> {
     objects
 }
 
-/// Returns objects of a kind that have every member among them: a Connection has that of one protocol.
+/// Returns objects of a kind that have every member among them that people write: a Connection has that
+/// of one protocol. What goes with another value than the default is left out with that value.
 fn wholes(kind: CaseKind) -> Vec<Json> {
-    let mut wholes = vec![kind.complete()];
+    let mut whole = kind.complete();
+    let without = |object: &mut Json, members: &[&str]| {
+        let object = object.as_object_mut().expect("an object");
+        object.retain(|name, _| !members.contains(&name.as_str()));
+    };
+    let spec = &mut whole["spec"];
+    match kind {
+        CaseKind::DeviceModel => {
+            let errors = spec["errors"].as_array_mut().expect("errors");
+            errors.iter_mut().for_each(|it| without(it, &["order"]));
+        }
+        CaseKind::DeviceEnrollment => without(spec, &["template"]),
+        CaseKind::SupplyOrder => {
+            spec["record"]["cause"] = json!("Manual");
+            without(&mut spec["record"], &["error", "reference"]);
+        }
+        _ => {}
+    }
+    let mut wholes = vec![whole];
     if let CaseKind::Connection = kind {
         wholes.push(json!(entente_crds::example::gateway()));
         wholes.push(json!(entente_crds::example::hq_snmp()));
@@ -183,10 +211,10 @@ fn defaults(schema: &Json, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-pub(super) fn repositories() -> Vec<(&'static str, Files)> {
+pub(super) fn repositories() -> Vec<(String, Files)> {
     let whole = Files::from([("whole.yaml".to_owned(), manifest(&without_defaults()))]);
     let mut repositories = examples();
-    repositories.push(("whole", whole));
+    repositories.push(("whole".to_owned(), whole));
     repositories
 }
 

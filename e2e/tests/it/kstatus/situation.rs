@@ -9,6 +9,7 @@ use entente_crds::v1alpha1::{
 };
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
+use entente_e2e::peers::OrderServer;
 use entente_simulators::{Broker, FaultKind, FleetOptions, IppFleet};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
@@ -21,6 +22,19 @@ pub(super) struct Situation<'a> {
     pub(super) namespace: TestNamespace<'a>,
     fleets: Vec<IppFleet>,
     pub(super) broker: Option<Broker>,
+    orders: Option<OrderServer>,
+}
+
+impl<'a> Situation<'a> {
+    /// Returns the situation of a namespace whose service orders at a server.
+    pub(super) fn with_orders(namespace: TestNamespace<'a>, server: OrderServer) -> Self {
+        Self {
+            namespace,
+            fleets: Vec::new(),
+            broker: None,
+            orders: Some(server),
+        }
+    }
 }
 
 impl Situation<'_> {
@@ -31,7 +45,7 @@ impl Situation<'_> {
         }
     }
 
-    /// Returns the texts that no message may contain: the addresses of devices and broker.
+    /// Returns the texts that no message may contain: the addresses of devices and servers.
     pub(super) fn addresses(&self) -> Vec<String> {
         let devices = self.fleets.iter().flat_map(|fleet| {
             fleet
@@ -39,11 +53,10 @@ impl Situation<'_> {
                 .iter()
                 .map(|device| device.address().to_string())
         });
-        let broker = self
-            .broker
-            .iter()
-            .map(|broker| broker.url().replace("http://", ""));
-        devices.chain(broker).collect()
+        let urls = self.broker.iter().map(Broker::url);
+        let urls = urls.chain(self.orders.iter().map(OrderServer::url));
+        let servers = urls.map(|url| url.replace("http://", ""));
+        devices.chain(servers).collect()
     }
 }
 
@@ -408,6 +421,7 @@ pub(super) async fn faulty_catalogue(environment: &TestEnvironment) -> Situation
         namespace,
         fleets: Vec::new(),
         broker: Some(dead),
+        orders: None,
     }
 }
 
@@ -459,6 +473,7 @@ pub(super) async fn with_devices<'a>(
         namespace,
         fleets: vec![fleet],
         broker: None,
+        orders: None,
     }
 }
 

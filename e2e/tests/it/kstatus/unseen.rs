@@ -74,6 +74,8 @@ fn every_kind() -> Vec<Value> {
         of(example::hq_ipp()),
         of(example::mfp_500()),
         of(example::data_backup()),
+        of(example::toner_empty_text()),
+        of(example::osasco_site()),
         of(example::devices().remove(0)),
         of(example::enrollment()),
         of(example::banco_sul_2027()),
@@ -81,5 +83,6 @@ fn every_kind() -> Vec<Value> {
         of(example::banco_sul_installed()),
         of(example::service_subscription()),
         of(example::compensation()),
+        of(example::supply_order()),
     ]
 }

@@ -12,7 +12,7 @@ async fn nothing_differs(manners: &[&[&str]]) {
     let namespace = namespace(&environment).await;
     for manner in manners {
         for (name, files) in repositories() {
-            let application = Application::named(&namespace, name, &files);
+            let application = Application::named(&namespace, &name, &files);
             let synced = application.sync(manner).await;
             assert_eq!(synced.phase, "Succeeded", "{name} {manner:?}: {synced:#?}");
             all_are_judged(&namespace).await;
