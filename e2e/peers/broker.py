@@ -378,6 +378,10 @@ class Control:
 
 
 def add_control_routes(application, broker, control):
+    @application.get("/control")
+    def is_ready():
+        return "", 204
+
     @application.get("/control/ledger")
     def ledger():
         with control.lock:
@@ -412,7 +416,7 @@ def add_control_routes(application, broker, control):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--port", type=int, required=True)
-    arguments.add_argument("--state", help="file that keeps the instances over a restart")
+    arguments.add_argument("--directory", help="directory that keeps the instances over a restart")
     arguments = arguments.parse_args()
     logging.basicConfig(level=logging.WARNING)
 
@@ -420,7 +424,8 @@ def main():
     username, password = os.environ.get("BROKER_USERNAME"), os.environ.get("BROKER_PASSWORD")
     credentials = BrokerCredentials(username, password or "") if username else None
 
-    broker, control = Broker(arguments.state), Control()
+    kept = arguments.directory and os.path.join(arguments.directory, "instances.json")
+    broker, control = Broker(kept), Control()
     application = Flask(__name__)
     application.before_request(control.before)
     application.after_request(control.after)

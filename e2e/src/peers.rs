@@ -26,6 +26,7 @@ mod lprint;
 mod orders;
 mod prism;
 mod prometheus;
+mod script_server;
 mod settings_server;
 mod snmpd;
 mod swupdate;

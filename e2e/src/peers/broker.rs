@@ -5,15 +5,14 @@
 //! Called by tests that provision, update and delete services.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use entente_simulators::{Fault, FaultKind, Mode};
+use reqwest::Method;
 use serde::Deserialize;
-use tempfile::TempDir;
 
 use super::PeerError;
-use super::ipp_client::http_client;
-use super::launch::{Footprint, Launch, Process, Sandbox, directory, free_port, text};
+use super::launch::Footprint;
+use super::script_server::{Script, ScriptServer, python_of};
 
 const PEER: &str = "openbrokerapi";
 
@@ -62,10 +61,7 @@ pub struct BrokerInstance {
 /// A running broker.
 #[derive(Debug)]
 pub struct OpenBroker {
-    port: u16,
-    http: reqwest::Client,
-    process: Process,
-    _directory: TempDir,
+    server: ScriptServer,
 }
 
 impl OpenBroker {
@@ -75,90 +71,64 @@ impl OpenBroker {
     /// # Errors
     /// Any [`PeerError`] of starting a process.
     pub async fn start(options: OpenBrokerOptions) -> Result<OpenBroker, PeerError> {
-        let python = virtual_environment()?;
-        let directory = directory(PEER, Sandbox::SameUser)?;
-        let port = free_port(PEER)?;
-        let mut launch = Launch::new(PEER, Sandbox::SameUser, python, directory.path())
-            .arguments([text(
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/broker.py"),
-            )])
-            .arguments(["--port".to_owned(), port.to_string()])
-            .arguments([
-                "--state".to_owned(),
-                text(directory.path().join("instances.json")),
-            ])
-            .environment("PYTHONDONTWRITEBYTECODE", "1")
-            .environment("PYTHONUNBUFFERED", "1");
-        if let Some((username, password)) = options.credentials {
-            launch = launch
-                .environment("BROKER_USERNAME", username)
-                .environment("BROKER_PASSWORD", password);
-        }
-        let process = launch.spawn()?;
-        let http = http_client();
-        let mut broker = OpenBroker {
-            port,
-            http,
-            process,
-            _directory: directory,
+        let login = options
+            .credentials
+            .map(|(user, password)| [("BROKER_USERNAME", user), ("BROKER_PASSWORD", password)]);
+        let script = Script {
+            name: PEER,
+            file: "broker.py",
+            python: python_of(PEER, "venv")?,
+            arguments: Vec::new(),
+            environment: login.into_iter().flatten().collect(),
         };
-        broker.until_ready().await?;
-        Ok(broker)
-    }
-
-    async fn until_ready(&mut self) -> Result<(), PeerError> {
-        let (http, ledger) = (self.http.clone(), format!("{}/control/ledger", self.url()));
-        self.process
-            .until_ready(async || {
-                http.get(&ledger)
-                    .send()
-                    .await
-                    .is_ok_and(|answer| answer.status().is_success())
-            })
-            .await
+        let server = ScriptServer::start(script).await?;
+        Ok(Self { server })
     }
 
     /// `http://127.0.0.1:PORT`, to which /v2 is appended.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     /// Returns the TCP port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.server.port()
     }
 
     /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
-        self.process.id()
+        self.server.process_id()
     }
 
     /// Returns the broker's output so far.
     pub fn log(&self) -> String {
-        self.process.log()
+        self.server.output()
     }
 
     /// Start-up time and memory.
     pub fn footprint(&self) -> Footprint {
-        self.process.footprint()
+        self.server.footprint()
     }
 
     /// Returns every request under /v2 since the last start, oldest first.
     pub async fn ledger(&self) -> Result<Vec<LedgerEntry>, PeerError> {
-        self.read("ledger", "the question for its ledger").await
+        self.server
+            .read("ledger", "the question for its ledger")
+            .await
     }
 
     /// Returns the existing instances, by instance id.
     pub async fn instances(&self) -> Result<BTreeMap<String, BrokerInstance>, PeerError> {
-        self.read("instances", "the question for its instances")
+        self.server
+            .read("instances", "the question for its instances")
             .await
     }
 
     /// Changes the way in which later requests are carried out. Operations under way keep the mode
     /// they began with. A restart begins with [`Mode::Sync`] again.
     pub async fn set_mode(&self, mode: Mode) -> Result<(), PeerError> {
-        let request = self.http.put(self.control("mode")).json(&mode);
-        self.tell("a new mode", request).await
+        let request = self.server.request(Method::PUT, "mode").json(&mode);
+        self.server.tell("a new mode", request).await
     }
 
     /// Brings a fault in; one of the same kind and operation is replaced.
@@ -173,84 +143,32 @@ impl OpenBroker {
                 fault: fault.kind.name(),
             });
         }
-        let request = self.http.put(self.control("faults")).json(&fault);
-        self.tell("a fault", request).await
+        self.server.set_fault(fault).await
     }
 
     /// Clears every fault; operations that were never to end do end.
     pub async fn clear_faults(&self) -> Result<(), PeerError> {
-        self.tell(
-            "the end of faults",
-            self.http.delete(self.control("faults")),
-        )
-        .await
+        self.server.clear_faults().await
     }
 
     /// Ends it at once; its port refuses from then on.
     pub async fn kill(&mut self) -> Result<(), PeerError> {
-        self.process.kill().await
+        self.server.kill().await
     }
 
     /// Starts it again on the same port with the instances it had; the ledger begins anew.
     pub async fn start_again(&mut self) -> Result<(), PeerError> {
-        self.process.start_again()?;
-        self.until_ready().await
+        self.server.start_again().await
     }
 
     /// Freezes it by SIGSTOP: connections are accepted and never answered.
     pub async fn freeze(&self) -> Result<(), PeerError> {
-        self.process.freeze().await
+        self.server.freeze().await
     }
 
     /// SIGCONT.
     pub async fn thaw(&self) -> Result<(), PeerError> {
-        self.process.thaw().await
-    }
-
-    fn control(&self, what: &str) -> String {
-        format!("{}/control/{what}", self.url())
-    }
-
-    async fn tell(
-        &self,
-        what: &'static str,
-        request: reqwest::RequestBuilder,
-    ) -> Result<(), PeerError> {
-        let failed = |source| PeerError::Control {
-            peer: PEER.to_owned(),
-            what,
-            source,
-        };
-        request
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(failed)?;
-        Ok(())
-    }
-
-    async fn read<T: serde::de::DeserializeOwned>(
-        &self,
-        endpoint: &str,
-        what: &'static str,
-    ) -> Result<T, PeerError> {
-        let failed = |source| PeerError::Control {
-            peer: PEER.to_owned(),
-            what,
-            source,
-        };
-        let answer = self
-            .http
-            .get(self.control(endpoint))
-            .send()
-            .await
-            .map_err(failed)?;
-        answer
-            .error_for_status()
-            .map_err(failed)?
-            .json()
-            .await
-            .map_err(failed)
+        self.server.thaw().await
     }
 }
 
@@ -275,19 +193,4 @@ fn can_have(fault: &FaultKind) -> bool {
         | FaultKind::NotRetrievable
         | FaultKind::FetchWithoutParameters { .. } => false,
     }
-}
-
-/// Returns the path of the Python of the virtual environment that `e2e/peers/install` makes.
-fn virtual_environment() -> Result<PathBuf, PeerError> {
-    let python = std::env::var_os("ENTENTE_PEERS_VENV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/venv"),
-        PathBuf::from,
-    );
-    let python = python.join("bin/python");
-    if python.is_file() {
-        return Ok(python);
-    }
-    Err(PeerError::Missing {
-        program: format!("{PEER} (in {})", python.display()),
-    })
 }

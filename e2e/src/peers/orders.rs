@@ -3,18 +3,13 @@
 //! Decides their command lines, and reads the log of orders (`e2e/peers/orders.py`), in which a double is a
 //! second line. Its faults have the words of the simulators. Called by tests of orders.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use entente_simulators::Fault;
+use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::Value;
 
 use super::PeerError;
-use super::ipp_client::http_client;
-use super::launch::{Launch, Process, Sandbox, directory, free_port, text};
-use crate::operator::workspace;
+use super::script_server::{Script, ScriptServer, python_of};
 
 const PEER: &str = "orders";
 
@@ -49,10 +44,7 @@ impl Default for OrderServerOptions {
 /// A running order server. Dropping it kills the process.
 #[derive(Debug)]
 pub struct OrderServer {
-    port: u16,
-    http: reqwest::Client,
-    process: Process,
-    directory: TempDir,
+    server: ScriptServer,
 }
 
 impl OrderServer {
@@ -61,38 +53,24 @@ impl OrderServer {
     /// # Errors
     /// Any [`PeerError`] of starting a process; `Missing` where the middleware is not installed.
     pub async fn start(options: OrderServerOptions) -> Result<Self, PeerError> {
-        let directory = directory(PEER, Sandbox::SameUser)?;
-        let port = free_port(PEER)?;
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/orders.py");
         let without = [
             (!options.keys).then_some("--without-keys"),
             (!options.search).then_some("--without-search"),
         ];
-        let process = Launch::new(PEER, Sandbox::SameUser, python()?, directory.path())
-            .arguments([text(program), format!("--port={port}")])
-            .arguments([format!("--directory={}", text(directory.path()))])
-            .arguments(without.into_iter().flatten())
-            .environment("PYTHONDONTWRITEBYTECODE", "1")
-            .environment("PYTHONUNBUFFERED", "1")
-            .spawn()?;
-        let mut server = Self {
-            port,
-            http: http_client(),
-            process,
-            directory,
+        let script = Script {
+            name: PEER,
+            file: "orders.py",
+            python: python_of(PEER, PEER)?,
+            arguments: without.into_iter().flatten().collect(),
+            environment: Vec::new(),
         };
-        server.until_ready().await?;
-        Ok(server)
-    }
-
-    async fn until_ready(&mut self) -> Result<(), PeerError> {
-        let url = format!("{}/control", self.url());
-        self.process.until_answers(&url).await
+        let server = ScriptServer::start(script).await?;
+        Ok(Self { server })
     }
 
     /// Returns its URL.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     /// Returns the orders that it has made, in their order.
@@ -100,23 +78,12 @@ impl OrderServer {
     /// # Panics
     /// If a line of its log is none, which is a defect of the peer.
     pub fn log(&self) -> Vec<LoggedOrder> {
-        self.read()
-    }
-
-    /// Reads its log. A line that is being written has no end yet, and is left out.
-    fn read(&self) -> Vec<LoggedOrder> {
-        let path = self.directory.path().join("orders.jsonl");
-        let written = fs::read_to_string(path).unwrap_or_default();
-        let lines = written.split_inclusive('\n');
-        let whole = lines.filter(|line| line.ends_with('\n'));
-        whole
-            .map(|line| serde_json::from_str(line).expect("a line of the log"))
-            .collect()
+        self.server.lines("orders.jsonl")
     }
 
     /// Returns its output so far.
     pub fn output(&self) -> String {
-        self.process.log()
+        self.server.output()
     }
 
     /// Brings a fault in, for requests that write; one of the same kind is replaced.
@@ -124,8 +91,7 @@ impl OrderServer {
     /// # Errors
     /// [`PeerError::Control`] also if this server cannot have it.
     pub async fn set_fault(&self, fault: impl Into<Fault>) -> Result<(), PeerError> {
-        let url = format!("{}/control/faults", self.url());
-        self.put("a fault", url, json!(fault.into())).await
+        self.server.set_fault(fault).await
     }
 
     /// Sets members of an order, such as its state.
@@ -133,18 +99,9 @@ impl OrderServer {
     /// # Errors
     /// [`PeerError::Control`] if there is no such order.
     pub async fn change(&self, order: &str, members: Value) -> Result<(), PeerError> {
-        let url = format!("{}/control/orders/{order}", self.url());
-        self.put("an order", url, members).await
-    }
-
-    async fn put(&self, what: &'static str, url: String, body: Value) -> Result<(), PeerError> {
-        let answer = self.http.put(url).json(&body).send().await;
-        let answer = answer.and_then(reqwest::Response::error_for_status);
-        answer.map(drop).map_err(|source| PeerError::Control {
-            peer: PEER.to_owned(),
-            what,
-            source,
-        })
+        let place = format!("orders/{order}");
+        let request = self.server.request(Method::PUT, &place).json(&members);
+        self.server.tell("an order", request).await
     }
 
     /// Ends it at once; its port refuses from then on.
@@ -152,7 +109,7 @@ impl OrderServer {
     /// # Errors
     /// Any [`PeerError`] of ending a process.
     pub async fn kill(&mut self) -> Result<(), PeerError> {
-        self.process.kill().await
+        self.server.kill().await
     }
 
     /// Starts it again on the same port, with its orders and without the keys of the middleware.
@@ -160,19 +117,6 @@ impl OrderServer {
     /// # Errors
     /// Any [`PeerError`] of starting a process.
     pub async fn start_again(&mut self) -> Result<(), PeerError> {
-        self.process.start_again()?;
-        self.until_ready().await
+        self.server.start_again().await
     }
-}
-
-/// Returns the path of the Python of the virtual environment that `e2e/peers/install` makes.
-fn python() -> Result<PathBuf, PeerError> {
-    let python = workspace().join("target/peers").join(PEER);
-    let python = python.join("bin/python");
-    if python.is_file() {
-        return Ok(python);
-    }
-    Err(PeerError::Missing {
-        program: format!("{PEER} (in {})", python.display()),
-    })
 }

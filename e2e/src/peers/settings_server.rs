@@ -4,17 +4,15 @@
 //! faults have the words of the simulators. Called by tests of such servers.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use entente_simulators::Fault;
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::PeerError;
-use super::ipp_client::http_client;
-use super::launch::{Launch, Process, Sandbox, directory, free_port, program, text};
+use super::launch::program;
+use super::script_server::{Script, ScriptServer};
 
 const PEER: &str = "settings server";
 
@@ -66,10 +64,7 @@ pub struct SettingsDevice {
 /// A running server. Dropping it kills the process.
 #[derive(Debug)]
 pub struct SettingsServer {
-    port: u16,
-    http: reqwest::Client,
-    process: Process,
-    directory: TempDir,
+    server: ScriptServer,
 }
 
 impl SettingsServer {
@@ -78,36 +73,24 @@ impl SettingsServer {
     /// # Errors
     /// Any [`PeerError`] of starting a process.
     pub async fn start(login: Option<(&str, &str)>) -> Result<Self, PeerError> {
-        let directory = directory(PEER, Sandbox::SameUser)?;
-        let port = free_port(PEER)?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/settings_server.py");
-        let python = program("python3")?;
-        let mut launch = Launch::new(PEER, Sandbox::SameUser, python, directory.path())
-            .arguments([text(script), format!("--port={port}")])
-            .arguments([format!("--directory={}", text(directory.path()))])
-            .environment("PYTHONDONTWRITEBYTECODE", "1")
-            .environment("PYTHONUNBUFFERED", "1");
-        if let Some((user, password)) = login {
-            launch = launch.environment("SETTINGS_SERVER_LOGIN", format!("{user}:{password}"));
-        }
-        let mut server = Self {
-            port,
-            http: http_client(),
-            process: launch.spawn()?,
-            directory,
+        let login = login.map(|(user, password)| format!("{user}:{password}"));
+        let script = Script {
+            name: PEER,
+            file: "settings_server.py",
+            python: program("python3")?,
+            arguments: Vec::new(),
+            environment: login
+                .map(|login| ("SETTINGS_SERVER_LOGIN", login))
+                .into_iter()
+                .collect(),
         };
-        server.until_ready().await?;
-        Ok(server)
-    }
-
-    async fn until_ready(&mut self) -> Result<(), PeerError> {
-        let url = self.control("");
-        self.process.until_answers(url.trim_end_matches('/')).await
+        let server = ScriptServer::start(script).await?;
+        Ok(Self { server })
     }
 
     /// Returns its URL, to which /v1 is appended.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     /// Returns the requests under /v1, in the order in which they came. One is listed before it is answered.
@@ -115,14 +98,7 @@ impl SettingsServer {
     /// # Panics
     /// If a line of its list is none, which is a defect of the peer.
     pub fn requests(&self) -> Vec<SettingsRequest> {
-        let file = self.directory.path().join("requests.jsonl");
-        let written = fs::read_to_string(file).unwrap_or_default();
-        // A line that is being written has no end yet.
-        let lines = written.split_inclusive('\n');
-        let whole = lines.filter(|line| line.ends_with('\n'));
-        whole
-            .map(|line| serde_json::from_str(line).expect("a line of the server"))
-            .collect()
+        self.server.lines("requests.jsonl")
     }
 
     /// Returns the requests that changed what is wanted.
@@ -138,8 +114,9 @@ impl SettingsServer {
         serial_number: &str,
         device: &SettingsDevice,
     ) -> Result<(), PeerError> {
-        let url = self.control(&format!("devices/{serial_number}"));
-        self.tell("a device", self.http.put(url).json(device)).await
+        let place = format!("devices/{serial_number}");
+        let request = self.server.request(Method::PUT, &place).json(device);
+        self.server.tell("a device", request).await
     }
 
     /// Returns the values that a device really has, by their places.
@@ -148,37 +125,38 @@ impl SettingsServer {
         struct Device {
             has: BTreeMap<String, Value>,
         }
-        let url = self.control(&format!("devices/{serial_number}"));
-        let answer = self.http.get(url).send().await;
-        let answer = answer.and_then(reqwest::Response::error_for_status);
-        let answer = answer.map_err(|source| failed("the question for a device", source))?;
-        let device: Device = answer
-            .json()
-            .await
-            .map_err(|source| failed("the question for a device", source))?;
+        let place = format!("devices/{serial_number}");
+        let device: Device = self
+            .server
+            .read(&place, "the question for a device")
+            .await?;
         Ok(device.has)
     }
 
     /// The device comes: it takes what is wanted, but has other values at these places, and reports.
     pub async fn report(&self, serial_number: &str, instead: Value) -> Result<(), PeerError> {
-        let url = self.control(&format!("devices/{serial_number}/report"));
-        let body = json!({ "instead": instead });
-        self.tell("a report", self.http.post(url).json(&body)).await
+        self.comes(serial_number, json!({ "instead": instead }))
+            .await
     }
 
     /// The device comes and refuses the wanted value of one place.
     pub async fn refuse(&self, serial_number: &str, path: &str) -> Result<(), PeerError> {
-        let url = self.control(&format!("devices/{serial_number}/report"));
         let refused = json!([{"path": path, "reason": "InvalidValue", "detail": "not this one"}]);
-        let body = json!({ "refused": refused });
-        self.tell("a report", self.http.post(url).json(&body)).await
+        self.comes(serial_number, json!({ "refused": refused }))
+            .await
+    }
+
+    async fn comes(&self, serial_number: &str, report: Value) -> Result<(), PeerError> {
+        let place = format!("devices/{serial_number}/report");
+        let request = self.server.request(Method::POST, &place).json(&report);
+        self.server.tell("a report", request).await
     }
 
     /// Has each change take so many seconds, as an operation that is answered with 202.
     pub async fn set_delay(&self, seconds: f64) -> Result<(), PeerError> {
         let body = json!({ "seconds": seconds });
-        let request = self.http.put(self.control("delay")).json(&body);
-        self.tell("a delay", request).await
+        let request = self.server.request(Method::PUT, "delay").json(&body);
+        self.server.tell("a delay", request).await
     }
 
     /// Brings a fault in; one of the same kind is replaced.
@@ -186,56 +164,31 @@ impl SettingsServer {
     /// # Errors
     /// [`PeerError::Control`] also if this server cannot have it: to be off, it is killed.
     pub async fn set_fault(&self, fault: impl Into<Fault>) -> Result<(), PeerError> {
-        let request = self.http.put(self.control("faults")).json(&fault.into());
-        self.tell("a fault", request).await
+        self.server.set_fault(fault).await
     }
 
     /// Clears every fault.
     pub async fn clear_faults(&self) -> Result<(), PeerError> {
-        let request = self.http.delete(self.control("faults"));
-        self.tell("the end of faults", request).await
+        self.server.clear_faults().await
     }
 
     /// Ends it at once; its port refuses from then on.
     pub async fn kill(&mut self) -> Result<(), PeerError> {
-        self.process.kill().await
+        self.server.kill().await
     }
 
     /// Starts it again on the same port, with all that it had taken.
     pub async fn start_again(&mut self) -> Result<(), PeerError> {
-        self.process.start_again()?;
-        self.until_ready().await
+        self.server.start_again().await
     }
 
     /// Freezes it by SIGSTOP: connections are accepted and never answered.
     pub async fn freeze(&self) -> Result<(), PeerError> {
-        self.process.freeze().await
+        self.server.freeze().await
     }
 
     /// SIGCONT.
     pub async fn thaw(&self) -> Result<(), PeerError> {
-        self.process.thaw().await
-    }
-
-    fn control(&self, what: &str) -> String {
-        format!("{}/control/{what}", self.url())
-    }
-
-    async fn tell(
-        &self,
-        what: &'static str,
-        request: reqwest::RequestBuilder,
-    ) -> Result<(), PeerError> {
-        let answer = request.send().await;
-        let answer = answer.and_then(reqwest::Response::error_for_status);
-        answer.map(drop).map_err(|source| failed(what, source))
-    }
-}
-
-fn failed(what: &'static str, source: reqwest::Error) -> PeerError {
-    PeerError::Control {
-        peer: PEER.to_owned(),
-        what,
-        source,
+        self.server.thaw().await
     }
 }
