@@ -17,9 +17,6 @@ mod smart_service;
 mod snmp;
 mod software;
 mod supply_order;
-mod twin_deployment;
-mod twin_errors;
-mod twin_messages;
 
 pub use common::*;
 pub use compensation::*;
@@ -38,6 +35,3 @@ pub use smart_service::*;
 pub use snmp::*;
 pub use software::*;
 pub use supply_order::*;
-pub use twin_deployment::*;
-pub use twin_errors::*;
-pub use twin_messages::*;

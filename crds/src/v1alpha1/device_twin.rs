@@ -1,13 +1,20 @@
 //! DeviceTwin: what a device that calls should hold, and what it said.
 
+mod deployment;
+mod error;
+mod message;
+
+pub use deployment::*;
+pub use error::*;
+pub use message::*;
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConsentWay, DataEvent, DeviceCapabilities, MAX_IDENTITY, MAX_RECONCILE_AT, ReportedMessage,
-    SecretKeyReference, TwinArtifact, TwinDeployment, TwinDeploymentState, TwinError, TwinMessage,
+    ConsentWay, DataEvent, DeviceCapabilities, MAX_IDENTITY, MAX_RECONCILE_AT, SecretKeyReference,
 };
 use crate::{
     bounded::{Text, Token},

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, SoftwarePart};
+use crate::v1alpha1::{Artifact, SoftwarePart};
 use crate::{
     bounded::Text,
     schema::{self, MAX_MESSAGE},

@@ -5,8 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MAX_IDENTITY;
 use crate::bounded::Token;
+use crate::v1alpha1::MAX_IDENTITY;
 
 /// The most errors of a device that are kept.
 pub const MAX_TWIN_ERRORS: usize = 64;
