@@ -186,6 +186,12 @@ pub enum BenchError {
         /// The error of the simulator.
         source: SimulatorError,
     },
+    /// A program of others could not be started.
+    #[error("a peer")]
+    Peer {
+        /// The error of the peer.
+        source: entente_e2e::peers::PeerError,
+    },
     /// Requests cannot be counted.
     #[error("the audit log")]
     Audit {

@@ -4,6 +4,8 @@
 //! ledger of the simulated devices has it, to the order id in the status of the SupplyOrder, as a watch sees
 //! it. The writes are those in the audit log, that of the message on the panel included.
 
+mod snmp;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,9 +43,10 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) async fn run(options: &BenchOptions) -> Result<Vec<Figure>, BenchError> {
     let devices = options.largest();
     let mut environment = environment().await?;
-    let figures = of_fleet(&environment, devices).await?;
+    let mut figures = of_fleet(&environment, devices).await?;
     environment.operator.stop().await.map_err(operator_failed)?;
     environment.plane.stop().await;
+    figures.push(snmp::asked().await?);
     Ok(figures)
 }
 

@@ -15,7 +15,7 @@ use super::ipp_client::http_client;
 use super::launch::{Footprint, Launch, Process, Sandbox, directory, free_port, text};
 use crate::operator::workspace;
 
-/// What tells one server from another.
+/// Differences between one server and another.
 #[derive(Debug)]
 pub(super) struct Script {
     /// Its name, in errors.
@@ -124,7 +124,7 @@ impl ScriptServer {
         self.answer(what, request).await.map(drop)
     }
 
-    /// Returns what an endpoint under /control says.
+    /// Returns the answer of an endpoint under /control.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         endpoint: &str,

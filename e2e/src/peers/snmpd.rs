@@ -59,6 +59,17 @@ impl SnmpdLogin {
         username: "person",
         ..Self::OPERATOR
     };
+
+    /// Returns the keys and values of the Secret of this login.
+    pub fn secret(self) -> [(&'static str, &'static str); 5] {
+        [
+            ("username", self.username),
+            ("authProtocol", self.authentication),
+            ("authPassword", self.authentication_password),
+            ("privProtocol", "AES-128"),
+            ("privPassword", self.privacy_password),
+        ]
+    }
 }
 
 /// An object that the agent has in place of its own.

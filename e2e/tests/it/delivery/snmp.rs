@@ -2,6 +2,7 @@
 
 mod errors;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use entente_crds::condition::Reason;
@@ -61,15 +62,9 @@ fn service(namespace: &TestNamespace<'_>, wanted: &[(&str, &str)]) -> SmartServi
 
 /// Applies the login of a user for the Device, with another password where one is given.
 async fn log_in(namespace: &TestNamespace<'_>, password: Option<&str>) {
-    let login = SnmpdLogin::OPERATOR;
-    let password = password.unwrap_or(login.authentication_password);
-    let data = [
-        ("username", login.username),
-        ("authProtocol", login.authentication),
-        ("authPassword", password),
-        ("privProtocol", "AES-128"),
-        ("privPassword", login.privacy_password),
-    ];
+    let mut data = BTreeMap::from(SnmpdLogin::OPERATOR.secret());
+    data.extend(password.map(|password| ("authPassword", password)));
+    let data: Vec<_> = data.into_iter().collect();
     apply_secret(namespace, SECRET, &data).await;
 }
 

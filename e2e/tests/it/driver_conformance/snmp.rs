@@ -23,13 +23,7 @@ const LINE: &str = "1.3.6.1.2.1.43.16.5.1.2.1.";
 
 /// Returns the Secret of a login, with changes.
 fn credentials(login: SnmpdLogin, changes: &[(&str, &str)]) -> CredentialsValue {
-    let own = [
-        ("username", login.username),
-        ("authProtocol", login.authentication),
-        ("authPassword", login.authentication_password),
-        ("privProtocol", login.privacy),
-        ("privPassword", login.privacy_password),
-    ];
+    let own = login.secret();
     let data: BTreeMap<String, Vec<u8>> = own
         .iter()
         .chain(changes)

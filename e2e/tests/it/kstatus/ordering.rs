@@ -25,7 +25,7 @@ pub(super) async fn ordering(environment: &TestEnvironment) -> Situation<'_> {
 
     let mut text = example::toner_empty_text();
     text.metadata.name = Some(namespace.named("toner-empty"));
-    text.spec.error_type = "NeverReported".to_owned();
+    "NeverReported".clone_into(&mut text.spec.error_type);
     namespace.apply(&text).await.unwrap();
     for (name, zone) in [("osasco", "America/Sao_Paulo"), ("nowhere", "Not/A_Zone")] {
         let mut site = example::osasco_site();
