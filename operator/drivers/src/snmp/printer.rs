@@ -79,26 +79,42 @@ pub(super) struct Printer<'a> {
     objects: &'a Objects,
     /// hrDeviceIndex of the printer.
     device: u32,
+    /// The index that its tables of the Printer MIB have: some agents write 0 there.
+    own: u32,
 }
 
 impl<'a> Printer<'a> {
     pub(super) fn of(objects: &'a Objects) -> Self {
-        let first = |table: &[u32]| {
+        // Behind the column is the index of the device.
+        let devices = |table: &[u32]| -> Vec<u32> {
             let tree = Oid::of(table);
-            let mut rows = objects.range(tree.clone()..);
-            // Behind the column is the index of the device.
-            rows.find_map(|(oid, _)| Some(oid.below(&tree)?.get(1).copied()))
-                .flatten()
+            let rows = objects.range(tree.clone()..);
+            let rows = rows.map_while(|(oid, _)| oid.below(&tree));
+            rows.filter_map(|row| row.get(1).copied()).collect()
         };
-        let device = first(&HOST_PRINTER)
-            .or_else(|| first(&GENERAL))
-            .unwrap_or(1);
-        Self { objects, device }
+        let hosts = devices(&HOST_PRINTER);
+        let tables = [&GENERAL[..], &MARKER, &SUPPLIES, &ALERT, &DISPLAY[..10]];
+        let owns: Vec<u32> = tables.into_iter().flat_map(devices).collect();
+        let device = hosts.first().or_else(|| owns.first()).copied().unwrap_or(1);
+        // Tables of an index that no printer has are those of the first one, if it has none.
+        let stray = owns.iter().find(|own| !hosts.contains(own));
+        let own = stray.filter(|_| !owns.contains(&device)).copied();
+        Self {
+            objects,
+            device,
+            own: own.unwrap_or(device),
+        }
     }
 
     /// Returns an object of a row of a table.
     fn get(&self, table: &[u32], column: u32, row: &[u32]) -> Option<&'a Value> {
-        let oid = Oid::of(table).child(&[&[column, self.device], row].concat());
+        let is_of_the_host = [&HOST_PRINTER[..], &HOST_DEVICE_STATUS[..10]].contains(&table);
+        let device = if is_of_the_host {
+            self.device
+        } else {
+            self.own
+        };
+        let oid = Oid::of(table).child(&[&[column, device], row].concat());
         self.objects.get(&oid)
     }
 
@@ -112,7 +128,7 @@ impl<'a> Printer<'a> {
 
     /// Returns the indices of the rows that have a column.
     fn rows(&self, table: &[u32], column: u32) -> Vec<Vec<u32>> {
-        let tree = Oid::of(table).child(&[column, self.device]);
+        let tree = Oid::of(table).child(&[column, self.own]);
         let objects = self.objects.range(tree.clone()..);
         let rows = objects.map_while(|(oid, _)| Some(oid.below(&tree)?.to_vec()));
         rows.take(MOST_ROWS).collect()
@@ -138,7 +154,7 @@ impl<'a> Printer<'a> {
     /// Returns the lines that the panel has, each with its text, in their order.
     pub(super) fn panel_lines(&self) -> Vec<(Oid, String)> {
         let set = self.panel_set();
-        let tree = Oid::of(&DISPLAY).child(&[self.device]);
+        let tree = Oid::of(&DISPLAY).child(&[self.own]);
         let lines = self.objects.range(tree.clone()..);
         let lines = lines.map_while(|(oid, value)| oid.below(&tree).map(|_| (oid, value)));
         lines

@@ -147,6 +147,32 @@ fn a_device_with_half_of_the_tables_reports_the_other_half() {
 
 // shows A2
 #[test]
+fn tables_of_an_index_that_no_printer_has_are_those_of_the_printer() {
+    for (lines, supplies, faults) in [
+        // As Officejets have it.
+        ("25.3.5.1.1.1 = 3\n43.11.1.1.9.0.1 = 40", 1, 0),
+        ("43.11.1.1.9.0.1 = 40\n43.18.1.1.7.0.1 = 8", 1, 1),
+        // Of its own and of a stray one, its own count.
+        (
+            "25.3.5.1.1.1 = 3\n43.11.1.1.9.0.1 = 40\n43.18.1.1.7.1.1 = 8",
+            0,
+            1,
+        ),
+        // The tables are of the second printer.
+        (
+            "25.3.5.1.1.1 = 3\n25.3.5.1.1.2 = 3\n43.11.1.1.9.2.1 = 40",
+            0,
+            0,
+        ),
+    ] {
+        let report = report(lines);
+        let found = (report.supplies.len(), report.faults.len());
+        assert_eq!(found, (supplies, faults), "{lines}");
+    }
+}
+
+// shows A2
+#[test]
 fn a_colour_that_is_not_told_is_not_guessed() {
     for (colorants, colour) in [
         ("43.12.1.1.4.1.1 = \"Cyan\"", Some("cyan")),
