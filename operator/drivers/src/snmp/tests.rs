@@ -2,6 +2,7 @@
 
 pub(super) mod agent;
 mod odd;
+mod recordings;
 mod reports;
 mod version_3;
 mod zoo;
