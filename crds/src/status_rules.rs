@@ -94,6 +94,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "devices.errors[].order.name",
     "devices.errors[].order.service",
     "devices.errors[].order.subscription",
+    "devices.errors[].reportedBy[]",
     "devices.errors[].type",
     "devices.errors[].unit",
     "devices.exclusive[].before[].holder",

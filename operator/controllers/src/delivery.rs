@@ -99,6 +99,8 @@ impl Reconcile for Delivery {
         watches.channel(unreadable, triggers::unreadable::device);
         let unreadable = objects.subscriptions.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable::subscription);
+        let unreadable = objects.orders.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::supply_order);
         let unreadable = objects.models.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable::model);
         let unreadable = objects.services.subscribe_unreadable();

@@ -16,7 +16,7 @@ mod words;
 pub use self::{
     faulted::faulted,
     occurrence::{Sightings, next_look, note_replaced, track},
-    order::{KnownLine, KnownOrder, OrderFacts, Provider, decide, order_name},
+    order::{KnownLine, KnownOrder, OrderFacts, Provider, decide, is_owed, order_name},
     panel::{Capacity, PanelWords, TextFault, panel_text, twin_texts},
 };
 

@@ -394,6 +394,11 @@ pub fn most_octets(protocol: Protocol) -> Option<usize> {
     }
 }
 
+/// True if the device may report its status by a connection, by itself or when it is asked.
+pub fn reports_status(connection: &ConnectionSpec) -> bool {
+    connection.protocol == Protocol::Agent || is_asked_for_status(connection)
+}
+
 /// True if the device is asked for status reports through a connection.
 pub fn is_asked_for_status(connection: &ConnectionSpec) -> bool {
     connection.protocol == Protocol::SNMP

@@ -4,7 +4,7 @@
 //! Decides which record an error of a device is owed, how an order server is asked so that one error
 //! makes one order, and what a status says. It must never decide that an error orders something (the
 //! delivery pass does, and writes it into the Device), send anything, or take an order for not made
-//! because no answer came. Called by the order controller; [`is_open`] also by delivery.
+//! because no answer came. Called by the order controller; [`is_open`], [`known`] and [`unreadable`] also by delivery.
 
 mod answer;
 mod check;
@@ -12,6 +12,7 @@ mod exchange;
 mod message;
 mod pass;
 mod record;
+mod remnant;
 mod report;
 mod terms;
 
@@ -32,6 +33,7 @@ pub use pass::{Attempts, Next, OrderFacts, OrderPass};
 pub use record::{
     RecordSources, at_server, error_id, record_for, reference_of, replaced_at, wanted_orders,
 };
+pub use remnant::{device_of, unreadable};
 pub use terms::{EffectClass, ServerTerms};
 
 /// True while an order counts as open, so that no second one is made for the same supply (A10):
@@ -73,6 +75,7 @@ pub fn known(order: &SupplyOrder) -> KnownOrder {
             .collect(),
         id: placed.map(|order| order.id.to_string()),
         is_open: is_open(order) && !is_held_back(order),
+        is_unreadable: false,
         is_void: closed.is_some_and(|it| matches!(it.by, OrderEnd::Cancelled | OrderEnd::Rejected)),
     }
 }

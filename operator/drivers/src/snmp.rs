@@ -146,12 +146,17 @@ impl DeviceDriver for SnmpDriver {
         let mut found = tree::get(&mut exchange, std::slice::from_ref(&own)).await?;
         let redactions = private(target).redactions();
         let identity = identity(&found, &own, &redactions);
+        let mut is_cut = false;
         for part in printer::trees() {
-            found.extend(tree::walk(&mut exchange, &part).await?);
+            let walked = tree::walk(&mut exchange, &part).await?;
+            found.extend(walked.objects);
+            is_cut |= walked.is_cut;
         }
+        let report = Printer::of(&found).report(&redactions);
         Ok(StatusReport {
             identity,
-            ..Printer::of(&found).report(&redactions)
+            is_partial: is_cut || report.is_partial,
+            ..report
         })
     }
 
@@ -164,7 +169,7 @@ impl DeviceDriver for SnmpDriver {
         let mut exchange = self.exchange(target).await?;
         let mut found = Objects::new();
         for part in printer::trees_of_the_panel() {
-            found.extend(tree::walk(&mut exchange, &part).await?);
+            found.extend(tree::walk(&mut exchange, &part).await?.objects);
         }
         let printer = Printer::of(&found);
         let bindings = lines(&printer, request)?;

@@ -47,6 +47,14 @@ pub struct DeviceError {
     /// The instant at which it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Reason of that end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<ErrorEnd>,
+    /// Names of the Connections by which the device reports it. One that is silent takes out itself only:
+    /// the end begins when none is left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 63)))]
+    pub reported_by: Vec<String>,
     /// The instant since which it is reported, while settle.begin of the model runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Timestamp>,
@@ -85,6 +93,18 @@ pub enum ErrorState {
     Closed,
 }
 
+/// Reason of the end of an occurrence.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum ErrorEnd {
+    /// The device did not report it for settle.end of the model.
+    #[default]
+    NotReported,
+    /// The DeviceModel does not have this type of error any more.
+    TypeRemoved,
+}
+
 /// Order that is made for an occurrence.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +122,16 @@ pub struct DeviceErrorOrder {
     /// Id that the order server gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Token<MAX_ORDER_ID>>,
+    /// True once the SupplyOrder was there. Until then it is made also for an occurrence that is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
+}
+
+impl DeviceErrorOrder {
+    /// True if the SupplyOrder is known to have been made.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded || self.id.is_some()
+    }
 }
 
 /// Reason for which nothing is ordered for an occurrence.
@@ -128,6 +158,8 @@ pub enum NotOrderedReason {
     OpenOrderExists,
     /// No service that orders supplies was in force on the device when the error began.
     NoActiveService,
+    /// A SupplyOrder that may be an open one for this supply cannot be read.
+    OrderUnreadable,
 }
 
 /// A message about an order on the panel of a device.

@@ -256,15 +256,21 @@ fn unreadable_subscriptions(objects: &Objects, device: &Key) -> BTreeSet<Subscri
     of_device.map(|it| it.key.name.as_str().into()).collect()
 }
 
-/// Returns the orders of supplies for a device, as far as delivery needs them.
+/// Returns the orders of supplies for a device, as far as delivery needs them; of one that cannot be read, and
+/// has no older version, as far as it can be.
 fn supply_orders(objects: &Objects, key: &Key) -> Vec<KnownOrder> {
     let orders = objects
         .orders
         .by_index(BY_DEVICE, &path(&key.namespace, &key.name));
-    orders
-        .iter()
-        .map(|order| supply_order::known(order))
-        .collect()
+    let readable = orders.iter().map(|order| supply_order::known(order));
+    let unreadable = objects.orders.unreadable().into_iter().filter(|it| {
+        let is_of_device = supply_order::device_of(&it.key.name, &it.spec) == Some(&*key.name);
+        let namespace = &it.key.namespace;
+        is_of_device && *namespace == key.namespace && objects.orders.get(&it.key).is_none()
+    });
+    let unreadable =
+        unreadable.map(|it| supply_order::unreadable(&it.key.name, &it.spec, &it.status));
+    readable.chain(unreadable).collect()
 }
 
 fn compensations(

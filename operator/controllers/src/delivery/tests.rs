@@ -8,6 +8,7 @@ mod faults;
 mod handovers;
 mod machines;
 mod objects;
+mod orders;
 mod outdated;
 mod panics;
 mod publish;

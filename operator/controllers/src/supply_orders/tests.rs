@@ -5,7 +5,7 @@ use std::time::Duration;
 use entente_crds::{
     example,
     v1alpha1::{
-        CancelledOrder, Connection, Device, DeviceStatus, OrderCause, OrderState,
+        CancelledOrder, Connection, Device, DeviceStatus, ErrorState, OrderCause, OrderState,
         ServiceSubscription, SmartService, SupplyOrder,
     },
 };
@@ -137,6 +137,31 @@ async fn an_error_of_a_device_becomes_a_record_an_order_and_an_id() {
     let body = &placed.expect("a call").values["body"];
     assert_eq!(body["error"]["id"], "lobby-mfp/TonerEmpty/black-toner/7");
     assert_eq!(body["device"]["serialNumber"], "NW500-0001");
+}
+
+// shows A5 A9
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_decided_on_is_made_once_also_when_the_error_ended_before() {
+    let mut process = prepared(FakeOrderServer::default());
+    let mut device = device();
+    let error = &mut device.status.as_mut().expect("a status").errors[0];
+    error.state = ErrorState::Closed;
+    process.cluster.apply(&device);
+    process.start(orders).await;
+    until(&process, "True(OrderPlaced)").await;
+    assert_eq!(log(&process), ["PO-1"]);
+    // Delivery has noted it; a person removes the record.
+    process
+        .cluster
+        .edit(NAMESPACE, "lobby-mfp", |device: &mut Device| {
+            let error = &mut device.status.as_mut().expect("a status").errors[0];
+            error.order.as_mut().expect("an order").recorded = true;
+        });
+    process.let_pass(Duration::from_mins(1)).await;
+    process.cluster.delete::<SupplyOrder>(NAMESPACE, NAME);
+    process.let_pass(Duration::from_hours(1)).await;
+    assert_eq!(process.cluster.names::<SupplyOrder>(), [""; 0]);
+    assert_eq!(log(&process), ["PO-1"]);
 }
 
 // shows A9 K5

@@ -2,21 +2,25 @@
 //! (A5, A9).
 //!
 //! Compares what a device reports with the entries of its status. An error that comes and goes within the
-//! times of its model is one occurrence; a report that does not come changes nothing. The result depends on
-//! the entries and the instant of the report alone, so that deciding again decides the same.
+//! times of its model is one occurrence; a report that does not come changes nothing, and one that is silent
+//! about an error ends only what the same source has reported. The result depends on the entries, the model
+//! and the instant of the report alone, so that deciding again decides the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     bounded::Text,
+    duration::Duration,
     v1alpha1::{
-        DeviceError, DeviceModelSpec, ErrorState, ErrorType, ErrorUnit, MAX_ERRORS, Settle,
+        DeviceError, DeviceModelSpec, ErrorEnd, ErrorState, ErrorType, ErrorUnit, MAX_ERRORS,
+        Settle,
     },
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    supply::{Units, is_receptacle, percent, units},
+    order::is_unrecorded,
+    supply::{Units, Untold, is_receptacle, percent, units},
     words::is_meant,
 };
 use crate::remote::StatusReport;
@@ -27,10 +31,19 @@ const NEW: i32 = 50;
 /// The status reports of one look at a device, through each of its connections that gave one.
 #[derive(Clone, Debug)]
 pub struct Sightings<'a> {
-    /// The reports.
-    pub reports: Vec<&'a StatusReport>,
+    /// The reports, each with the name of its connection.
+    pub reports: Vec<(&'a str, &'a StatusReport)>,
+    /// The connections by which the device may report, also those that gave no report now.
+    pub sources: BTreeSet<&'a str>,
     /// The instant of the look.
     pub at: Timestamp,
+}
+
+impl Sightings<'_> {
+    /// True if a report is whole: an error that it lacks can be over.
+    fn is_whole(&self) -> bool {
+        self.reports.iter().any(|(_, report)| !report.is_partial)
+    }
 }
 
 /// An error as the reports have it.
@@ -40,8 +53,10 @@ struct Sighting {
     impressions: Option<i64>,
     level: Option<i32>,
     is_order_requested: bool,
-    /// Supplies that come into question, where the unit is not known.
-    candidates: Vec<String>,
+    /// Reason for which the unit is not known.
+    untold: Option<Untold>,
+    /// Names of the connections that report it.
+    by: BTreeSet<String>,
 }
 
 /// An entry of the status after a look, with what the order depends on and the status does not keep.
@@ -51,21 +66,26 @@ pub struct Tracked {
     pub error: DeviceError,
     /// True if the device requests an order.
     pub is_order_requested: bool,
-    /// Supplies that come into question, where the report does not tell which one.
-    pub candidates: Vec<String>,
+    /// Reason for which the report does not tell which supply it is.
+    pub untold: Option<Untold>,
 }
 
-/// Returns the entries after a look; without one they are as before. An entry whose type the model has no
-/// more stays as it was.
+/// Returns the entries after a look; without one they are as before, but for those whose type the model does
+/// not have any more: they end now, since nobody looks for them.
 pub fn track(
     before: &[DeviceError],
     model: &DeviceModelSpec,
     look: Option<&Sightings<'_>>,
+    now: Timestamp,
 ) -> Vec<Tracked> {
     let mut entries: BTreeMap<String, DeviceError> = before
         .iter()
         .map(|error| (error.key.clone(), error.clone()))
         .collect();
+    let has = |r#type: &str| model.errors.iter().any(|it| it.r#type == r#type);
+    for entry in entries.values_mut().filter(|it| !has(&it.r#type)) {
+        forgotten(entry, now);
+    }
     let mut sighted = BTreeMap::new();
     if let Some(look) = look {
         for r#type in &model.errors {
@@ -79,7 +99,7 @@ pub fn track(
         Tracked {
             error,
             is_order_requested: seen.is_order_requested,
-            candidates: seen.candidates,
+            untold: seen.untold,
         }
     };
     entries.into_values().map(tracked).collect()
@@ -113,15 +133,15 @@ pub fn next_look(errors: &[DeviceError], model: &DeviceModelSpec) -> Option<Time
 
 /// Returns the times of a type of error: the shortest report of one, and the shortest absence.
 fn times(r#type: &ErrorType) -> (SignedDuration, SignedDuration) {
-    let settle = r#type.settle.clone().unwrap_or_default();
-    let of = |written: &entente_crds::duration::Duration,
-              default: fn(Settle) -> entente_crds::duration::Duration| {
-        let default = || default(Settle::default()).length().unwrap_or_default();
-        written.length().unwrap_or_else(|_| default())
+    let default = Settle::default();
+    let settle = r#type.settle.as_ref().unwrap_or(&default);
+    let of = |written: &Duration, default: &Duration| {
+        let length = written.length().or_else(|_| default.length());
+        length.unwrap_or_default()
     };
     (
-        of(&settle.begin, |it| it.begin),
-        of(&settle.end, |it| it.end),
+        of(&settle.begin, &default.begin),
+        of(&settle.end, &default.end),
     )
 }
 
@@ -133,51 +153,66 @@ fn sightings(
     entries: &BTreeMap<String, DeviceError>,
 ) -> BTreeMap<String, Sighting> {
     let mut seen: BTreeMap<String, Sighting> = BTreeMap::new();
-    let mut unknown = None;
-    for report in &look.reports {
+    let mut unknown: Vec<(&str, &StatusReport, Untold)> = Vec::new();
+    for (source, report) in &look.reports {
         let Some(units) = units(r#type, &model.supplies, report) else {
             continue;
         };
         let names = match units {
             _ if r#type.unit == ErrorUnit::Device => vec![None],
             Units::Known(names) => names.into_iter().map(Some).collect(),
-            Units::Unknown(candidates) => {
-                unknown = Some((*report, candidates));
+            Units::Untold(untold) => {
+                unknown.push((source, report, untold));
                 continue;
             }
         };
         for unit in names {
-            let sighting = sighting(r#type, model, report, unit.as_deref());
+            let sighting = sighting(r#type, model, (source, report), unit.as_deref());
             let known = seen.entry(key(r#type, unit.as_deref())).or_default();
             known.merge(sighting);
         }
     }
-    let Some((report, candidates)) = unknown.filter(|_| seen.is_empty()) else {
-        return seen;
-    };
-    // The words stand, the row does not: it is the error that was known before.
+    for (source, report, untold) in unknown {
+        let of = |unit| sighting(r#type, model, (source, report), unit);
+        let mut meant = Vec::new();
+        if untold.may_be_known() {
+            meant = meant_by(r#type, &seen, entries);
+        }
+        for key in &meant {
+            let unit = key.split_once('/').map(|(_, unit)| unit);
+            seen.entry(key.clone()).or_default().merge(of(unit));
+        }
+        if meant.is_empty() {
+            let untold = Some(untold);
+            let sighting = Sighting { untold, ..of(None) };
+            let known = seen.entry(key(r#type, None)).or_default();
+            known.merge(sighting);
+        }
+    }
+    seen
+}
+
+/// Returns the keys of the errors that words without a supply are about: those that another report names,
+/// else those that are open, since a row that is told no more was told before.
+fn meant_by(
+    r#type: &ErrorType,
+    seen: &BTreeMap<String, Sighting>,
+    entries: &BTreeMap<String, DeviceError>,
+) -> Vec<String> {
+    let named: Vec<String> = seen.keys().filter(|it| it.contains('/')).cloned().collect();
+    if !named.is_empty() {
+        return named;
+    }
     let open = entries.values().filter(|it| {
         it.r#type == r#type.r#type && it.unit.is_some() && it.state == ErrorState::Open
     });
-    for error in open {
-        let unit = error.unit.as_deref();
-        seen.insert(error.key.clone(), sighting(r#type, model, report, unit));
-    }
-    if seen.is_empty() {
-        let sighting = sighting(r#type, model, report, None);
-        let sighting = Sighting {
-            candidates,
-            ..sighting
-        };
-        seen.insert(key(r#type, None), sighting);
-    }
-    seen
+    open.map(|it| it.key.clone()).collect()
 }
 
 fn sighting(
     r#type: &ErrorType,
     model: &DeviceModelSpec,
-    report: &StatusReport,
+    (source, report): (&str, &StatusReport),
     unit: Option<&str>,
 ) -> Sighting {
     let mut faults = report
@@ -195,7 +230,8 @@ fn sighting(
             .and_then(|unit| percent(&model.supplies, unit, report))
             .map(i32::from),
         is_order_requested: faults.any(|fault| fault.is_order_requested),
-        candidates: Vec::new(),
+        untold: None,
+        by: [source.to_owned()].into(),
     }
 }
 
@@ -205,6 +241,8 @@ impl Sighting {
         self.impressions = self.impressions.or(other.impressions);
         self.level = self.level.or(other.level);
         self.is_order_requested |= other.is_order_requested;
+        self.untold = self.untold.take().or(other.untold);
+        self.by.extend(other.by);
     }
 }
 
@@ -241,17 +279,35 @@ fn advance(
     let (begin, end) = times(r#type);
     let of_type = entries.values_mut().filter(|it| it.r#type == r#type.r#type);
     for entry in of_type {
-        match (seen.get(&entry.key), entry.state) {
-            (Some(_), ErrorState::Open) => entry.gone = None,
-            (None, ErrorState::Closed) => entry.reported = None,
+        let sighting = seen.get(&entry.key);
+        note_sources(entry, sighting, look);
+        let is_reported = !entry.reported_by.is_empty();
+        match (sighting, entry.state) {
             (Some(sighting), ErrorState::Closed) => began(entry, sighting, (look.at, begin)),
-            (None, ErrorState::Open) => ended(entry, (look.at, end)),
+            _ if is_reported => entry.gone = None,
+            (_, ErrorState::Closed) => entry.reported = None,
+            (_, ErrorState::Open) if look.is_whole() => ended(entry, (look.at, end)),
+            (_, ErrorState::Open) => {}
         }
         note_replacement(entry, model, look);
     }
 }
 
-/// Begins the next occurrence of an error that was reported for long enough.
+/// Notes by which connections an error is reported: one that has reported it does so until it gives a whole
+/// report without it, or is none of the device any more.
+fn note_sources(entry: &mut DeviceError, sighting: Option<&Sighting>, look: &Sightings<'_>) {
+    let mut by = sighting.map(|it| it.by.clone()).unwrap_or_default();
+    let is_silent = |name: &str| {
+        let mut reports = look.reports.iter();
+        !look.sources.contains(name) || reports.any(|(it, told)| *it == name && !told.is_partial)
+    };
+    let before = std::mem::take(&mut entry.reported_by).into_iter();
+    by.extend(before.filter(|name| !is_silent(name)));
+    entry.reported_by = by.into_iter().collect();
+}
+
+/// Begins the next occurrence of an error that was reported for long enough. One whose order is not on record
+/// yet goes on instead: it still makes that order, and a second one has no reason.
 fn began(entry: &mut DeviceError, sighting: &Sighting, (at, begin): (Timestamp, SignedDuration)) {
     let reported = entry.reported.unwrap_or(at);
     // A clock that went back begins nothing.
@@ -259,12 +315,18 @@ fn began(entry: &mut DeviceError, sighting: &Sighting, (at, begin): (Timestamp, 
         entry.reported = Some(reported);
         return;
     }
-    entry.occurrence += 1;
+    let goes_on = is_unrecorded(entry);
     entry.state = ErrorState::Open;
-    entry.since = reported;
     entry.until = None;
+    entry.end = None;
     entry.reported = None;
     entry.gone = None;
+    if goes_on {
+        return;
+    }
+    entry.order.take_if(|order| !order.is_recorded());
+    entry.occurrence += 1;
+    entry.since = reported;
     entry.replaced = None;
     entry.detail = sighting.detail.as_deref().map(Text::from);
     entry.impressions = sighting.impressions;
@@ -278,8 +340,23 @@ fn ended(entry: &mut DeviceError, (at, end): (Timestamp, SignedDuration)) {
         entry.gone = Some(gone);
         return;
     }
+    close(entry, gone, ErrorEnd::NotReported);
+}
+
+/// Ends what there is of an error that the model does not have any more.
+fn forgotten(entry: &mut DeviceError, now: Timestamp) {
+    entry.reported = None;
+    entry.reported_by = Vec::new();
+    if entry.state == ErrorState::Open {
+        let until = entry.gone.unwrap_or(now);
+        close(entry, until, ErrorEnd::TypeRemoved);
+    }
+}
+
+fn close(entry: &mut DeviceError, until: Timestamp, end: ErrorEnd) {
     entry.state = ErrorState::Closed;
-    entry.until = Some(gone);
+    entry.until = Some(until);
+    entry.end = Some(end);
     entry.gone = None;
     entry.not_ordered = None;
 }
@@ -294,10 +371,11 @@ fn note_replacement(entry: &mut DeviceError, model: &DeviceModelSpec, look: &Sig
         return;
     }
     let mut reports = look.reports.iter();
-    let level = reports.find_map(|report| percent(&model.supplies, unit, report));
+    let level = reports.find_map(|(_, report)| percent(&model.supplies, unit, report));
     let is_new = level.is_some_and(|level| i32::from(level) >= NEW)
         && entry.level.is_none_or(|before| before < NEW);
-    if is_new || is_receptacle(&model.supplies, unit) {
+    let was_full = entry.end != Some(ErrorEnd::TypeRemoved);
+    if is_new || was_full && is_receptacle(&model.supplies, unit) {
         entry.replaced = Some(look.at);
     }
 }

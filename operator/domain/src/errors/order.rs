@@ -1,7 +1,8 @@
 //! The order that follows an occurrence of an error, or the reason for none (A2, A10, C11).
 //!
 //! One order for each occurrence, of the provider that acted when it began, and none while an order for the
-//! same supply is open. A decision that was made stays as it is.
+//! same supply is open. A decision that was made stays as it is, and is carried out: the order is on record
+//! also when the error ended before that.
 
 use entente_crds::v1alpha1::{
     DeviceError, DeviceErrorOrder, DeviceModelSpec, ErrorState, ErrorType, ErrorUnit,
@@ -10,7 +11,7 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::occurrence::Tracked;
+use super::{occurrence::Tracked, supply::Untold};
 
 /// A service on the device that orders supplies, as it is in force.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,6 +37,9 @@ pub struct KnownOrder {
     pub is_open: bool,
     /// True if it was cancelled or rejected: nothing will come.
     pub is_void: bool,
+    /// True if it cannot be read: the rest is as much of it as can be, and without lines it may be for any
+    /// supply that its name allows.
+    pub is_unreadable: bool,
 }
 
 /// A line of an order that is known.
@@ -70,7 +74,7 @@ pub fn decide(tracked: &[Tracked], facts: &OrderFacts<'_>) -> Vec<DeviceError> {
     let mut entries: Vec<DeviceError> = tracked.iter().map(|it| it.error.clone()).collect();
     for (index, found) in tracked.iter().enumerate() {
         let mut entry = entries[index].clone();
-        facts.note_id(&mut entry);
+        facts.note_record(&mut entry);
         if entry.state == ErrorState::Open && entry.occurrence > 0 && !facts.is_decided(&entry) {
             // A closed order of this number is one of an earlier Device of this name.
             while facts.is_over(&order_name(facts.device, &entry)) {
@@ -87,6 +91,23 @@ pub fn decide(tracked: &[Tracked], facts: &OrderFacts<'_>) -> Vec<DeviceError> {
         entries[index] = entry;
     }
     entries
+}
+
+/// True if the SupplyOrder for the last occurrence of an error has to be made: it was decided on, and has no id.
+/// For an occurrence that is over it is made once, so that a record which was deleted later stays so, and not
+/// after the supply was seen replaced: that would have closed it.
+pub fn is_owed(device: &str, error: &DeviceError) -> bool {
+    // That of an earlier occurrence stays until another one is decided on.
+    let of_this = |name: &str| name == order_name(device, error);
+    let order = error.order.as_ref();
+    let is_decided = order.is_some_and(|it| it.id.is_none() && of_this(&it.name));
+    is_decided && (error.state == ErrorState::Open || is_unrecorded(error))
+}
+
+/// True if an order was decided on and not made, and is still needed.
+pub(super) fn is_unrecorded(error: &DeviceError) -> bool {
+    let order = error.order.as_ref();
+    order.is_some_and(|order| !order.is_recorded()) && error.replaced.is_none()
 }
 
 /// Returns the name of the SupplyOrder for the occurrence of an error: device, type, unit and number.
@@ -140,14 +161,17 @@ impl OrderFacts<'_> {
         orders.any(|known| known.name == name && !known.is_open)
     }
 
-    /// Copies the id that the order server gave.
-    fn note_id(&self, entry: &mut DeviceError) {
+    /// Notes that the order exists, with the id that the order server gave.
+    fn note_record(&self, entry: &mut DeviceError) {
         let Some(order) = &mut entry.order else {
             return;
         };
         let mut orders = self.orders.iter();
-        let known = orders.find(|known| known.name == order.name);
-        if let Some(id) = known.and_then(|known| known.id.as_deref()) {
+        let Some(known) = orders.find(|known| known.name == order.name) else {
+            return;
+        };
+        order.recorded = true;
+        if let Some(id) = known.id.as_deref() {
             order.id = Some(id.into());
         }
     }
@@ -162,11 +186,10 @@ impl OrderFacts<'_> {
         let r#type = types.find(|it| it.r#type == entry.r#type);
         wanted(r#type, entry, found)?;
         let Some(unit) = entry.unit.as_deref() else {
-            return Err(unknown(&found.candidates, entry));
+            return Err(unknown(found.untold.as_ref(), entry));
         };
         if let Some(open) = self.open_order(unit, entry, entries) {
-            let message = format!("the order {open} for {unit} is open");
-            return Err(not(NotOrderedReason::OpenOrderExists, &message));
+            return Err(open);
         }
         let provider = self.provider(entry.since).ok_or_else(|| {
             let message = "no service that orders supplies is in force on the device";
@@ -177,29 +200,54 @@ impl OrderFacts<'_> {
             subscription: provider.0,
             service: provider.1,
             id: None,
+            recorded: false,
         })
     }
 
-    /// Returns the name of an order for a supply that is open: one that exists, or one that was decided on
-    /// and does not exist yet.
+    /// Returns the reason by which an order for a supply that is open holds another one back: one that exists,
+    /// one that was decided on and does not exist yet, or one that cannot be read.
     fn open_order(
         &self,
         unit: &str,
         entry: &DeviceError,
         entries: &[DeviceError],
-    ) -> Option<String> {
-        let mut known = self.orders.iter();
-        let open =
-            known.find(|it| it.is_open && it.lines.iter().any(|line| self.is_for(line, unit)));
+    ) -> Option<NotOrdered> {
+        let is_open = |it: &&KnownOrder| it.is_open && self.may_be_for(it, unit);
+        let open = || self.orders.iter().filter(is_open);
         let exists = |name: &str| self.orders.iter().any(|known| known.name == name);
         let decided = entries
             .iter()
             .filter(|it| it.unit.as_deref() == Some(unit) && it.key != entry.key)
-            .filter(|it| it.state == ErrorState::Open)
+            .filter(|it| it.state == ErrorState::Open || is_owed(self.device, it))
             .filter_map(|it| it.order.as_ref())
             .find(|order| !exists(&order.name));
-        let open = open.map(|it| it.name.clone());
-        open.or_else(|| decided.map(|order| order.name.clone()))
+        let read = open().find(|it| !it.is_unreadable);
+        let name = read
+            .map(|it| &it.name)
+            .or_else(|| decided.map(|it| &it.name));
+        if let Some(name) = name {
+            let message = format!("the order {name} for {unit} is open");
+            return Some(not(NotOrderedReason::OpenOrderExists, &message));
+        }
+        let unreadable = &open().next()?.name;
+        let message =
+            format!("the SupplyOrder {unreadable} cannot be read, and may be open for {unit}");
+        Some(not(NotOrderedReason::OrderUnreadable, &message))
+    }
+
+    /// True if an order is for a supply, or may be since it cannot be read: the name of one for an error says
+    /// for which supply it is, that of any other says nothing.
+    fn may_be_for(&self, known: &KnownOrder, unit: &str) -> bool {
+        if !known.is_unreadable || !known.lines.is_empty() {
+            return known.lines.iter().any(|line| self.is_for(line, unit));
+        }
+        let name = known.name.strip_prefix(self.device);
+        let labels = name.and_then(|name| name.strip_prefix('.'));
+        let labels: Vec<&str> = labels.into_iter().flat_map(|it| it.split('.')).collect();
+        match labels[..] {
+            [_, supply, number] if number.parse::<i64>().is_ok() => supply == label(unit),
+            _ => true,
+        }
     }
 
     /// True if a line is for a supply. That of a supply that the model does not have, any more or at all,
@@ -246,18 +294,26 @@ fn wanted(
     Ok(())
 }
 
-fn unknown(candidates: &[String], entry: &DeviceError) -> NotOrdered {
-    // A look that failed has no candidates to tell: those of before stay.
-    if let Some(before) = entry.not_ordered.as_ref().filter(|_| candidates.is_empty())
-        && before.reason == NotOrderedReason::SupplyUnknown
-    {
-        return before.clone();
-    }
-    let message = if candidates.is_empty() {
-        "none of spec.supplies of the DeviceModel goes with it".to_owned()
-    } else {
-        let candidates = candidates.join(", ");
-        format!("the device does not tell which supply it is; it may be {candidates}")
+fn unknown(untold: Option<&Untold>, entry: &DeviceError) -> NotOrdered {
+    let candidates = match untold {
+        Some(Untold::Candidates(candidates)) => &candidates[..],
+        Some(Untold::Stranger(_)) | None => &[],
+    };
+    let message = match untold {
+        Some(Untold::Stranger(name)) => {
+            format!("the device names {name}, which is none of spec.supplies of the DeviceModel")
+        }
+        _ if !candidates.is_empty() => {
+            let candidates = candidates.join(", ");
+            format!("the device does not tell which supply it is; it may be {candidates}")
+        }
+        // A look that failed has nothing to tell: what was told before stays.
+        _ => match &entry.not_ordered {
+            Some(before) if before.reason == NotOrderedReason::SupplyUnknown => {
+                return before.clone();
+            }
+            _ => "none of spec.supplies of the DeviceModel goes with it".to_owned(),
+        },
     };
     not(NotOrderedReason::SupplyUnknown, &message)
 }

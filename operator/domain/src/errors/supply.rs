@@ -1,6 +1,7 @@
 //! The supply that an error is about, from the report of a device and the supplies of its model (A2).
 //!
-//! A word may name a row of the device's table; else the table decides, and where it cannot, nobody does.
+//! A word may name a row of the device's table; else the table decides, and where it cannot, nobody does. One
+//! that names a supply which the model lacks is about no other.
 //! A level alone is never an error. Levels of receptacles mean one thing on one device and the opposite on
 //! another, so they decide nothing.
 
@@ -19,8 +20,24 @@ const COLORANTS: [&str; 4] = ["black", "cyan", "magenta", "yellow"];
 pub(super) enum Units {
     /// These, by their names in the model.
     Known(Vec<String>),
-    /// One of these, or one that the model does not have.
-    Unknown(Vec<String>),
+    /// Nobody can tell.
+    Untold(Untold),
+}
+
+/// Reason for which nobody can tell which supply has an error.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Untold {
+    /// It is one of these, or one that the model does not have.
+    Candidates(Vec<String>),
+    /// The device names this one, which the model does not have.
+    Stranger(String),
+}
+
+impl Untold {
+    /// True if it may be a supply that was told before, or that another report tells.
+    pub(super) fn may_be_known(&self) -> bool {
+        matches!(self, Self::Candidates(_))
+    }
 }
 
 /// Returns the supplies with an error of this type; `None` if the report does not have it.
@@ -41,6 +58,9 @@ pub(super) fn units(
         known.extend(table.named(fault));
     }
     if known.is_empty() {
+        if let Some(name) = named.iter().find_map(|fault| table.stranger(fault)) {
+            return Some(Units::Untold(Untold::Stranger(name)));
+        }
         let faults = if nameless.is_empty() { named } else { nameless };
         return Some(table.told(&faults));
     }
@@ -80,11 +100,21 @@ impl Table<'_> {
                 all.find(|supply| supply.name.eq_ignore_ascii_case(name))?
             }
             FaultySupply::Row(index) => {
-                let mut all = self.supplies.iter();
-                all.find(|it| self.row(it).is_some_and(|row| row.index == *index))?
+                let has = |it: &&Supply| self.rows(it).iter().any(|row| row.index == *index);
+                self.supplies.iter().find(has)?
             }
         };
         Some(supply.name.clone())
+    }
+
+    /// Returns the name or row of a fault that is no supply of the model. A row of a device without a table names
+    /// nothing.
+    fn stranger(&self, fault: &ReportedFault) -> Option<String> {
+        match fault.supply.as_ref()? {
+            FaultySupply::Name(name) => Some(format!("the supply \"{name}\"")),
+            FaultySupply::Row(_) if self.report.supplies.is_empty() => None,
+            FaultySupply::Row(index) => Some(format!("row {index} of its table of supplies")),
+        }
     }
 
     /// Returns the supplies that faults without a name are about, by the levels of the table.
@@ -115,7 +145,8 @@ impl Table<'_> {
         if is_told && is_clear && family != Family::Waste {
             return Units::Known(names(&found));
         }
-        Units::Unknown(candidates.iter().map(|it| it.name.clone()).collect())
+        let candidates = candidates.iter().map(|it| it.name.clone());
+        Units::Untold(Untold::Candidates(candidates.collect()))
     }
 
     fn candidates(&self, family: Family) -> Vec<&Supply> {
@@ -129,17 +160,25 @@ impl Table<'_> {
 
     /// Returns the row of a supply.
     fn row(&self, supply: &Supply) -> Option<&ReportedSupply> {
-        let wanted = supply.row.as_ref()?;
+        self.rows(supply).first().copied()
+    }
+
+    /// Returns the rows of a supply: a device may hold two of a kind.
+    fn rows(&self, supply: &Supply) -> Vec<&ReportedSupply> {
+        let Some(wanted) = &supply.row else {
+            return Vec::new();
+        };
         let of_type = |row: &&ReportedSupply| is_same_type(&wanted.r#type, &row.kind);
         let rows: Vec<_> = self.report.supplies.iter().filter(of_type).collect();
         let Some(colorant) = &wanted.colorant else {
-            return rows.first().copied().filter(|_| rows.len() == 1);
+            return if rows.len() == 1 { rows } else { Vec::new() };
         };
-        let mut coloured = rows.iter().filter(|row| {
+        let is_coloured = |row: &&ReportedSupply| {
             colorant_of(row).is_some_and(|found| found.eq_ignore_ascii_case(colorant))
-        });
-        if let Some(found) = coloured.next() {
-            return Some(found);
+        };
+        let coloured: Vec<_> = rows.iter().copied().filter(is_coloured).collect();
+        if !coloured.is_empty() {
+            return coloured;
         }
         // A device of one colour need not name it.
         let only = rows
@@ -150,7 +189,7 @@ impl Table<'_> {
             let row = other.row.as_ref();
             row.is_some_and(|row| is_same_type(&wanted.r#type, &row.r#type))
         });
-        only.copied().filter(|_| is_alone)
+        only.copied().filter(|_| is_alone).into_iter().collect()
     }
 }
 

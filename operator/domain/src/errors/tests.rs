@@ -4,6 +4,7 @@
 mod occurrences;
 mod orders;
 mod panel;
+mod sources;
 mod supplies;
 
 use entente_crds::{
@@ -21,6 +22,8 @@ use crate::remote::{
 };
 
 const DEVICE: &str = "lobby-mfp";
+/// The connections of the device.
+const SOURCES: [&str; 2] = ["hq-ipp", "hq-snmp"];
 
 fn instant(text: &str) -> Timestamp {
     text.parse().expect("an instant")
@@ -108,12 +111,23 @@ impl Device {
         }
     }
 
+    /// A look through both connections, the first reports by the first one.
     fn look(&mut self, reports: &[&StatusReport], at: Timestamp) {
+        let reports: Vec<_> = SOURCES.into_iter().zip(reports.iter().copied()).collect();
+        self.look_by(&reports, at);
+    }
+
+    fn look_by(&mut self, reports: &[(&str, &StatusReport)], at: Timestamp) {
         let look = Sightings {
             reports: reports.to_vec(),
+            sources: SOURCES.into(),
             at,
         };
-        let tracked = track(&self.errors, &self.model, Some(&look));
+        self.pass(Some(&look), at);
+    }
+
+    fn pass(&mut self, look: Option<&Sightings<'_>>, now: Timestamp) {
+        let tracked = track(&self.errors, &self.model, look, now);
         let facts = OrderFacts {
             device: DEVICE,
             model: &self.model,
@@ -123,6 +137,22 @@ impl Device {
             orders: &self.orders,
         };
         self.errors = decide(&tracked, &facts);
+    }
+
+    /// The SupplyOrder of each decision is made, and is open.
+    fn record_orders(&mut self) {
+        let lines = |error: &DeviceError| vec![line(error.unit.as_deref(), "")];
+        for error in &self.errors {
+            let Some(order) = &error.order else { continue };
+            if self.orders.iter().all(|known| known.name != order.name) {
+                self.orders.push(KnownOrder {
+                    name: order.name.clone(),
+                    lines: lines(error),
+                    is_open: true,
+                    ..KnownOrder::default()
+                });
+            }
+        }
     }
 
     fn error(&self, key: &str) -> &DeviceError {

@@ -18,7 +18,22 @@ const MOST_POINTER: usize = 511;
 /// The most characters of a quotation.
 const MOST_QUOTED: usize = 64;
 /// The largest whole number that every reader of JSON has exactly (RFC 8259 section 6).
-pub(super) const MOST_NUMBER: i64 = 9_007_199_254_740_991;
+const MOST_NUMBER: i64 = 9_007_199_254_740_991;
+
+/// Whole numbers that are allowed, with the words for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    pub(super) least: i64,
+    pub(super) most: i64,
+    pub(super) allowed: &'static str,
+}
+
+/// Whole numbers without a sign.
+pub(super) const FROM_ZERO: Range = Range {
+    least: 0,
+    most: MOST_NUMBER,
+    allowed: "a whole number from 0 on",
+};
 
 /// Faults of a body, with the reason of each.
 #[derive(Debug, Default)]
@@ -156,6 +171,17 @@ impl<'a> Members<'a> {
         truth
     }
 
+    /// Reads a whole number that may be absent.
+    pub(super) fn number(&self, name: &str, range: Range, faults: &mut Faults) -> Option<i64> {
+        let value = self.members.get(name)?;
+        let number = whole_number(value).filter(|it| (range.least..=range.most).contains(it));
+        if number.is_none() {
+            let detail = format!("it is {}", kind(value));
+            faults.note(&self.pointer(name), detail, range.allowed);
+        }
+        number
+    }
+
     /// Reads a list that may be absent, of at most so many items.
     pub(super) fn list(&self, name: &str, most: usize, faults: &mut Faults) -> Option<&'a [Value]> {
         list(self.members.get(name)?, &self.pointer(name), most, faults)
@@ -253,7 +279,7 @@ pub(super) fn object_of<'a>(
 
 /// Returns a whole number; 7.0 is one, as JSON Schema has it (2020-12 validation, section 6.1.1). `None` of one
 /// that a reader of JSON may not have exactly.
-pub(super) fn whole_number(value: &Value) -> Option<i64> {
+fn whole_number(value: &Value) -> Option<i64> {
     let whole = value.as_i64().or_else(|| {
         let number = value.as_f64().filter(|it| it.fract() == 0.0)?;
         format!("{number:.0}").parse().ok()

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     ddi::note_report,
-    members::{Faults, MOST_NUMBER, Members, kind, list, object_of, pointer, text},
+    members::{FROM_ZERO, Faults, Members, list, object_of, pointer, text},
     messages,
     problem::{Fault, Problem},
     software,
@@ -240,9 +240,7 @@ const MEMBERS: [&str; 7] = [
 fn read(body: &Value, faults: &mut Faults) -> Option<Report> {
     let members = Members::of(body, "", &MEMBERS, faults)?;
     Some(Report {
-        desired_version: members
-            .get("desiredVersion")
-            .and_then(|value| number(value, faults)),
+        desired_version: members.number("desiredVersion", FROM_ZERO, faults),
         settings: change(members.get("settings"), |value| settings(value, faults)),
         refused: change(members.get("refused"), |value| refused(value, faults)),
         data_types: change(members.get("dataTypes"), |value| data_types(value, faults)),
@@ -264,15 +262,6 @@ fn change<T>(member: Option<&Value>, read: impl FnOnce(&Value) -> Option<T>) -> 
         Some(Value::Null) => Change::Remove,
         Some(value) => read(value).map_or(Change::Keep, Change::Set),
     }
-}
-
-fn number(value: &Value, faults: &mut Faults) -> Option<i64> {
-    let number = value.as_i64().filter(|it| (0..=MOST_NUMBER).contains(it));
-    if number.is_none() {
-        let detail = format!("it is {}", kind(value));
-        faults.note("/desiredVersion", detail, "a whole number from 0 on");
-    }
-    number
 }
 
 fn settings(value: &Value, faults: &mut Faults) -> Option<BTreeMap<String, Option<Said>>> {

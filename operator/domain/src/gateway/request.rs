@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
 use serde_json::Value;
 
 use super::{
-    members::{Faults, Members, kind, pointer, quoted, text, whole_number},
+    members::{Faults, Members, Range, pointer, quoted, text},
     problem::{Content, Problem},
     registration::model_of,
     software,
@@ -23,7 +23,11 @@ use crate::time;
 /// The most kinds of data, and the most supplies, of a device.
 const MOST_CAPABILITIES: usize = 64;
 /// The most characters of a line of a display, and the most lines.
-const MOST_DISPLAYED: i32 = 512;
+const DISPLAYED: Range = Range {
+    least: 1,
+    most: 512,
+    allowed: "a whole number from 1 to 512",
+};
 /// The most languages of a device.
 const MOST_LANGUAGES: usize = 8;
 /// Members of the body.
@@ -197,18 +201,11 @@ fn display(able: &Members<'_>, faults: &mut Faults) -> Option<DeviceDisplay> {
 
 /// Returns a number of characters or lines.
 fn length(size: &Members<'_>, name: &str, faults: &mut Faults) -> Option<i32> {
-    let allowed = "a whole number from 1 to 512";
-    if !size.is_there(name, allowed, faults) {
+    if !size.is_there(name, DISPLAYED.allowed, faults) {
         return None;
     }
-    let value = size.get(name)?;
-    let length = whole_number(value).and_then(|it| i32::try_from(it).ok());
-    let length = length.filter(|it| (1..=MOST_DISPLAYED).contains(it));
-    if length.is_none() {
-        let detail = format!("it is {}", kind(value));
-        faults.note(&size.pointer(name), detail, allowed);
-    }
-    length
+    let length = size.number(name, DISPLAYED, faults)?;
+    i32::try_from(length).ok()
 }
 
 /// Returns a list of names, each once; `None` if it is absent.

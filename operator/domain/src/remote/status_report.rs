@@ -12,6 +12,8 @@ pub struct StatusReport {
     pub state: DeviceState,
     /// Its errors and warnings.
     pub faults: Vec<ReportedFault>,
+    /// True if some of what the device reports may be missing: what is not in it need not be over.
+    pub is_partial: bool,
     /// The rows of its table of supplies.
     pub supplies: Vec<ReportedSupply>,
     /// Number of impressions that it has made.

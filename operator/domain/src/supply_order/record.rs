@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Device, DeviceError, DeviceModel, ErrorState, NameReference, OrderCause, OrderDevice,
-    OrderError, OrderLine, OrderRecord, OrderSubscription, RecordCustomer, ServiceSubscription,
-    SmartService, SupplyOrder, SupplyOrderSpec,
+    Device, DeviceError, DeviceModel, NameReference, OrderCause, OrderDevice, OrderError,
+    OrderLine, OrderRecord, OrderSubscription, RecordCustomer, ServiceSubscription, SmartService,
+    SupplyOrder, SupplyOrderSpec,
 };
 use entente_crds::{
     LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_ERROR_TYPE, LABEL_MANAGED_BY, MANAGED_BY,
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::errors::order_name;
+use crate::errors::is_owed;
 
 /// Objects from which a record is made.
 #[derive(Clone, Copy, Debug)]
@@ -36,17 +36,11 @@ pub struct RecordSources<'a> {
     pub printer_id: Option<&'a str>,
 }
 
-/// Returns the errors of a device for which an order is decided on that is not known to have been
-/// placed.
+/// Returns the errors of a device for which an order is decided on that has still to be made.
 pub fn wanted_orders(device: &Device) -> impl Iterator<Item = &DeviceError> {
     let errors = device.status.iter().flat_map(|status| &status.errors);
     let name = device.name_any();
-    errors.filter(move |error| {
-        let order = error.order.as_ref().filter(|order| order.id.is_none());
-        // That of an earlier occurrence stays until another one is decided on.
-        let is_of_this = order.is_some_and(|order| order.name == order_name(&name, error));
-        error.state == ErrorState::Open && is_of_this
-    })
+    errors.filter(move |error| is_owed(&name, error))
 }
 
 /// Returns the instant at which a device was seen with a new supply after the error of an order.

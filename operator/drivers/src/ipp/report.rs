@@ -62,11 +62,15 @@ pub(super) fn status_report(
     let answer = Answer { found, redactions };
     let mut faults = answer.reasons();
     faults.extend(answer.alerts());
+    // A printer without an error says so: it has the keyword "none".
+    let is_silent = answer.texts(REASONS).is_empty();
+    let is_partial = is_silent || faults.len() > MOST_ROWS || answer.has_more();
     faults.truncate(MOST_ROWS);
     StatusReport {
         identity: answer.identity(identity),
         state: answer.state(),
         faults,
+        is_partial,
         supplies: answer.supplies(),
         impressions: answer.number(IMPRESSIONS).filter(|made| *made >= 0),
         language: answer.texts(LANGUAGE).into_iter().next(),
@@ -97,6 +101,16 @@ impl Answer<'_> {
             Scalar::Integer(number) => Some(*number),
             _ => None,
         }
+    }
+
+    /// True if more is reported than is taken.
+    fn has_more(&self) -> bool {
+        let length = |name| {
+            self.found
+                .get(name)
+                .map_or(0, |it: &Attribute| it.scalars().len())
+        };
+        length(REASONS) > MOST_ROWS || length(ALERT) > MOST_ROWS
     }
 
     /// Returns the rows of an attribute whose values are octetStrings of `key=value;` pairs.
@@ -251,5 +265,45 @@ mod tests {
             ("type", "toner"),
         ];
         assert_eq!(found, expected);
+    }
+
+    /// Returns the report of an answer with these values of printer-state-reasons.
+    fn of_reasons(reasons: &[&str]) -> StatusReport {
+        let mut body = vec![2, 0, 0, 0, 0, 0, 0, 1, 0x04];
+        let mut name = REASONS;
+        for reason in reasons {
+            // A keyword; further values of an attribute have no name.
+            body.push(0x44);
+            for text in [name, reason] {
+                body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+                body.extend(text.as_bytes());
+            }
+            name = "";
+        }
+        body.push(0x03);
+        let response = Response::read(body.into()).unwrap();
+        let identity = Place::Snmp {
+            oid: "1.3".to_owned(),
+            r#type: entente_crds::v1alpha1::SnmpType::OctetString,
+        };
+        status_report(&response, 0x04, &identity, &Redactions::new([]))
+    }
+
+    // shows A9
+    #[test]
+    fn an_answer_without_reasons_or_with_more_than_are_taken_is_not_whole() {
+        let names: Vec<String> = (0..=MOST_ROWS).map(|it| format!("reason-{it}")).collect();
+        let many: Vec<&str> = names.iter().map(String::as_str).collect();
+        for (reasons, faults, is_partial) in [
+            (&["none"][..], 0, false),
+            (&["toner-empty"], 1, false),
+            (&[], 0, true),
+            (&many[..MOST_ROWS], MOST_ROWS, false),
+            (&many, MOST_ROWS, true),
+        ] {
+            let report = of_reasons(reasons);
+            assert_eq!(report.faults.len(), faults, "{reasons:?}");
+            assert_eq!(report.is_partial, is_partial, "{reasons:?}");
+        }
     }
 }

@@ -99,11 +99,9 @@ impl Value {
             Self::Address(address) => ber::value(ADDRESS, &address.octets()),
             Self::Gauge(gauge) => number(GAUGE, gauge),
             Self::Ticks(ticks) => number(TICKS, ticks),
-            Self::Null
-            | Self::Counter(_)
-            | Self::Missing
-            | Self::EndOfView
-            | Self::Malformed(_) => ber::value(ber::NULL, &[]),
+            Self::Missing => ber::value(NO_SUCH_OBJECT, &[]),
+            Self::EndOfView => ber::value(END_OF_VIEW, &[]),
+            Self::Null | Self::Counter(_) | Self::Malformed(_) => ber::value(ber::NULL, &[]),
         }
     }
 

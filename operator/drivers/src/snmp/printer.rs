@@ -185,6 +185,7 @@ impl<'a> Printer<'a> {
     pub(super) fn report(&self, redactions: &Redactions) -> StatusReport {
         let mut faults = self.alerts(redactions);
         faults.extend(self.detected_errors());
+        let is_partial = faults.len() > MOST_ROWS || self.rows(&ALERT, 7).len() == MOST_ROWS;
         faults.truncate(MOST_ROWS);
         let mut panel = self.panel();
         if let Some(shown) = panel.as_mut().and_then(|panel| panel.shown.as_mut()) {
@@ -196,6 +197,7 @@ impl<'a> Printer<'a> {
             identity: None,
             state: self.state(),
             faults,
+            is_partial,
             supplies: self.supplies(redactions),
             impressions: self.impressions(),
             language: self.language(),

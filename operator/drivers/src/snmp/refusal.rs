@@ -10,6 +10,8 @@ use super::oid::Oid;
 
 /// tooBig.
 pub(super) const TOO_BIG: i64 = 1;
+/// noSuchName.
+pub(super) const NO_SUCH_NAME: i64 = 2;
 
 /// The counters of the user-based security model: usmStats (RFC 3414 section 5).
 const USM_STATS: [u32; 9] = [1, 3, 6, 1, 6, 3, 15, 1, 1];
@@ -45,6 +47,22 @@ pub(super) fn meaning(pdu: &Pdu) -> Reported {
         }
         _ => "the device refused the message without a reason that is known",
     })
+}
+
+/// Returns the failure of a walk that an agent refused, behind an object, although it was asked for one object
+/// only.
+pub(super) fn of_walk(status: i64, behind: &Oid) -> Failure {
+    let failure = of_status(status, false);
+    let kind = match status {
+        // No value was sent.
+        TOO_BIG => FailureKind::ProtocolError,
+        _ => failure.kind,
+    };
+    let message = format!(
+        "{}, when it was asked for what is behind {behind}",
+        failure.message
+    );
+    Failure::new(kind, message)
 }
 
 /// Returns the failure of a request that an agent refused by its error-status.

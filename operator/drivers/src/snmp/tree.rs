@@ -1,7 +1,8 @@
 //! The objects of an agent: some by their names, or all of a part of its tree.
 //!
-//! Asks for less where the answer is too big, goes on without an object that the agent stumbles over,
-//! and ends where an agent goes round in circles or never ends. Decides nothing of what the values
+//! Asks for less where the answer is too big, and goes on without an object by its name that the agent
+//! stumbles over. A part of the tree is read whole or fails; it is cut where an agent goes round in circles
+//! or never ends, and says so. Decides nothing of what the values
 //! mean. Called by the driver.
 
 use std::collections::BTreeMap;
@@ -53,8 +54,19 @@ pub(super) async fn get(exchange: &mut Exchange<'_>, oids: &[Oid]) -> Result<Obj
     Ok(found)
 }
 
+/// Objects of a part of the tree.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) objects: Objects,
+    /// True if the agent may have more of them.
+    pub(super) is_cut: bool,
+}
+
 /// Returns the objects of a part of the tree, in its order.
-pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Objects, Failure> {
+///
+/// # Errors
+/// The agent refused before the end of the part: what it has not told is not known to be missing.
+pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Walked, Failure> {
     let mut found = Objects::new();
     let mut last = tree.clone();
     let mut shortest = 0;
@@ -67,18 +79,25 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Obje
             if is_about_the_login(answer.status) {
                 return Err(refusal::of_status(answer.status, false));
             }
-            // It has no more, in the words of version 1, or it cannot answer at this length.
+            // It cannot answer at this length, or has no more, in the words of version 1.
             if usize::try_from(shortest).is_ok_and(|it| it + 1 < REPETITIONS.len()) {
                 shortest += 1;
                 continue;
             }
-            break;
+            if answer.status == refusal::NO_SUCH_NAME {
+                return Ok(whole(found));
+            }
+            return Err(refusal::of_walk(answer.status, &last));
         }
         let before = last.clone();
         for (oid, value) in answer.bindings {
+            let is_end = value == Value::EndOfView || oid <= last && !is_there(&value);
+            if oid.below(tree).is_none() || is_end {
+                return Ok(whole(found));
+            }
             // An agent that gives the same name again would never end.
-            if oid.below(tree).is_none() || oid <= last || value == Value::EndOfView {
-                return Ok(found);
+            if oid <= last {
+                return Ok(cut(found));
             }
             last = oid.clone();
             if is_there(&value) {
@@ -90,7 +109,21 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Obje
             break;
         }
     }
-    Ok(found)
+    Ok(cut(found))
+}
+
+fn whole(objects: Objects) -> Walked {
+    Walked {
+        objects,
+        is_cut: false,
+    }
+}
+
+fn cut(objects: Objects) -> Walked {
+    Walked {
+        objects,
+        is_cut: true,
+    }
 }
 
 fn size(value: &Value) -> usize {

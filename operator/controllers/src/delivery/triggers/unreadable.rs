@@ -2,6 +2,8 @@
 //!
 //! A version that can be read is announced as a new object besides, which drops the backoffs.
 
+use entente_domain::supply_order;
+
 use super::{Delivery, of_contract, of_service, wake_rivals, woken_by_connection};
 use crate::{
     cache::{Key, UnreadableChange},
@@ -28,6 +30,19 @@ pub(in crate::delivery) fn subscription(
 ) {
     let Key { namespace, name } = &change.object.key;
     if let Some(device) = device_label(name) {
+        queue.add(Key::new(namespace.clone(), device));
+    }
+}
+
+/// Wakes the device of an order, which may be one for a supply that is ordered else.
+pub(in crate::delivery) fn supply_order(
+    _: &Delivery,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    let object = &change.object;
+    let Key { namespace, name } = &object.key;
+    if let Some(device) = supply_order::device_of(name, &object.spec) {
         queue.add(Key::new(namespace.clone(), device));
     }
 }

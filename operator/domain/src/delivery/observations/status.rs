@@ -34,10 +34,11 @@ impl StatusObservations {
         self.reports.get(connection)
     }
 
-    /// Returns the reports that were answered, with the instant of the last one.
-    pub fn answered(&self) -> Option<(Vec<&StatusReport>, Timestamp)> {
-        let answered = self.reports.values();
-        let answered = answered.filter_map(|it| Some((it.result.as_ref().ok()?, it.at)));
+    /// Returns the reports that were answered, each with its connection, and the instant of the last one.
+    pub fn answered(&self) -> Option<(Vec<(&str, &StatusReport)>, Timestamp)> {
+        let answered = self.reports.iter();
+        let answered =
+            answered.filter_map(|(name, it)| Some(((&**name, it.result.as_ref().ok()?), it.at)));
         let (reports, instants): (Vec<_>, Vec<_>) = answered.unzip();
         Some((reports, instants.into_iter().max()?))
     }

@@ -1,11 +1,15 @@
 //! Plan: status reports of a device whose model has errors, and messages on its panel.
 //!
-//! A report is taken at the period of its connection, when an error is about to begin or to end, and before
-//! anything is shown. It serves no subscription. Called by plan, after the readings of the device.
+//! A report is taken at the period of its connection, when an error is about to begin or to end, when another
+//! connection reported in this pass and something is wrong, and before anything is shown. It serves no subscription. Called by plan, after the readings of the device.
 
-use entente_crds::v1alpha1::Device;
+use entente_crds::{
+    condition::ConditionType,
+    v1alpha1::{Device, DeviceError, ErrorState},
+};
 
 use super::round::Round;
+use crate::condition::find;
 use crate::delivery::{
     Action, Plan, ResolvedConnection, model::backoffs::BackoffKey, panel, plan::action_reads,
     verify::identity,
@@ -61,7 +65,10 @@ impl Round<'_> {
         }
         let key = BackoffKey::status(&connection.name);
         let settles = next_look(errors, &model.spec).is_some_and(|at| at <= self.now);
+        // What one connection is silent about another may report: both are asked at one time.
+        let is_followed = is_wrong(device) && self.observations.status.answered().is_some();
         settles
+            || is_followed
             || self.snapshot.reconcile_requested
             || !self.backoffs.is_pending(&key, None, self.now)
     }
@@ -92,4 +99,14 @@ impl Round<'_> {
             }
         }
     }
+}
+
+/// True if the device reported an error that is not known to be over.
+fn is_wrong(device: &Device) -> bool {
+    device.status.as_ref().is_some_and(|status| {
+        let is_reported =
+            |error: &DeviceError| error.state == ErrorState::Open || error.reported.is_some();
+        status.errors.iter().any(is_reported)
+            || find(&status.conditions, ConditionType::Faulted).is_some()
+    })
 }

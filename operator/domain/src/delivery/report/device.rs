@@ -24,7 +24,7 @@ use crate::delivery::{
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
-use crate::errors::next_look;
+use crate::errors::{Sightings, next_look};
 use crate::names::SubscriptionName;
 use crate::reconcile_wish::reconcile_wish;
 use crate::{
@@ -89,10 +89,12 @@ impl Report<'_> {
     fn report(&self) -> DeviceStatus {
         let previous = self.device.status.clone().unwrap_or_default();
         let summary = self.summary();
+        let by_twin = self.reported_by_twin();
+        let look = self.look(by_twin.as_ref());
         DeviceStatus {
             observed_generation: summary
                 .observed_generation(self.generation(), previous.observed_generation),
-            conditions: self.conditions(&previous, &summary),
+            conditions: self.conditions(&previous, &summary, look.as_ref()),
             identity: self.identity(&previous),
             connections: self.connections(),
             claim: self.claim(),
@@ -105,7 +107,7 @@ impl Report<'_> {
             ),
             local_enablement: self.resolved.switches.clone(),
             capabilities: self.snapshot.said().and_then(|it| it.capabilities.clone()),
-            errors: self.errors(&previous),
+            errors: self.errors(&previous, look.as_ref()),
             messages: panel::report(
                 self.snapshot,
                 self.resolved,
@@ -265,13 +267,14 @@ impl Report<'_> {
         &self,
         previous: &DeviceStatus,
         summary: &Summary,
+        look: Option<&Sightings<'_>>,
     ) -> Vec<entente_crds::v1alpha1::Condition> {
         let set = ConditionSet::new(&previous.conditions, self.generation(), self.now);
         let mut set = summary.state(set);
         set = self.accepted_and_resolved(set);
         set = self.online(set, previous);
         set = self.settings_applied(set);
-        set = self.faulted(set);
+        set = self.faulted(set, look);
         self.software(set).finish()
     }
 

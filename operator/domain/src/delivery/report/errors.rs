@@ -1,6 +1,9 @@
 //! Report: the errors of a device, the orders that follow, and the condition Faulted.
 //!
-//! Without a status report in this pass everything stays as it was, but for what is known of the orders.
+//! Without a status report in this pass everything stays as it was, but for what is known of the orders and
+//! for errors that the model has no more.
+
+use std::collections::BTreeSet;
 
 use entente_crds::{
     condition::ConditionType,
@@ -13,19 +16,21 @@ use crate::condition::{ConditionSet, Status, find};
 use crate::delivery::twin::{past_reports, replaced, status_report};
 use crate::delivery::{Intent, ResolvedSubscription};
 use crate::errors::{OrderFacts, Provider, Sightings, decide, faulted, note_replaced, track};
-use crate::protocol::is_asked_for_status;
+use crate::protocol::{is_asked_for_status, reports_status};
 use crate::remote::StatusReport;
 
 impl Report<'_> {
     /// Returns the errors of the device after this pass.
-    pub(super) fn errors(&self, previous: &DeviceStatus) -> Vec<DeviceError> {
+    pub(super) fn errors(
+        &self,
+        previous: &DeviceStatus,
+        look: Option<&Sightings<'_>>,
+    ) -> Vec<DeviceError> {
         let Some(model) = self.snapshot.model.as_deref() else {
             return previous.errors.clone();
         };
-        let by_twin = self.reported_by_twin();
-        let look = self.look(by_twin.as_ref());
         let before = self.after_the_past(&previous.errors, &model.spec);
-        let mut tracked = track(&before, &model.spec, look.as_ref());
+        let mut tracked = track(&before, &model.spec, look, self.now);
         for (supply, at) in self.replaced_by_twin() {
             note_replaced(&mut tracked, supply, at);
         }
@@ -47,22 +52,51 @@ impl Report<'_> {
 
     /// Returns the status reports of this pass: those that were asked for, and the one in the twin, which is
     /// there without a request.
-    fn look<'r>(&'r self, by_twin: Option<&'r StatusReport>) -> Option<Sightings<'r>> {
+    pub(super) fn look<'r>(&'r self, by_twin: Option<&'r StatusReport>) -> Option<Sightings<'r>> {
         let asked = self.observations.status.answered();
+        let by_twin = self.caller().zip(by_twin);
         let (mut reports, at) = match (asked, by_twin) {
             // An error that another connection tells of must not seem to be over.
             (None, Some(_)) if !self.is_asked_elsewhere() => (Vec::new(), self.now),
             (asked, _) => asked?,
         };
         reports.extend(by_twin);
-        Some(Sightings { reports, at })
+        let sources = self.sources();
+        Some(Sightings {
+            reports,
+            sources,
+            at,
+        })
+    }
+
+    /// Returns the connections by which the device may report its status. Of one that cannot be read nobody
+    /// knows that it may not.
+    fn sources(&self) -> BTreeSet<&str> {
+        let names = self
+            .device
+            .spec
+            .connections
+            .iter()
+            .map(|it| it.name.as_str());
+        let may_report = |name: &&str| {
+            let spec = self.snapshot.connections.get(*name);
+            spec.is_none_or(|it| reports_status(&it.spec))
+        };
+        names.filter(may_report).collect()
+    }
+
+    /// Returns the connection by which the device calls.
+    fn caller(&self) -> Option<&str> {
+        let mut connections = self.resolved.connections.iter();
+        connections.find(|it| it.is_called()).map(|it| &*it.name)
     }
 
     /// Returns the errors after what the twin tells of the time since they were written: the device may have
     /// been away, and so may the operator.
     fn after_the_past(&self, before: &[DeviceError], model: &DeviceModelSpec) -> Vec<DeviceError> {
         let mut errors = before.to_vec();
-        let Some(twin) = self.twin().filter(|_| !self.is_asked_elsewhere()) else {
+        let twin = self.twin().filter(|_| !self.is_asked_elsewhere());
+        let Some((twin, caller)) = twin.zip(self.caller()) else {
             return errors;
         };
         let known = before.iter().flat_map(|error| {
@@ -71,8 +105,12 @@ impl Report<'_> {
         });
         let known = known.max().unwrap_or(Timestamp::MIN);
         for (at, report) in past_reports(twin, self.device, (known, self.now)) {
-            let reports = vec![&report];
-            let tracked = track(&errors, model, Some(&Sightings { reports, at }));
+            let look = Sightings {
+                reports: vec![(caller, &report)],
+                sources: self.sources(),
+                at,
+            };
+            let tracked = track(&errors, model, Some(&look), at);
             errors = tracked.into_iter().map(|it| it.error).collect();
         }
         errors
@@ -89,7 +127,7 @@ impl Report<'_> {
     }
 
     /// Returns the status report of a device that calls, unless it is left alone.
-    fn reported_by_twin(&self) -> Option<StatusReport> {
+    pub(super) fn reported_by_twin(&self) -> Option<StatusReport> {
         status_report(self.twin()?, self.device)
     }
 
@@ -100,8 +138,7 @@ impl Report<'_> {
 
     /// Returns the twin of a device that calls and that the operator may look at.
     fn twin(&self) -> Option<&DeviceTwin> {
-        let mut connections = self.resolved.connections.iter();
-        let is_called = connections.any(|it| it.is_called() && it.endpoint.is_ok());
+        let is_called = self.caller().is_some();
         let twin = self.snapshot.twin.as_deref();
         twin.filter(|_| is_called && !self.device.spec.suspend)
     }
@@ -131,19 +168,19 @@ impl Report<'_> {
     }
 
     /// Adds the condition Faulted while the device reports an error.
-    pub(super) fn faulted(&self, set: ConditionSet) -> ConditionSet {
+    pub(super) fn faulted(&self, set: ConditionSet, look: Option<&Sightings<'_>>) -> ConditionSet {
         let condition = ConditionType::Faulted;
+        let reports = look.iter().flat_map(|look| &look.reports);
+        let reports: Vec<&StatusReport> = reports.map(|(_, report)| *report).collect();
+        if let Some((reason, message)) = faulted(&reports) {
+            return set.with(condition, Status::True, reason, message);
+        }
         let previous = self.device.status.as_ref();
-        let by_twin = self.reported_by_twin();
-        let Some(Sightings { reports, .. }) = self.look(by_twin.as_ref()) else {
-            let known = previous.and_then(|status| find(&status.conditions, condition));
-            return match known {
-                Some(_) => set.keep(condition),
-                None => set,
-            };
-        };
-        match faulted(&reports) {
-            Some((reason, message)) => set.with(condition, Status::True, reason, message),
+        let known = previous.and_then(|status| find(&status.conditions, condition));
+        // Nobody said that it is over.
+        let is_open = reports.is_empty() || reports.iter().any(|it| it.is_partial);
+        match known.filter(|_| is_open) {
+            Some(_) => set.keep(condition),
             None => set,
         }
     }

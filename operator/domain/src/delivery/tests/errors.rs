@@ -6,7 +6,7 @@ use std::sync::Arc;
 use entente_crds::{
     condition::ConditionType,
     example,
-    v1alpha1::{DeviceStatus, ErrorState, MessageState, ServiceOrders},
+    v1alpha1::{DeviceStatus, ErrorEnd, ErrorState, MessageState, ServiceOrders},
 };
 use jiff::SignedDuration;
 
@@ -177,6 +177,113 @@ fn without_a_service_that_orders_supplies_the_status_says_so() {
         none.message.as_str(),
         "no service that orders supplies is in force on the device"
     );
+}
+
+/// The device has a second connection.
+fn by_two_connections() -> Story {
+    let mut story = story();
+    let mut second = example::hq_ipp();
+    second.metadata.name = Some("second".to_owned());
+    story
+        .snapshot
+        .connections
+        .insert("second".into(), Arc::new(second));
+    story.edit_device(|device| {
+        let mut connection = device.spec.connections[0].clone();
+        "second".clone_into(&mut connection.name);
+        device.spec.connections.push(connection);
+    });
+    story
+}
+
+// shows A9
+#[test]
+fn an_error_that_one_connection_reports_stays_while_the_other_is_silent_or_it_is_not_there() {
+    let mut story = by_two_connections();
+    let mut asked = Vec::new();
+    let mut pass = |story: &mut Story, at: i64, second: Result<StatusReport, Failure>| {
+        asked.clear();
+        story.pass(minutes(at), |action| {
+            let Action::ReadStatus { connection, .. } = action else {
+                return None;
+            };
+            asked.push(connection.to_string());
+            Some(Answer::Status(match &**connection {
+                "second" => second.clone(),
+                _ => Ok(report(&["none"], 60)),
+            }))
+        });
+        asked.sort();
+        (asked.clone(), status(story).errors[0].clone())
+    };
+    let empty = || Ok(report(&["toner-empty-error"], 0));
+    let (_, error) = pass(&mut story, 6, empty());
+    assert_eq!(error.state, ErrorState::Open);
+    assert_eq!(error.reported_by, ["second"]);
+    assert_eq!(faulted(&story).as_deref(), Some("SuppliesEmpty"));
+    for at in [12, 24, 36] {
+        let (asked, error) = pass(&mut story, at, empty());
+        assert_eq!(
+            asked,
+            ["hq-ipp", "second"],
+            "what one is silent about the other may report"
+        );
+        assert_eq!((error.state, error.gone), (ErrorState::Open, None), "{at}");
+    }
+    for at in [48, 60] {
+        let away = Failure::new(FailureKind::TimedOut, "it is away");
+        let (_, error) = pass(&mut story, at, Err(away));
+        assert_eq!((error.state, error.gone), (ErrorState::Open, None), "{at}");
+    }
+    let fine = || Ok(report(&["none"], 60));
+    let (_, error) = pass(&mut story, 90, fine());
+    assert!(error.gone.is_some(), "{error:?}");
+    let (_, error) = pass(&mut story, 102, fine());
+    assert_eq!(
+        (error.state, error.until),
+        (
+            ErrorState::Closed,
+            Some(super::pass_fixture::now() + minutes(90))
+        )
+    );
+    assert_eq!(faulted(&story), None);
+}
+
+// shows A9
+#[test]
+fn an_error_that_the_model_lists_no_more_ends_with_that_reason() {
+    let mut story = story();
+    story.remote.report = report(&["toner-empty-error"], 0);
+    story.calm_pass(minutes(1));
+    let model = Arc::make_mut(story.snapshot.model.as_mut().expect("a model"));
+    model.spec.errors.clear();
+    story.calm_pass(minutes(2));
+    let [error] = &status(&story).errors[..] else {
+        panic!("{:#?}", status(&story).errors);
+    };
+    assert_eq!(
+        (error.state, error.end),
+        (ErrorState::Closed, Some(ErrorEnd::TypeRemoved))
+    );
+    assert_eq!(story.remote.count("ReadStatus"), 0, "nobody asks for it");
+}
+
+// shows K2
+#[test]
+fn a_report_that_is_not_whole_does_not_end_what_the_device_said_before() {
+    let mut story = story();
+    story.remote.report = report(&["toner-empty-error"], 0);
+    story.calm_pass(minutes(1));
+    story.remote.report = StatusReport {
+        is_partial: true,
+        ..report(&["none"], 60)
+    };
+    story.calm_pass(minutes(10));
+    assert!(story.remote.count("ReadStatus") > 0);
+    assert_eq!(faulted(&story).as_deref(), Some("SuppliesEmpty"));
+    story.remote.report = report(&["none"], 60);
+    story.calm_pass(minutes(20));
+    assert_eq!(faulted(&story), None);
 }
 
 // shows K4

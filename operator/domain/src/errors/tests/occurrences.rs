@@ -28,6 +28,7 @@ fn an_error_that_flaps_within_the_settle_time_is_one_occurrence() {
     let fine = reasons(&[], percents([40, 40, 40, 40]));
     for round in 0..20 {
         device.look(&[&empty], after(round * 12));
+        device.record_orders();
         device.look(&[&fine], after(round * 12 + 3));
     }
     assert_eq!(device.error("TonerEmpty/black-toner").occurrence, 1);

@@ -80,6 +80,153 @@ fn no_second_order_for_a_supply_while_one_is_open() {
     );
 }
 
+// shows A5 A9
+#[test]
+fn an_order_that_was_decided_on_is_owed_until_it_is_made_also_when_the_error_is_over() {
+    let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+    let shaken = reasons(&[], percents([10, 40, 40, 40]));
+    let replaced = reasons(&[], percents([100, 40, 40, 40]));
+    let key = "TonerEmpty/black-toner";
+    for (name, report, is_made, is_owed_after_it) in [
+        ("it was not made", &shaken, false, true),
+        ("it was made, and the record is gone", &shaken, true, false),
+        ("the supply was replaced", &replaced, false, false),
+    ] {
+        let mut device = Device::new();
+        device.look(&[&empty], begin());
+        assert!(is_owed(DEVICE, device.error(key)), "{name}");
+        if is_made {
+            device.record_orders();
+        }
+        device.look(&[report], after(1));
+        device.orders = Vec::new();
+        device.look(&[report], after(12));
+        let error = device.error(key);
+        assert_eq!(error.state, ErrorState::Closed, "{name}");
+        assert_eq!(
+            is_owed(DEVICE, error),
+            is_owed_after_it,
+            "{name}: {error:?}"
+        );
+        // It comes back: one that makes its order yet is the same, with the same order.
+        device.look(&[&empty], after(20));
+        let error = device.error(key);
+        let expected = if is_owed_after_it {
+            (1, begin())
+        } else {
+            (2, after(20))
+        };
+        assert_eq!((error.occurrence, error.since), expected, "{name}");
+        assert!(is_owed(DEVICE, error), "{name}: {error:?}");
+        assert_eq!((error.until, error.end), (None, None), "{name}");
+    }
+    assert!(
+        !is_owed(DEVICE, &DeviceError::default()),
+        "nothing was decided on"
+    );
+}
+
+// shows A10
+#[test]
+fn an_order_that_is_owed_for_an_error_that_is_over_holds_back_another_for_the_supply() {
+    let mut device = Device::new();
+    let mut other = device.model.errors[0].clone();
+    other.r#type = "TonerMissing".to_owned();
+    other.words.state_reasons = vec!["toner-missing".to_owned()];
+    other.words.alerts = Vec::new();
+    other.words.detected_errors = Vec::new();
+    device.model.errors.push(other);
+    let levels = || percents([0, 40, 40, 40]);
+    device.look(&[&reasons(&["toner-empty"], levels())], begin());
+    for minute in [1, 12] {
+        device.look(&[&reasons(&["toner-missing"], levels())], after(minute));
+    }
+    assert_eq!(device.told(), ["TonerMissing/black-toner OpenOrderExists"]);
+    assert!(is_owed(DEVICE, device.error("TonerEmpty/black-toner")));
+}
+
+/// An order that cannot be read, with a line for a supply if that can be.
+fn unreadable(name: &str, supply: Option<&str>, is_open: bool) -> KnownOrder {
+    KnownOrder {
+        name: name.to_owned(),
+        lines: supply.map(|it| line(Some(it), "")).into_iter().collect(),
+        is_open,
+        is_unreadable: true,
+        ..KnownOrder::default()
+    }
+}
+
+// shows A9 A10 K7
+#[test]
+fn an_order_that_cannot_be_read_holds_back_what_it_may_be_for() {
+    let name = "lobby-mfp.toner-empty.black-toner.1";
+    for (what, order, expected) in [
+        (
+            "of this occurrence",
+            unreadable(name, None, true),
+            "OrderUnreadable",
+        ),
+        (
+            "of another occurrence",
+            unreadable("lobby-mfp.toner-empty.black-toner.7", None, true),
+            "OrderUnreadable",
+        ),
+        (
+            "of another error of the supply",
+            unreadable("lobby-mfp.toner-missing.black-toner.7", None, true),
+            "OrderUnreadable",
+        ),
+        (
+            "by hand",
+            unreadable("spare", None, true),
+            "OrderUnreadable",
+        ),
+        (
+            "by hand, whose lines can be read",
+            unreadable("spare", Some("black-toner"), true),
+            "OrderUnreadable",
+        ),
+        (
+            "by hand, for another supply",
+            unreadable("spare", Some("cyan-toner"), true),
+            name,
+        ),
+        (
+            "of another supply",
+            unreadable("lobby-mfp.toner-empty.cyan-toner.1", None, true),
+            name,
+        ),
+        (
+            "of this occurrence, closed",
+            unreadable(name, Some("black-toner"), false),
+            "lobby-mfp.toner-empty.black-toner.2",
+        ),
+    ] {
+        let mut device = Device::new();
+        device.orders = vec![order];
+        let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+        device.look(&[&empty], begin());
+        device.look(&[&empty], after(1));
+        let expected = format!("TonerEmpty/black-toner {expected}");
+        assert_eq!(device.told(), [expected], "{what}");
+    }
+}
+
+// shows K2
+#[test]
+fn an_order_that_cannot_be_read_is_named() {
+    let name = "lobby-mfp.toner-empty.black-toner.1";
+    let mut device = Device::new();
+    device.orders = vec![unreadable(name, None, true)];
+    let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+    device.look(&[&empty], begin());
+    let none = device.error("TonerEmpty/black-toner").not_ordered.clone();
+    assert_eq!(
+        none.unwrap().message.as_str(),
+        format!("the SupplyOrder {name} cannot be read, and may be open for black-toner")
+    );
+}
+
 // shows A2, C11
 #[test]
 #[allow(clippy::too_many_lines, reason = "a table")]

@@ -108,6 +108,47 @@ fn what_is_ordered_follows_from_the_words_and_the_table_and_from_no_level_alone(
             vec![unknown],
         ),
         (
+            "an alert of a row that there is not, beside one level of 0",
+            StatusReport {
+                faults: vec![alert("markerTonerEmpty", Some(9))],
+                supplies: percents([0, 40, 40, 40]),
+                ..StatusReport::default()
+            },
+            vec![unknown],
+        ),
+        (
+            "a word beside an alert of a row that there is not",
+            StatusReport {
+                faults: vec![
+                    ReportedFault::state_reason("toner-empty"),
+                    alert("markerTonerEmpty", Some(9)),
+                ],
+                supplies: percents([0, 40, 40, 40]),
+                ..StatusReport::default()
+            },
+            vec![unknown],
+        ),
+        (
+            "an alert with a row, of a device without a table",
+            StatusReport {
+                faults: vec![alert("markerTonerEmpty", Some(1))],
+                ..StatusReport::default()
+            },
+            vec![unknown],
+        ),
+        (
+            "a name that the model lacks, on the one supply of a kind",
+            StatusReport {
+                faults: vec![ReportedFault {
+                    supply: Some(FaultySupply::Name("second-waste-box".to_owned())),
+                    is_order_requested: true,
+                    ..ReportedFault::state_reason("marker-waste-full")
+                }],
+                ..StatusReport::default()
+            },
+            vec!["WasteBoxFull SupplyUnknown"],
+        ),
+        (
             "an almost empty alert",
             StatusReport {
                 faults: vec![alert("markerTonerAlmostEmpty", Some(1))],
@@ -164,4 +205,64 @@ fn the_status_names_the_supplies_that_come_into_question() {
     device.look(&[&reasons(&["toner-empty"], Vec::new())], after(20));
     assert_eq!(device.error("TonerEmpty/cyan-toner").gone, None);
     assert_eq!(device.error("TonerEmpty").until, Some(after(1)));
+}
+
+// shows A2
+#[test]
+fn a_supply_that_the_model_lacks_is_named_and_no_other_is_ordered_for_it() {
+    let mut device = Device::new();
+    let mut supplies = percents([0, 40, 40, 40]);
+    supplies.push(ReportedSupply {
+        index: 5,
+        colorant: Some("white".to_owned()),
+        ..supplies[0].clone()
+    });
+    let of = |supply| StatusReport {
+        faults: vec![ReportedFault {
+            supply: Some(supply),
+            ..ReportedFault::named(FaultSource::Alert, "markerTonerEmpty")
+        }],
+        supplies: supplies.clone(),
+        ..StatusReport::default()
+    };
+    for (minute, supply, named) in [
+        (0, FaultySupply::Row(5), "row 5 of its table of supplies"),
+        (
+            1,
+            FaultySupply::Name("white".to_owned()),
+            "the supply \"white\"",
+        ),
+    ] {
+        device.look(&[&of(supply)], after(minute));
+        assert_eq!(device.told(), ["TonerEmpty SupplyUnknown"]);
+        let none = device.error("TonerEmpty").not_ordered.clone().unwrap();
+        assert_eq!(
+            none.message.as_str(),
+            format!("the device names {named}, which is none of spec.supplies of the DeviceModel")
+        );
+    }
+    // Another one is empty at the same time: that is ordered.
+    device.look(
+        &[&of(FaultySupply::Row(5)), &of(FaultySupply::Row(1))],
+        after(2),
+    );
+    assert!(device.error("TonerEmpty/black-toner").order.is_some());
+}
+
+// shows A2
+#[test]
+fn the_second_of_two_rows_of_a_kind_is_the_supply_too() {
+    let mut device = Device::new();
+    let mut supplies = percents([40, 40, 40, 40]);
+    supplies.push(ReportedSupply {
+        index: 5,
+        ..supplies[0].clone()
+    });
+    let report = StatusReport {
+        faults: vec![alert("markerTonerEmpty", Some(5))],
+        supplies,
+        ..StatusReport::default()
+    };
+    device.look(&[&report], begin());
+    assert!(device.error("TonerEmpty/black-toner").order.is_some());
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Batch, Event};
-use crate::gateway::members::{Faults, Members, kind, whole_number};
+use crate::gateway::members::{FROM_ZERO, Faults, Members};
 use crate::gateway::texts::{NAME, instant};
 
 /// Kind of the events that tell of errors.
@@ -68,15 +68,7 @@ pub(super) fn read(data: Option<&Value>, at: &str, faults: &mut Faults) -> Optio
     let state = members.word("state", &STATES, faults);
     let reason = members.required("reason", NAME, faults);
     let order_requested = members.truth("orderRequested", faults);
-    let impressions = members.get("impressions").and_then(|value| {
-        let number = whole_number(value).filter(|it| *it >= 0);
-        if number.is_none() {
-            let detail = format!("it is {}", kind(value));
-            let at = members.pointer("impressions");
-            faults.note(&at, detail, "a whole number from 0 on");
-        }
-        number
-    });
+    let impressions = members.number("impressions", FROM_ZERO, faults);
     let replaced = members.truth("replaced", faults);
     Some(ErrorData {
         state: state?,

@@ -139,6 +139,15 @@ fn a_member_that_is_absent_stays_null_removes_it_and_a_list_is_replaced() {
     assert_eq!(shown(&twin), json!({"version": 13, "settings": {}}));
 }
 
+#[test]
+fn a_version_is_a_whole_number_by_its_value_and_not_by_its_spelling() {
+    for version in [json!(13), json!(13.0)] {
+        let mut twin = twin();
+        apply(&mut twin, &json!({"desiredVersion": version})).unwrap();
+        assert_eq!(shown(&twin)["version"], 13, "{version}");
+    }
+}
+
 // shows K4
 #[test]
 #[allow(clippy::too_many_lines, reason = "a table")]

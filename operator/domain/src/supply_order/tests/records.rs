@@ -114,6 +114,28 @@ fn the_name_of_the_example_is_that_of_its_occurrence() {
     assert_eq!(crate::errors::order_name("lobby-mfp", &error()), NAME);
 }
 
+// shows A10 K7
+#[test]
+fn of_an_order_that_cannot_be_read_is_known_what_can_be() {
+    let stored = serde_json::to_value(order()).expect("an order");
+    let spec = stored["spec"].clone();
+    let known = |spec: &serde_json::Value, status| unreadable(NAME, spec, &status);
+    assert_eq!(device_of(NAME, &spec), Some("lobby-mfp"));
+    assert_eq!(device_of(NAME, &json!(null)), Some("lobby-mfp"));
+    assert_eq!(device_of("spare", &spec), Some("lobby-mfp"));
+    let closed = json!({"order": {"id": "PO-1"}, "closed": {"by": "Rejected"}});
+    let expected = crate::errors::KnownOrder {
+        id: Some("PO-1".to_owned()),
+        is_open: false,
+        is_void: true,
+        is_unreadable: true,
+        ..super::known(&order())
+    };
+    assert_eq!(known(&spec, closed), expected);
+    let nothing = known(&json!({"record": {"lines": [{"supply": 7}]}}), json!([7]));
+    assert!(nothing.is_open && nothing.lines.is_empty() && nothing.is_unreadable);
+}
+
 // shows A10
 #[test]
 fn delivery_knows_of_an_order_its_supplies_its_id_and_whether_it_is_open() {
@@ -200,7 +222,7 @@ fn an_order_by_hand_and_one_of_a_compensation_have_references_of_their_own() {
 
 // shows A9
 #[test]
-fn an_order_is_wanted_while_the_error_is_open_and_its_id_is_not_known() {
+fn an_order_is_wanted_until_it_is_made_and_while_the_error_is_open_until_its_id_is_known() {
     let mut device = world().device;
     let wanted = |device: &Device| wanted_orders(device).count();
     assert_eq!(wanted(&device), 1);
@@ -208,7 +230,15 @@ fn an_order_is_wanted_while_the_error_is_open_and_its_id_is_not_known() {
         edit(&mut device.status.as_mut().expect("a status").errors[0]);
     };
     error(&mut device, |error| error.state = ErrorState::Closed);
-    assert_eq!(wanted(&device), 0, "its episode is over");
+    assert_eq!(wanted(&device), 1, "it was decided on, and never made");
+    error(&mut device, |error| error.replaced = Some(error.since));
+    assert_eq!(wanted(&device), 0, "nobody needs it");
+    error(&mut device, |error| error.replaced = None);
+    let record = |error: &mut DeviceError| error.order.as_mut().expect("an order").recorded = true;
+    error(&mut device, record);
+    assert_eq!(wanted(&device), 0, "it was made, and is not made again");
+    error(&mut device, |error| error.state = ErrorState::Open);
+    assert_eq!(wanted(&device), 1, "a record that was lost is made again");
     error(&mut device, |error| {
         error.state = ErrorState::Open;
         error.order.as_mut().expect("an order").id = Some("PO-1".into());

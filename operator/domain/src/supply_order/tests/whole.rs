@@ -98,7 +98,8 @@ impl Life {
             ..StatusReport::default()
         };
         let look = Sightings {
-            reports: vec![&report],
+            reports: vec![("hq-ipp", &report)],
+            sources: ["hq-ipp"].into(),
             at: self.now,
         };
         let mut model = self.world.model.spec.clone();
@@ -108,7 +109,7 @@ impl Life {
             colorant: None,
         });
         let before = self.world.device.status.clone().unwrap_or_default().errors;
-        let tracked = track(&before, &model, Some(&look));
+        let tracked = track(&before, &model, Some(&look), self.now);
         let providers = [Provider {
             subscription: "banco-sul-2027.supplies.lobby-mfp".to_owned(),
             service: "supplies".to_owned(),
@@ -230,9 +231,8 @@ fn the_orders_in_the_log_of_the_server_are_the_occurrences_that_were_ordered_for
             "an occurrence was ordered for twice"
         );
         prop_assert_eq!(once, recorded, "the log and the records differ");
-        for name in life.orders.keys() {
-            prop_assert!(life.decided.contains(name), "{name} was never decided on");
-        }
+        let made: BTreeSet<String> = life.orders.keys().cloned().collect();
+        prop_assert_eq!(&made, &life.decided, "the decisions and the records differ");
         // What is open is ordered for, or an order for the supply is open.
         if let Some(error) = life.error().filter(|it| it.state == ErrorState::Open) {
             let own = order_name("lobby-mfp", error);

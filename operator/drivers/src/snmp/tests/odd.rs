@@ -153,6 +153,35 @@ async fn an_odd_agent_is_read_all_the_same() {
         let report = status(&agent).await.unwrap();
         let found = (report.faults.len(), report.supplies.len());
         assert_eq!(found, (1, 1), "{name}: {report:?}");
+        assert!(!report.is_partial, "{name}: {report:?}");
+    }
+}
+
+// shows A9
+#[tokio::test]
+async fn a_table_that_an_agent_refuses_in_its_middle_is_not_read_as_one_without_the_rest() {
+    for (code, kind, said) in [
+        (1, FailureKind::ProtocolError, "answered 1, tooBig"),
+        (5, FailureKind::ProtocolError, "answered 5, genErr"),
+        (13, FailureKind::Busy, "answered 13, resourceUnavailable"),
+    ] {
+        let objects = objects(PRINTER);
+        let table = Oid::parse("1.3.6.1.2.1.43.18.1.1").unwrap();
+        let agent = Agent::start(move |request| match request.tag {
+            GET_BULK | GET_NEXT if request.bindings[0].0.below(&table).is_some() => {
+                vec![refusal(request, code, 1)]
+            }
+            _ => vec![proper(&objects, request)],
+        });
+        let agent = agent.await;
+        let failure = status(&agent).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure:?}");
+        assert!(failure.message.contains(said), "{failure:?}");
+        let place = "behind 1.3.6.1.2.1.43.18.1.1";
+        assert!(failure.message.ends_with(place), "{failure:?}");
+        let asked = agent.asked();
+        let last = asked.last().map(|pdu| pdu.tag);
+        assert_eq!(last, Some(GET_NEXT), "it was asked for one object only");
     }
 }
 
@@ -162,6 +191,7 @@ async fn an_agent_that_goes_round_in_circles_or_never_ends_is_left() {
     let circles = Agent::start(manner("it goes round in circles")).await;
     let report = status(&circles).await.unwrap();
     assert_eq!(report.supplies.len(), 1, "the first row of each table");
+    assert!(report.is_partial, "what is behind it nobody knows");
     assert!(circles.asked().len() < 40, "{}", circles.asked().len());
 
     let mut next = 0;

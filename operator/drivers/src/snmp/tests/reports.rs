@@ -54,7 +54,8 @@ pub(super) fn decided(mut model: DeviceModelSpec, report: &StatusReport) -> Stri
         }
     }
     let look = Sightings {
-        reports: vec![report],
+        reports: vec![("hq-snmp", report)],
+        sources: ["hq-snmp"].into(),
         at: "2027-04-01T08:00:00Z".parse().unwrap(),
     };
     let provider = Provider {
@@ -70,7 +71,7 @@ pub(super) fn decided(mut model: DeviceModelSpec, report: &StatusReport) -> Stri
         holds: &[],
         orders: &[],
     };
-    let entries = decide(&track(&[], &model, Some(&look)), &facts);
+    let entries = decide(&track(&[], &model, Some(&look), look.at), &facts);
     let of = |reason| {
         let mut entries = entries.iter();
         entries.any(|it| {
