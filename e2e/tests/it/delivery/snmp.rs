@@ -1,6 +1,7 @@
 //! Settings by SNMP, on the agent of net-snmp: delivered, refused, and set again after a restart.
 
 mod errors;
+mod killed;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
