@@ -116,10 +116,24 @@ async fn prepare(namespace: &TestNamespace<'_>, agent: &Snmpd, server: &OrderSer
 // shows A9 K5
 #[tokio::test]
 async fn killed_at_each_write_it_orders_once_and_the_number_comes_to_the_panel() {
+    ordered_once_although_killed(OrderServerOptions::default()).await;
+}
+
+// shows A9 K5
+#[tokio::test]
+async fn killed_at_each_write_it_orders_once_at_a_server_that_finds_no_orders() {
+    let options = OrderServerOptions {
+        search: false,
+        ..OrderServerOptions::default()
+    };
+    ordered_once_although_killed(options).await;
+}
+
+/// Has a toner run out, and the operator killed at each write from then on.
+async fn ordered_once_although_killed(of_server: OrderServerOptions) {
     let options = OperatorOptions::default();
     let mut environment = TestEnvironment::start(options).await.unwrap();
-    let server = OrderServer::start(OrderServerOptions::default());
-    let server = server.await.unwrap();
+    let server = OrderServer::start(of_server).await.unwrap();
     let agent = Snmpd::start(&[empty_toner(), panel()].concat())
         .await
         .unwrap();
