@@ -2,6 +2,7 @@
 
 mod errors;
 mod killed;
+mod two_paths;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

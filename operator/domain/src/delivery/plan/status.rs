@@ -1,9 +1,10 @@
 //! Plan: status reports of a device whose model has errors, and messages on its panel.
 //!
-//! A report is taken at the period of its connection, when an error is about to begin or to end, and before
-//! anything is shown. It serves no subscription. Called by plan, after the readings of the device.
+//! A report is taken at the period of its connection, when an error is about to begin or to end, before
+//! anything is shown, and, while there is an error, whenever another connection has reported. It serves no
+//! subscription. Called by plan, after the readings of the device.
 
-use entente_crds::v1alpha1::Device;
+use entente_crds::v1alpha1::{Device, DeviceError, ErrorState};
 
 use super::round::Round;
 use crate::delivery::{
@@ -59,11 +60,21 @@ impl Round<'_> {
         if model.spec.errors.is_empty() {
             return false;
         }
+        if self.may_seem_over(errors) {
+            return true;
+        }
         let key = BackoffKey::status(&connection.name);
         let settles = next_look(errors, &model.spec).is_some_and(|at| at <= self.now);
         settles
             || self.snapshot.reconcile_requested
             || !self.backoffs.is_pending(&key, None, self.now)
+    }
+
+    /// True if another connection has reported in this pass while the device has an error: one that is told
+    /// through this connection alone must not seem to be over.
+    fn may_seem_over(&self, errors: &[DeviceError]) -> bool {
+        let is_known = |it: &DeviceError| it.state == ErrorState::Open || it.reported.is_some();
+        errors.iter().any(is_known) && self.observations.status.answered().is_some()
     }
 
     /// True if the machine behind a connection is known to be the expected one, and may be asked.
