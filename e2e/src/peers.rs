@@ -44,7 +44,7 @@ pub use kustomize_controller::KustomizeController;
 pub use kwok::Kwok;
 pub use launch::Footprint;
 pub use lprint::LprintServer;
-pub use orders::{LoggedOrder, OrderServer, OrderServerOptions};
+pub use orders::{LoggedDevice, LoggedLine, LoggedOrder, OrderServer, OrderServerOptions};
 pub use prism::Prism;
 pub use prometheus::{PrometheusServer, promtool};
 pub use settings_server::{SettingsDevice, SettingsRequest, SettingsServer};

@@ -21,6 +21,28 @@ pub struct LoggedOrder {
     pub order_id: String,
     /// The reference under which it was placed.
     pub reference: String,
+    /// The device for which it was placed.
+    pub device: LoggedDevice,
+    /// Its lines.
+    pub lines: Vec<LoggedLine>,
+}
+
+/// The device of an order.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggedDevice {
+    /// Its serial number.
+    pub serial_number: String,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggedLine {
+    /// The part number.
+    pub part_number: String,
+    /// The number of pieces.
+    pub quantity: u32,
 }
 
 /// Abilities of the order server.

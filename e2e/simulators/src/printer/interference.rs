@@ -173,8 +173,17 @@ impl Device {
     /// # Errors
     /// Those of [`Self::set_attributes`].
     pub fn set_black_toner(&self, reason: &str, percent: u8) -> Result<(), SimulatorError> {
+        self.set_toners(reason, &[("black", percent)])
+    }
+
+    /// Has it report this reason, and so much of these toners, in percent; its other ones are at 60.
+    ///
+    /// # Errors
+    /// Those of [`Self::set_attributes`].
+    pub fn set_toners(&self, reason: &str, levels: &[(&str, u8)]) -> Result<(), SimulatorError> {
         let row = |(index, colorant): (usize, &str)| {
-            let level = if colorant == "black" { percent } else { 60 };
+            let mut named = levels.iter().filter(|(name, _)| *name == colorant);
+            let level = named.next().map_or(60, |(_, percent)| *percent);
             format!(
                 "index={};class=supplyThatIsConsumed;type=toner;unit=percent;maxcapacity=100;\
                  level={level};colorantname={colorant};",

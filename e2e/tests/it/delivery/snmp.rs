@@ -1,6 +1,8 @@
 //! Settings by SNMP, on the agent of net-snmp: delivered, refused, and set again after a restart.
 
 mod errors;
+mod killed;
+mod two_paths;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -16,23 +16,26 @@ use crate::orders::add_supplies;
 
 /// The Printer MIB.
 const PRINTER: &str = "1.3.6.1.2.1.43.";
+/// Level of its black toner, and the code of its only alert.
+pub(super) const LEVEL: &str = "1.3.6.1.2.1.43.11.1.1.9.1.1";
+pub(super) const ALERT: &str = "1.3.6.1.2.1.43.18.1.1.7.1.1";
 /// Columns of the panel.
 const COLUMNS: i64 = 20;
 
 /// Returns the objects of a printer whose black toner is empty.
-fn empty_toner() -> Vec<Override> {
+pub(super) fn empty_toner() -> Vec<Override> {
     let number = |name: &str, value| Override::number(&format!("{PRINTER}{name}"), value);
     vec![
         number("11.1.1.3.1.1", 1),
         number("11.1.1.4.1.1", 3),
         number("11.1.1.5.1.1", 3),
         number("11.1.1.8.1.1", 100),
-        number("11.1.1.9.1.1", 0).writable(),
+        Override::number(LEVEL, 0).writable(),
         Override::text(&format!("{PRINTER}12.1.1.4.1.1"), "black"),
         number("18.1.1.2.1.1", 3),
         number("18.1.1.4.1.1", 11),
         number("18.1.1.5.1.1", 1),
-        number("18.1.1.7.1.1", 1101).writable(),
+        Override::number(ALERT, 1101).writable(),
     ]
 }
 
@@ -48,7 +51,7 @@ async fn error_is(namespace: &TestNamespace<'_>, state: ErrorState) -> DeviceErr
 }
 
 /// Returns the lines of a panel of two lines that shows Japanese.
-fn panel() -> Vec<Override> {
+pub(super) fn panel() -> Vec<Override> {
     let object = |name: &str| format!("{PRINTER}{name}");
     vec![
         Override::number(&object("5.1.1.10.1"), 1),
@@ -66,7 +69,7 @@ fn line(number: u8) -> String {
 
 /// Applies a model with the supplies and errors of the example under another name of the error, which no
 /// other namespace has a text for.
-async fn apply_model(namespace: &TestNamespace<'_>, error: &str) {
+pub(super) async fn apply_model(namespace: &TestNamespace<'_>, error: &str) {
     let example = example::mfp_520().spec;
     let mut model = namespace.model_of("label", Snmpd::PRODUCT, setting("place", LOCATION));
     model.spec.identity = None;
@@ -82,8 +85,17 @@ async fn apply_model(namespace: &TestNamespace<'_>, error: &str) {
     namespace.apply::<DeviceModel>(&model).await.unwrap();
 }
 
+/// Applies the text of the example for an error.
+pub(super) async fn apply_text(namespace: &TestNamespace<'_>, error: &str) {
+    let mut text: MessageText = example::toner_empty_text();
+    text.metadata.name = Some(namespace.named("toner-out"));
+    error.clone_into(&mut text.spec.error_type);
+    let text = namespace.labelled(text);
+    namespace.apply::<MessageText>(&text).await.unwrap();
+}
+
 /// Returns the Connection to an agent whose status is looked at each second.
-fn often(namespace: &TestNamespace<'_>, agent: &Snmpd) -> Connection {
+pub(super) fn often(namespace: &TestNamespace<'_>, agent: &Snmpd) -> Connection {
     let mut connection = namespace.snmp_connection("agents", agent.port());
     connection.spec.sync = Some(Sync {
         status: "1s".into(),
@@ -94,11 +106,9 @@ fn often(namespace: &TestNamespace<'_>, agent: &Snmpd) -> Connection {
 
 /// The person puts a new cartridge in.
 async fn replace(agent: &Snmpd) {
-    let level = format!("{PRINTER}11.1.1.9.1.1");
-    agent.set_number(&level, 100).await.unwrap();
+    agent.set_number(LEVEL, 100).await.unwrap();
     // It is ready to print: an alert that is no error of the model.
-    let code = format!("{PRINTER}18.1.1.7.1.1");
-    agent.set_number(&code, 507).await.unwrap();
+    agent.set_number(ALERT, 507).await.unwrap();
 }
 
 // shows A1 A2 A5 A9
@@ -122,9 +132,9 @@ async fn an_empty_supply_that_an_agent_reports_is_an_error_of_the_device_until_i
     every_reason_is_listed(namespace).await;
 }
 
-/// Applies a service that orders at a server, and a contract of it on the device.
-async fn order_at(namespace: &TestNamespace<'_>, server: &OrderServer) {
-    add_supplies(namespace, &server.url()).await;
+/// Applies a service that orders at a URL, and a contract of it on the device.
+pub(super) async fn order_at(namespace: &TestNamespace<'_>, url: &str) {
+    add_supplies(namespace, url).await;
     let entry = namespace.entry("supplies", "supplies", &[DEVICE], "15m");
     let contract = namespace.contract("supplies-2027", now(), vec![entry]);
     namespace.apply::<Contract>(&contract).await.unwrap();
@@ -143,7 +153,7 @@ async fn message_is(namespace: &TestNamespace<'_>, state: MessageState) {
 
 /// Returns the text on both lines of the panel, as far as it is ASCII: snmpget shows octets of any other
 /// set as numbers.
-async fn read_panel(agent: &Snmpd) -> String {
+pub(super) async fn read_panel(agent: &Snmpd) -> String {
     let mut lines = Vec::new();
     for number in [1, 2] {
         let text = agent.get(&line(number)).await.unwrap();
@@ -177,12 +187,8 @@ async fn the_id_of_the_order_stands_on_the_panel_until_the_supply_is_replaced() 
     let connection = often(namespace, &agent);
     apply(namespace, &agent, &connection, &[("place", "Lobby")]).await;
     apply_model(namespace, "LabelTonerEmpty").await;
-    let mut text: MessageText = example::toner_empty_text();
-    text.metadata.name = Some(namespace.named("toner-out"));
-    "LabelTonerEmpty".clone_into(&mut text.spec.error_type);
-    let text = namespace.labelled(text);
-    namespace.apply::<MessageText>(&text).await.unwrap();
-    order_at(namespace, &server).await;
+    apply_text(namespace, "LabelTonerEmpty").await;
+    order_at(namespace, &server.url()).await;
 
     message_is(namespace, MessageState::Shown).await;
     let orders = server.orders();

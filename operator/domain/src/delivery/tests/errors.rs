@@ -4,22 +4,24 @@
 use std::sync::Arc;
 
 use entente_crds::{
-    condition::ConditionType,
+    condition::{ConditionType, Reason},
     example,
-    v1alpha1::{DeviceStatus, ErrorEnd, ErrorState, MessageState, ServiceOrders},
+    v1alpha1::{DeviceConnection, DeviceStatus, ErrorEnd, ErrorState, MessageState, ServiceOrders},
 };
 use jiff::SignedDuration;
 
-use super::pass_fixture::Story;
+use super::pass_fixture::{Story, now};
 use crate::{
     condition::find,
-    delivery::{Action, Answer},
+    delivery::{Action, Answer, Blocked, model::backoffs::BackoffKey},
     errors::{KnownLine, KnownOrder},
     remote::{
         Failure, FailureKind, Panel, ReportedFault, ReportedSupply, StatusReport, SupplyLevel,
     },
 };
 
+/// A connection beside that of the examples.
+const SIDE: &str = "hq-side";
 const ORDER: &str = "lobby-mfp.toner-empty.black-toner.1";
 
 fn minutes(minutes: i64) -> SignedDuration {
@@ -159,6 +161,47 @@ fn an_error_is_on_record_before_its_order_and_its_message_goes_with_it() {
     story.calm_pass(minutes(32));
     assert_eq!(message(&story).unwrap().0, MessageState::Cleared);
     assert_eq!(faulted(&story), None);
+}
+
+// shows A1 A9
+#[test]
+fn an_error_that_one_connection_tells_of_is_not_over_by_a_report_of_another() {
+    let mut story = story();
+    let mut side = example::hq_ipp();
+    side.metadata.name = Some(SIDE.to_owned());
+    let connections = &mut story.snapshot.connections;
+    connections.insert(SIDE.into(), Arc::new(side));
+    let device = story.snapshot.device.as_mut().expect("a device");
+    let connection = DeviceConnection {
+        name: SIDE.to_owned(),
+        ..DeviceConnection::default()
+    };
+    Arc::make_mut(device).spec.connections.push(connection);
+    let tell = |on_side: &'static str| {
+        move |action: &Action| {
+            let Action::ReadStatus { connection, .. } = action else {
+                return None;
+            };
+            let is_side = &**connection == SIDE;
+            let reason = if is_side { on_side } else { "none" };
+            Some(Answer::Status(Ok(report(&[reason], 0))))
+        }
+    };
+    for at in [1, 10, 20, 30, 40, 50] {
+        story.pass(minutes(at), tell("toner-empty-error"));
+        // By itself it is asked much later than the other one.
+        let why = Blocked::new(Reason::Waiting, "it is not due".to_owned());
+        let key = BackoffKey::status(&SIDE.into());
+        let due = now() + minutes(300);
+        story.backoffs.wait_to_look(key, why, due);
+        let error = &status(&story).errors[0];
+        let found = (error.occurrence, error.state, error.gone);
+        assert_eq!(found, (1, ErrorState::Open, None), "after {at} minutes");
+    }
+    for at in [60, 71] {
+        story.pass(minutes(at), tell("none"));
+    }
+    assert_eq!(status(&story).errors[0].state, ErrorState::Closed);
 }
 
 // shows A2

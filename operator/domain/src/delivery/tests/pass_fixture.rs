@@ -17,7 +17,7 @@ use kube::ResourceExt as _;
 use crate::{
     condition::find,
     delivery::{
-        Action, Answer, DeviceSnapshot, Pass, SubscriptionReport,
+        Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport,
         twin::{self, TwinChange},
     },
     names::ConnectionName,
@@ -254,18 +254,18 @@ pub(super) fn run(
     remote: &mut Remote,
     meddle: impl FnMut(&Action) -> Option<Answer>,
 ) -> (Pass, ServiceSubscription) {
-    run_at(now(), snapshot, remote, meddle)
+    run_at((now(), Backoffs::default()), snapshot, remote, meddle)
 }
 
 fn run_at(
-    now: Timestamp,
+    (now, backoffs): (Timestamp, Backoffs),
     snapshot: DeviceSnapshot,
     remote: &mut Remote,
     mut meddle: impl FnMut(&Action) -> Option<Answer>,
 ) -> (Pass, ServiceSubscription) {
     let first = snapshot.subscriptions.first();
     let mut object = ServiceSubscription::clone(first.expect("a subscription"));
-    let mut pass = Pass::new(snapshot, crate::delivery::Backoffs::default(), now);
+    let mut pass = Pass::new(snapshot, backoffs, now);
     while let Some(action) = pass.next(now) {
         let answer = match (&action, meddle(&action)) {
             (_, Some(answer)) => {
@@ -337,6 +337,8 @@ pub(super) struct Story {
     pub(super) remote: Remote,
     /// True if each pass is a full look that somebody asked for, so that everything is read anew.
     pub(super) full_looks: bool,
+    /// The waits with which each pass begins.
+    pub(super) backoffs: Backoffs,
 }
 
 impl Story {
@@ -345,6 +347,7 @@ impl Story {
             snapshot: snapshot(),
             remote: Remote::new(),
             full_looks: true,
+            backoffs: Backoffs::default(),
         }
     }
 
@@ -359,7 +362,8 @@ impl Story {
         self.remote.asked.clear();
         self.snapshot.reconcile_requested = self.full_looks;
         self.snapshot.twin.clone_from(&self.remote.twin);
-        let (pass, object) = run_at(at, self.snapshot.clone(), &mut self.remote, meddle);
+        let begun = (at, self.backoffs.clone());
+        let (pass, object) = run_at(begun, self.snapshot.clone(), &mut self.remote, meddle);
         let report = pass.report_subscription(&object, at).expect("it is ours");
         let reports = [(object.name_any().into(), report.clone())].into();
         if let Some(device) = &mut self.snapshot.device {
