@@ -54,6 +54,7 @@ pub struct DeviceError {
     /// the end begins when none is left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub reported_by: Vec<String>,
     /// The instant since which it is reported, while settle.begin of the model runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
