@@ -109,7 +109,7 @@ impl Report<'_> {
             messages: panel::report(
                 self.snapshot,
                 self.resolved,
-                self.observations,
+                (self.observations, &self.faults),
                 self.device,
                 self.now,
             ),
