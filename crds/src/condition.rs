@@ -379,8 +379,10 @@ reasons! {
     Cleared => "Nothing.",
     /// No connection of the device leads to its display.
     NoDisplay => "Nothing, or give the Device a connection that leads to its display.",
-    /// There is no text for this type of error.
-    NoText => "Make a MessageText for the type of error.",
+    /// There is no text for this type of error, or the display has no room even for the id of the order.
+    NoText => "Make a MessageText for the type of error; where the message says that there is no room, the display is too small and nothing is to be done.",
+    /// The device refuses the message.
+    MessageRefused => "Nothing, or read the device's own words in the message, and give the Device another connection that leads to its display.",
     /// The device does not answer, so the message is not on its display.
     DeviceOffline => "Check that the device is switched on; the message is sent when it answers, if the error is still there.",
 }
@@ -450,6 +452,14 @@ impl Reason {
         Reason::OrderRejected,
         Reason::ItemUnknown,
         Reason::OutcomeUnknown,
+    ];
+
+    /// Reasons for which a message is not on a display.
+    pub const OF_A_MESSAGE: &[Reason] = &[
+        Reason::NoDisplay,
+        Reason::NoText,
+        Reason::MessageRefused,
+        Reason::DeviceOffline,
     ];
 
     /// Returns the reason if a list has it, else ProtocolError, which every list of a status has: a
@@ -780,6 +790,7 @@ impl ConditionType {
                 Reason::Cleared,
                 Reason::NoDisplay,
                 Reason::NoText,
+                Reason::MessageRefused,
                 Reason::DeviceOffline,
             ],
         }

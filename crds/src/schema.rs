@@ -205,6 +205,11 @@ pub fn reason_of_an_order(_: &mut SchemaGenerator) -> Schema {
     one_of(Reason::OF_AN_ORDER)
 }
 
+/// A reason for which a message is not on a display.
+pub fn reason_of_a_message(_: &mut SchemaGenerator) -> Schema {
+    one_of(Reason::OF_A_MESSAGE)
+}
+
 /// The id that an order server gives an order: part of a path.
 pub fn order_id(_: &mut SchemaGenerator) -> Schema {
     ruled(

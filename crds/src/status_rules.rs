@@ -148,7 +148,6 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "supplyorders.conditions[].reason",
     "supplyorders.conditions[].type",
     "supplyorders.message.language",
-    "supplyorders.operation.path",
 ];
 
 /// Returns a status with every field of its schema. Texts whose path is in [`BOUNDED_BY_SOURCE`]

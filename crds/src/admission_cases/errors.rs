@@ -146,6 +146,31 @@ fn words(table: &mut Table) {
         let name = format!("{member} must not be {value}");
         table.rejects_by_schema(DeviceModel, &name, &with(member, value), message);
     }
+    // shows A2
+    const SUPPLIES: &str = "an error of unit Supply needs supplies: name in spec.supplies those that can have it, or let its unit be Device";
+    let of_unit = |unit: &str, supplies: Value| {
+        let mut error = error();
+        put(&mut error, "/order", Value::Null);
+        put(&mut error, "/unit", json!(unit));
+        [
+            ("/spec/errors", json!([error])),
+            ("/spec/supplies", supplies),
+        ]
+    };
+    for (name, supplies) in [
+        ("without supplies", Value::Null),
+        ("of an empty list", json!([])),
+    ] {
+        let device = of_unit("Device", supplies.clone());
+        table.accepts(
+            DeviceModel,
+            &format!("an error of the device {name}"),
+            &device,
+        );
+        let supply = of_unit("Supply", supplies);
+        let name = format!("an error of a supply {name}");
+        table.rejects(DeviceModel, &name, &supply, SUPPLIES);
+    }
     let row = "/spec/supplies/0/match";
     table.accepts(
         DeviceModel,

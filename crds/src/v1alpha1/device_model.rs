@@ -32,6 +32,9 @@ use crate::{duration::Duration, schema};
 )]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.errors) || (has(self.supplies) && self.supplies.size() > 0) || self.errors.all(error, !has(error.unit) || error.unit != 'Supply')").message("an error of unit Supply needs supplies: name in spec.supplies those that can have it, or let its unit be Device").field_path(".errors")
+)]
 pub struct DeviceModelSpec {
     /// Name of the manufacturer.
     #[schemars(schema_with = "schema::required_text")]

@@ -82,7 +82,9 @@ pub struct SupplyOrderSpec {
     /// server, which may say that it is too late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<CancelledOrder>,
-    /// Set by a person, once, where status.outcome is Unknown: the order as the order server has it.
+    /// Set by a person, once, where no id is known and status.closed is absent, such as with
+    /// status.outcome Unknown: the order as the order server has it. Of an order whose id is known, or
+    /// that is closed, it changes nothing, and the message of Ordered says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<FoundOrder>,
 }
@@ -375,8 +377,7 @@ pub enum OrderOutcome {
 #[serde(rename_all = "camelCase")]
 pub struct OrderOperation {
     /// Its path below the URL of the Connection.
-    #[schemars(length(max = MAX_OPERATION))]
-    pub path: String,
+    pub path: Token<MAX_OPERATION>,
     /// The instant at which it began.
     pub since: Timestamp,
 }
@@ -443,6 +444,10 @@ pub struct OrderMessage {
     /// The instant at which it was taken down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared: Option<Timestamp>,
+    /// Reason for which it is not on the display, from the same list as the reasons of conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::reason_of_a_message")]
+    pub reason: Option<Reason>,
     /// Obstacle to the message, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Text<MAX_MESSAGE>>,

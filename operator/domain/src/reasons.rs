@@ -304,6 +304,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Cleared
         | Reason::NoDisplay
         | Reason::NoText
+        | Reason::MessageRefused
         | Reason::DeviceOffline
         | Reason::NothingWanted => (Class::Reconciling, Blame::Provider),
     }

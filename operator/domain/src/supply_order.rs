@@ -9,6 +9,7 @@
 mod answer;
 mod check;
 mod exchange;
+mod late;
 mod message;
 mod pass;
 mod record;

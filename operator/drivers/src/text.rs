@@ -136,6 +136,12 @@ impl Gate<'_> {
         let host = self.host.as_deref().unwrap_or_default();
         cut(&replace(&text, host, "[host]"))
     }
+
+    /// True if a text that must stay as it came, such as an id that is sent back, has a private text in
+    /// it: eight bytes or more, since fewer may be there by chance.
+    pub(crate) fn reveals(&self, text: &str) -> bool {
+        self.redactions.reveal(text)
+    }
 }
 
 /// Returns a text as its [`Gate`] quotes it.

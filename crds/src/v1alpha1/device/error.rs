@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::super::Protocol;
 use crate::{
     bounded::{Text, Token},
-    schema::MAX_MESSAGE,
+    condition::Reason,
+    schema::{self, MAX_MESSAGE},
 };
 
 /// The most errors that a device keeps: each type of its model for each unit.
@@ -188,6 +189,10 @@ pub struct DisplayedMessage {
     pub state: MessageState,
     /// The instant since which it has this state.
     pub at: Timestamp,
+    /// Reason for which it is not on the display, from the same list as the reasons of conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::reason_of_a_message")]
+    pub reason: Option<Reason>,
     /// Obstacle to the message, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Text<MAX_MESSAGE>>,

@@ -177,8 +177,11 @@ pub enum ErrorUnit {
     /// The device as a whole.
     #[default]
     Device,
-    /// One of its supplies: the one whose row the report names. Where it names none and several come
-    /// into question nothing is ordered, and the status of the Device names them.
+    /// One of its supplies, or several: those that the report names by their rows or names. Where it
+    /// names none, it is the only one of that kind; else, where the levels of all of that kind are known,
+    /// those at level 0, or for a word that says low the only one at 20 % or less. A waste receptacle is
+    /// never told by its level. Where nothing tells, nothing is ordered, and the status of the Device
+    /// names the candidates.
     Supply,
 }
 

@@ -54,6 +54,16 @@ impl Summary {
         Self::new(Status::False, reason, message, work)
     }
 
+    /// Adds words to the message.
+    #[must_use]
+    pub fn with_note(mut self, note: Option<&str>) -> Self {
+        if let Some(note) = note {
+            self.message.push_str("; ");
+            self.message.push_str(note);
+        }
+        self
+    }
+
     /// States that nothing is known of the object yet.
     pub fn unknown(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(Status::Unknown, reason, message, Work::Unknown)

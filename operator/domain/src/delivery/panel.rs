@@ -8,20 +8,25 @@
 use entente_crds::{
     bounded::Text,
     v1alpha1::{
-        Device, DeviceError, DisplayedMessage, ErrorState, MAX_MESSAGES, MessageState,
-        MessageTextSpec,
+        Device, DeviceError, DisplayedMessage, ErrorState, MAX_MESSAGES, MessageState, Protocol,
     },
 };
 use jiff::Timestamp;
 
 mod by_twin;
+mod composer;
+mod obstacle;
 
 pub(in crate::delivery) use self::by_twin::for_the_twin;
-use crate::delivery::{Action, DeviceSnapshot, Observations, ResolvedDevice, plan::round::Round};
-use crate::errors::{Capacity, PanelWords, TextFault, panel_text};
+use self::composer::Composer;
+use self::obstacle::{Obstacle, is_refused_through};
+use crate::delivery::{
+    Action, DeviceSnapshot, Observations, ResolvedDevice, plan::round::Round,
+    verify::faults::ConnectionFaults,
+};
 use crate::names::ConnectionName;
-use crate::protocol::{PanelPath, most_octets, panel_path};
-use crate::remote::{DisplayRequest, FailureKind, Panel, StatusReport};
+use crate::protocol::{PanelPath, panel_path};
+use crate::remote::{DisplayRequest, StatusReport};
 
 /// A message that should stand on the panel.
 struct Wanted<'a> {
@@ -71,14 +76,26 @@ fn path<'a>(
     paths.min_by_key(|(_, path)| *path)
 }
 
-fn known<'a>(device: &'a Device, name: &str) -> Option<&'a DisplayedMessage> {
-    let mut messages = device.status.iter().flat_map(|status| &status.messages);
-    messages.find(|message| message.id == name)
+/// Returns a message as it is known: a status that could not be written is newer than the stored one, and a
+/// message that was sent then is not sent again.
+fn known<'a>(
+    snapshot: &'a DeviceSnapshot,
+    device: &'a Device,
+    name: &str,
+) -> Option<&'a DisplayedMessage> {
+    let unwritten = snapshot.unwritten.iter().flat_map(|it| &it.messages);
+    let stored = device.status.iter().flat_map(|status| &status.messages);
+    unwritten.chain(stored).find(|message| message.id == name)
 }
 
-/// True if the device refused a message for good. One without a text never got there.
-fn was_refused(message: &DisplayedMessage) -> bool {
-    message.state == MessageState::Undeliverable && message.text.is_some()
+/// True if a message stands on the panel, as far as is known.
+fn stands(message: &DisplayedMessage) -> bool {
+    matches!(message.state, MessageState::Sent | MessageState::Shown)
+}
+
+/// True if a panel that nobody can read took a message: what is missing now does not take it down.
+fn was_taken(message: &DisplayedMessage) -> bool {
+    message.state == MessageState::Sent && message.via == Some(Protocol::IPP)
 }
 
 /// True if the panel has to be read, since a message is to be shown or taken down through a connection.
@@ -94,20 +111,19 @@ pub(in crate::delivery) fn has_work(
         return false;
     }
     let wanted = wanted(round.snapshot, device);
-    let is_missing = |it: &Wanted<'_>| match known(device, it.name) {
+    let is_missing = |it: &Wanted<'_>| match known(round.snapshot, device, it.name) {
         None => true,
         Some(message) => match message.state {
             MessageState::Pending | MessageState::Cleared => true,
             MessageState::Undeliverable => {
                 let texts = &round.snapshot.message_texts;
-                !was_refused(message) && texts.contains_key(&it.error.r#type)
+                !is_refused_through(connection, message) && texts.contains_key(&it.error.r#type)
             }
             MessageState::Sent | MessageState::Shown => false,
         },
     };
     let is_left = |message: &DisplayedMessage| {
-        let stands = matches!(message.state, MessageState::Sent | MessageState::Shown);
-        stands && !wanted.iter().any(|it| it.name == message.id)
+        stands(message) && !wanted.iter().any(|it| it.name == message.id)
     };
     let mut messages = device.status.iter().flat_map(|status| &status.messages);
     wanted.iter().any(is_missing) || path == PanelPath::ReadBack && messages.any(is_left)
@@ -137,11 +153,11 @@ pub(in crate::delivery) fn next_action(
     };
     if path == PanelPath::WriteOnly {
         let mut unsent = texts.filter(|(name, text)| {
-            let known = known(device, name);
+            let known = known(round.snapshot, device, name);
             let stands = known.is_some_and(|it| {
                 it.state == MessageState::Sent && it.text.as_deref() == Some(text)
             });
-            let refused = known.is_some_and(was_refused);
+            let refused = known.is_some_and(|it| is_refused_through(connection, it));
             !stands && !refused && status.shown(connection, name).is_none()
         });
         let (name, text) = unsent.next()?;
@@ -173,72 +189,12 @@ fn stands_in_status(device: &Device, line: &str) -> bool {
     !line.is_empty() && messages.any(|it| it.text.as_deref() == Some(line.trim_end()))
 }
 
-/// Makes the texts for a panel.
-struct Composer<'a> {
-    snapshot: &'a DeviceSnapshot,
-    language: Option<&'a str>,
-    capacity: Capacity,
-}
-
-impl<'a> Composer<'a> {
-    fn new(
-        snapshot: &'a DeviceSnapshot,
-        device: &'a Device,
-        connection: &ConnectionName,
-        report: &'a StatusReport,
-    ) -> Self {
-        let spec = snapshot.connections.get(connection);
-        let panel = report.panel.clone().unwrap_or_default();
-        let Panel {
-            columns,
-            lines,
-            is_ascii,
-            ..
-        } = panel;
-        // A device that lays the text out by itself has all of its lines for one message.
-        let by_itself = spec.is_some_and(|it| panel_path(&it.spec) == Some(PanelPath::Reported));
-        let lines = lines.filter(|_| by_itself).or(Some(1));
-        Self {
-            snapshot,
-            language: report
-                .language
-                .as_deref()
-                .or(device.spec.language.as_deref()),
-            capacity: Capacity {
-                columns,
-                lines,
-                octets: spec.and_then(|it| most_octets(it.spec.protocol)),
-                is_ascii,
-            },
-        }
-    }
-
-    fn text(&self, wanted: &Wanted<'_>) -> Result<(String, String), TextFault> {
-        let (texts, words) = self.texts(wanted)?;
-        panel_text(texts, self.language, words, self.capacity)
-    }
-
-    fn texts<'t>(
-        &'t self,
-        wanted: &'t Wanted<'_>,
-    ) -> Result<(&'t MessageTextSpec, PanelWords<'t>), TextFault> {
-        let texts = self.snapshot.message_texts.get(&wanted.error.r#type);
-        let texts = texts.ok_or_else(|| TextFault::NoText(wanted.error.r#type.clone()))?;
-        let words = PanelWords {
-            order: wanted.order,
-            supply: wanted.error.unit.as_deref().unwrap_or_default(),
-            device: &self.snapshot.device_name,
-        };
-        Ok((&texts.spec, words))
-    }
-}
-
 /// Returns the messages of a device after a pass: those that should stand on its panel, then those that
 /// were taken down last.
 pub(in crate::delivery) fn report(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
-    observations: &Observations,
+    (observations, faults): (&Observations, &ConnectionFaults<'_>),
     device: &Device,
     now: Timestamp,
 ) -> Vec<DisplayedMessage> {
@@ -247,6 +203,7 @@ pub(in crate::delivery) fn report(
     let look = Look {
         snapshot,
         observations,
+        faults,
         device,
         path,
         now,
@@ -265,6 +222,7 @@ pub(in crate::delivery) fn report(
 struct Look<'a> {
     snapshot: &'a DeviceSnapshot,
     observations: &'a Observations,
+    faults: &'a ConnectionFaults<'a>,
     device: &'a Device,
     path: Option<(&'a ConnectionName, PanelPath)>,
     now: Timestamp,
@@ -273,17 +231,29 @@ struct Look<'a> {
 impl Look<'_> {
     /// Returns the state of a message that should stand on the panel.
     fn of(&self, wanted: &Wanted<'_>) -> DisplayedMessage {
-        let before = known(self.device, wanted.name).filter(|it| it.state != MessageState::Cleared);
+        let before = known(self.snapshot, self.device, wanted.name)
+            .filter(|it| it.state != MessageState::Cleared);
         let mut message = before.cloned().unwrap_or_else(|| DisplayedMessage {
             id: wanted.name.to_owned(),
             at: self.now,
             ..DisplayedMessage::default()
         });
         let Some((connection, path)) = self.path else {
-            let problem = "no connection of the device leads to a panel";
-            self.move_to(&mut message, MessageState::Undeliverable, Some(problem));
+            if !was_taken(&message) {
+                message.connection = None;
+                message.via = None;
+                self.move_to(
+                    &mut message,
+                    MessageState::Undeliverable,
+                    Some(Obstacle::no_display()),
+                );
+            }
             return message;
         };
+        let was_taken = path == PanelPath::WriteOnly && was_taken(&message);
+        if message.connection.as_deref() != Some(connection) && !stands(&message) {
+            self.move_to(&mut message, MessageState::Pending, None);
+        }
         let spec = self.snapshot.connections.get(connection);
         message.connection = Some(connection.to_string());
         message.via = spec.map(|it| it.spec.protocol);
@@ -292,69 +262,66 @@ impl Look<'_> {
             return message;
         }
         let status = &self.observations.status;
-        let report = status.report(connection).map(|it| &it.result);
-        match report {
-            None => return self.after(message, connection, wanted),
-            Some(Err(failure)) => {
-                if message.state == MessageState::Pending {
-                    message.problem = Some(failure.message.as_str().into());
-                }
-                return message;
-            }
-            Some(Ok(report)) => {
-                let composer = Composer::new(self.snapshot, self.device, connection, report);
-                match composer.text(wanted) {
-                    Ok((language, text)) => {
-                        if message.state == MessageState::Undeliverable && !was_refused(&message) {
-                            self.move_to(&mut message, MessageState::Pending, None);
-                        }
-                        message.language = Some(language);
-                        message.text = Some(Text::from(text));
+        if let Some(report) = status.report_for_texts(connection) {
+            let composer = Composer::new(self.snapshot, self.device, connection, report);
+            match composer.text(wanted) {
+                Ok((language, text)) => {
+                    if !is_refused_through(connection, &message) && !stands(&message) {
+                        self.move_to(&mut message, MessageState::Pending, None);
                     }
-                    Err(fault) => {
-                        let problem = Some(fault.to_string());
-                        self.move_to(
-                            &mut message,
-                            MessageState::Undeliverable,
-                            problem.as_deref(),
-                        );
-                        return message;
-                    }
+                    message.language = Some(language);
+                    message.text = Some(Text::from(text));
                 }
-                if path == PanelPath::ReadBack && Self::is_shown(report, &message) {
-                    self.move_to(&mut message, MessageState::Shown, None);
+                Err(_) if was_taken => return message,
+                Err(fault) => {
+                    let obstacle = Obstacle::of_text(&fault);
+                    self.move_to(&mut message, MessageState::Undeliverable, Some(obstacle));
                     return message;
                 }
             }
         }
-        self.after(message, connection, wanted)
+        let reading = status.report(connection).map(|it| &it.result);
+        if let Some(Ok(report)) = reading
+            && path == PanelPath::ReadBack
+            && Self::is_shown(report, &message)
+        {
+            self.move_to(&mut message, MessageState::Shown, None);
+            return message;
+        }
+        self.after(&mut message, connection);
+        message
     }
 
-    /// Returns a message after the answer of the panel to it, if there is one.
-    fn after(
-        &self,
-        mut message: DisplayedMessage,
-        connection: &ConnectionName,
-        wanted: &Wanted<'_>,
-    ) -> DisplayedMessage {
-        let answer = self.observations.status.shown(connection, wanted.name);
+    /// Moves a message on by the answer of the panel to it; without one by what is known of the device.
+    fn after(&self, message: &mut DisplayedMessage, connection: &ConnectionName) {
+        let status = &self.observations.status;
+        let answer = status.shown(connection, &message.id);
         match answer.map(|answer| &answer.result) {
-            Some(Ok(())) => self.move_to(&mut message, MessageState::Sent, None),
+            Some(Ok(())) => self.move_to(message, MessageState::Sent, None),
             Some(Err(failure)) => {
-                let is_final = matches!(
-                    failure.kind,
-                    FailureKind::Unsupported | FailureKind::RejectedNotSettable
-                );
-                let state = if is_final {
+                let state = if obstacle::is_final(failure) {
                     MessageState::Undeliverable
                 } else {
                     MessageState::Pending
                 };
-                self.move_to(&mut message, state, Some(&failure.message));
+                self.move_to(message, state, Some(Obstacle::of_failure(failure)));
+            }
+            None if message.state == MessageState::Pending => {
+                let reading = status.report(connection).map(|it| &it.result);
+                let failure = reading.and_then(|it| it.as_ref().err());
+                let obstacle = failure.map(Obstacle::of_failure);
+                let obstacle = obstacle.or_else(|| self.silence(connection));
+                if obstacle.is_some() {
+                    self.move_to(message, MessageState::Pending, obstacle);
+                }
             }
             None => {}
         }
-        message
+    }
+
+    /// Returns the obstacle that the last use of a connection met.
+    fn silence(&self, connection: &ConnectionName) -> Option<Obstacle> {
+        self.faults.of(connection).map(Obstacle::of_fault)
     }
 
     /// Returns a message that should not stand on the panel any more.
@@ -363,7 +330,7 @@ impl Look<'_> {
         let can_be_read = self.path.is_some_and(|(connection, path)| {
             path == PanelPath::ReadBack && before.connection.as_deref() == Some(connection)
         });
-        let stands = matches!(before.state, MessageState::Sent | MessageState::Shown);
+        let stands = stands(before);
         let by_twin = self.path.is_some_and(|(connection, path)| {
             path == PanelPath::Reported && before.connection.as_deref() == Some(connection)
         });
@@ -391,11 +358,17 @@ impl Look<'_> {
         lines.any(|line| Some(line.trim_end()) == text)
     }
 
-    fn move_to(&self, message: &mut DisplayedMessage, state: MessageState, problem: Option<&str>) {
+    fn move_to(
+        &self,
+        message: &mut DisplayedMessage,
+        state: MessageState,
+        obstacle: Option<Obstacle>,
+    ) {
         if message.state != state {
             message.state = state;
             message.at = self.now;
         }
-        message.problem = problem.map(Text::from);
+        message.reason = obstacle.as_ref().and_then(|it| it.reason);
+        message.problem = obstacle.map(|it| Text::from(it.words));
     }
 }

@@ -26,6 +26,7 @@ mod intent;
 )]
 mod lint;
 mod maintenance_windows;
+mod messages;
 mod odd_rollouts;
 mod offering;
 mod organization;

@@ -1,15 +1,15 @@
 //! The status of a device that could not be written, and what follows from it: the identity of the
-//! machine that was looked at may be pinned nowhere (K4).
+//! machine that was looked at may be pinned nowhere (K4), and a message that was sent stands nowhere.
 //!
-//! Decides that nothing is written to such a machine, and that the identity counts all the same for
-//! as long as it is remembered. Filled by the controller, which remembers it between passes; called
+//! Decides that nothing is written to such a machine, and that the identity and the messages count all
+//! the same for as long as they are remembered. Filled by the controller, which remembers it between passes; called
 //! by verify, plan and the device's report.
 
 use std::borrow::Cow;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Device, DeviceConnectionStatus, DeviceIdentity, DeviceStatus},
+    v1alpha1::{Device, DeviceConnectionStatus, DeviceIdentity, DeviceStatus, DisplayedMessage},
 };
 use kube::ResourceExt as _;
 
@@ -18,7 +18,7 @@ use crate::delivery::{
     verify::identity::{pinned_certificate, pinned_identity, seen},
 };
 
-/// Status of a device that could not be written, as far as it pins machines.
+/// Status of a device that could not be written, as far as it pins machines and tells of messages.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UnwrittenStatus {
     /// Words of the failure to write it.
@@ -27,6 +27,8 @@ pub struct UnwrittenStatus {
     pub identity: Option<DeviceIdentity>,
     /// Pins of the other connections.
     pub connections: Vec<DeviceConnectionStatus>,
+    /// Messages on the panel.
+    pub messages: Vec<DisplayedMessage>,
 }
 
 impl UnwrittenStatus {
@@ -38,6 +40,7 @@ impl UnwrittenStatus {
             failure,
             identity: status.identity,
             connections: status.connections,
+            messages: status.messages,
         }
     }
 }

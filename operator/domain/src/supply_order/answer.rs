@@ -140,7 +140,10 @@ impl OrderPass {
             OrderAnswer::UnderWay { path, retry_after } => {
                 self.clear_problem();
                 if let Some(path) = path.filter(|_| !reads) {
-                    self.status.operation = Some(OrderOperation { path, since: now });
+                    self.status.operation = Some(OrderOperation {
+                        path: path.into(),
+                        since: now,
+                    });
                 }
                 self.pause(retry_after, now);
             }

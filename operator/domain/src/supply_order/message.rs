@@ -31,6 +31,7 @@ pub fn message_of(device: Option<&Device>, order: &SupplyOrder) -> Option<OrderM
         sent: sent.or_else(|| at(&[MessageState::Sent, MessageState::Shown])),
         shown: shown.or_else(|| at(&[MessageState::Shown])),
         cleared: cleared.or_else(|| at(&[MessageState::Cleared])),
+        reason: said.reason,
         problem: said.problem.clone(),
     })
 }

@@ -28,6 +28,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::exchange::{OrderAnswer, OrderBody, OrderRequest};
+use super::late::late_from;
 use super::record::reference_of;
 use super::report::report;
 use super::terms::{EffectClass, ServerTerms};
@@ -162,8 +163,15 @@ impl OrderPass {
         }
         match decision {
             Decision::Send(request) => Next::Send(request),
-            Decision::Rest(at) => Next::Rest(at),
+            Decision::Rest(at) => Next::Rest(self.or_late(at, now)),
         }
+    }
+
+    /// Returns the instant of the next pass, so that an order that becomes late before is told in time,
+    /// however long the server asks to wait.
+    fn or_late(&self, at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let late = late_from(&self.status).filter(|late| *late > now);
+        at.map(|at| late.map_or(at, |late| at.min(late)))
     }
 
     /// Notes the order as the API server has it after a write.
@@ -203,7 +211,7 @@ impl OrderPass {
             return self.follow(&order, now);
         }
         if let Some(operation) = &self.status.operation {
-            let path = operation.path.clone();
+            let path = operation.path.to_string();
             return Decision::Send(OrderRequest::ReadOperation { path });
         }
         if self.order.spec.cancelled.is_some() {
@@ -228,6 +236,11 @@ impl OrderPass {
             self.status.intent = None;
             self.status.operation = None;
             self.status.problem = None;
+        }
+        let is_late = late_from(&self.status).is_some_and(|late| late <= now);
+        if is_late && self.order.spec.cancelled.is_some() {
+            // It is looked for instead: an operation without an end would keep it for ever.
+            self.status.operation = None;
         }
         if self.look.may_place && self.order.spec.cancelled.is_some() {
             // Cancelled between the write of the intent and the request.

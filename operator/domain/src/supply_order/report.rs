@@ -10,6 +10,7 @@ use entente_crds::v1alpha1::{
 };
 use jiff::Timestamp;
 
+use super::late::{late, late_cancellation};
 use super::pass::OrderFacts;
 use crate::condition::{ConditionSet, Status, Summary, Work};
 
@@ -27,9 +28,17 @@ pub(super) fn report(
     let generation = order.metadata.generation;
     let before = order.status.as_ref();
     let previous = before.map_or(&[][..], |status| &status.conditions);
-    let is_cancelled = order.spec.cancelled.is_some();
-    let summary = summary(memory, facts, (reference, is_cancelled));
-    let (status, reason, message) = ordered(memory, facts, reference);
+    let told = Told {
+        memory,
+        facts,
+        reference,
+        is_cancelled: order.spec.cancelled.is_some(),
+        now,
+    };
+    let note = without_effect(order, memory);
+    let summary = told.summary().with_note(note.as_deref());
+    let (status, reason, mut message) = told.ordered();
+    append(&mut message, "; ", note.as_deref());
     let set = summary.state(ConditionSet::new(previous, generation, now));
     let set = set.with(ConditionType::Ordered, status, reason, message);
     let set = match displayed(order, memory) {
@@ -46,85 +55,131 @@ pub(super) fn report(
     }
 }
 
-fn summary(
-    memory: &SupplyOrderStatus,
-    facts: &OrderFacts,
-    (reference, is_cancelled): (&str, bool),
-) -> Summary {
-    if let Some(closed) = &memory.closed {
-        return match closed.by {
-            OrderEnd::Delivered => Summary::done(Reason::OrderPlaced, of_order(memory)),
-            OrderEnd::SupplyReplaced => Summary::done(Reason::SupplyReplaced, replaced(memory)),
-            OrderEnd::Cancelled => Summary::done(Reason::Cancelled, cancelled(memory)),
-            // A person has settled it with the provider.
-            OrderEnd::Rejected if is_cancelled => {
-                Summary::done(Reason::Cancelled, of_order(memory))
-            }
-            OrderEnd::Rejected => {
-                Summary::open(Reason::OrderRejected, of_order(memory), Work::Stalled)
-            }
-        };
-    }
-    if memory.outcome == Some(OrderOutcome::Unknown) && memory.order.is_none() {
-        return Summary::open(
-            Reason::OutcomeUnknown,
-            unknown(memory, reference),
-            Work::Stalled,
-        );
-    }
-    if let Some((reason, message)) = &facts.fault {
-        return Summary::open(*reason, message, Work::of(*reason));
-    }
-    let lost = memory
-        .problem
-        .as_ref()
-        .filter(|it| it.reason == Reason::OutcomeUnknown);
-    if memory.order.is_some() {
-        if let Some(lost) = lost {
-            return Summary::open(lost.reason, &*lost.message, Work::Stalled);
-        }
-        let requested = memory.cancellation.as_ref();
-        if requested.is_some_and(|it| it.state == CancellationState::Requested) {
-            return Summary::open(Reason::Progressing, of_order(memory), Work::Progressing);
-        }
-        return Summary::done(Reason::OrderPlaced, of_order(memory));
-    }
-    match &memory.problem {
-        Some(problem) => Summary::open(problem.reason, &*problem.message, Work::of(problem.reason)),
-        None => Summary::open(Reason::Progressing, under_way(memory), Work::Progressing),
-    }
+/// Everything from which the conditions are made.
+struct Told<'a> {
+    memory: &'a SupplyOrderStatus,
+    facts: &'a OrderFacts,
+    reference: &'a str,
+    is_cancelled: bool,
+    now: Timestamp,
 }
 
-fn ordered(memory: &SupplyOrderStatus, facts: &OrderFacts, reference: &str) -> Said {
-    if let Some(order) = &memory.order {
+impl Told<'_> {
+    fn summary(&self) -> Summary {
+        let (memory, is_cancelled) = (self.memory, self.is_cancelled);
+        if let Some(closed) = &memory.closed {
+            return match closed.by {
+                OrderEnd::Delivered => Summary::done(Reason::OrderPlaced, of_order(memory)),
+                OrderEnd::SupplyReplaced => Summary::done(Reason::SupplyReplaced, replaced(memory)),
+                OrderEnd::Cancelled => Summary::done(Reason::Cancelled, cancelled(memory)),
+                // A person has settled it with the provider.
+                OrderEnd::Rejected if is_cancelled => {
+                    Summary::done(Reason::Cancelled, of_order(memory))
+                }
+                OrderEnd::Rejected => {
+                    Summary::open(Reason::OrderRejected, of_order(memory), Work::Stalled)
+                }
+            };
+        }
+        if memory.outcome == Some(OrderOutcome::Unknown) && memory.order.is_none() {
+            return Summary::open(
+                Reason::OutcomeUnknown,
+                unknown(memory, self.reference),
+                Work::Stalled,
+            );
+        }
+        if let Some((reason, message)) = &self.facts.fault {
+            return Summary::open(*reason, message, Work::of(*reason));
+        }
         let lost = memory
             .problem
             .as_ref()
             .filter(|it| it.reason == Reason::OutcomeUnknown);
-        return match (order.state, lost) {
-            (OrderState::Cancelled, _) => (Status::False, Reason::Cancelled, of_order(memory)),
-            (OrderState::Rejected, _) => (Status::False, Reason::OrderRejected, of_order(memory)),
-            (_, Some(lost)) => (Status::Unknown, lost.reason, lost.message.to_string()),
-            _ => (Status::True, Reason::OrderPlaced, of_order(memory)),
+        if memory.order.is_some() {
+            if let Some(lost) = lost {
+                return Summary::open(lost.reason, &*lost.message, Work::Stalled);
+            }
+            let requested = memory.cancellation.as_ref();
+            if requested.is_some_and(|it| it.state == CancellationState::Requested) {
+                if let Some(late) = late_cancellation(memory, self.now) {
+                    let reason = Reason::OrderServerUnavailable;
+                    let words = format!("{}; {late}", of_order(memory));
+                    return Summary::open(reason, words, Work::of(reason));
+                }
+                return Summary::open(Reason::Progressing, of_order(memory), Work::Progressing);
+            }
+            return Summary::done(Reason::OrderPlaced, of_order(memory));
+        }
+        let (reason, words) = self.unplaced();
+        let work = if reason == Reason::Progressing {
+            Work::Progressing
+        } else {
+            Work::of(reason)
         };
+        Summary::open(reason, words, work)
     }
-    if memory.outcome == Some(OrderOutcome::Unknown) {
-        return (
-            Status::Unknown,
-            Reason::OutcomeUnknown,
-            unknown(memory, reference),
-        );
+
+    fn ordered(&self) -> Said {
+        let memory = self.memory;
+        if let Some(order) = &memory.order {
+            let lost = memory
+                .problem
+                .as_ref()
+                .filter(|it| it.reason == Reason::OutcomeUnknown);
+            return match (order.state, lost) {
+                (OrderState::Cancelled, _) => (Status::False, Reason::Cancelled, of_order(memory)),
+                (OrderState::Rejected, _) => {
+                    (Status::False, Reason::OrderRejected, of_order(memory))
+                }
+                (_, Some(lost)) => (Status::Unknown, lost.reason, lost.message.to_string()),
+                _ => (Status::True, Reason::OrderPlaced, of_order(memory)),
+            };
+        }
+        if memory.outcome == Some(OrderOutcome::Unknown) {
+            return (
+                Status::Unknown,
+                Reason::OutcomeUnknown,
+                unknown(memory, self.reference),
+            );
+        }
+        if memory.closed.is_some() {
+            return (Status::False, Reason::Cancelled, cancelled(memory));
+        }
+        if let Some((reason, message)) = &self.facts.fault {
+            return (Status::False, *reason, message.clone());
+        }
+        let (reason, words) = self.unplaced();
+        (Status::False, reason, words)
     }
-    if memory.closed.is_some() {
-        return (Status::False, Reason::Cancelled, cancelled(memory));
+
+    /// Returns the reason for which the server does not have the order yet, and the words for it.
+    fn unplaced(&self) -> (Reason, String) {
+        if let Some(problem) = &self.memory.problem {
+            return (problem.reason, problem.message.to_string());
+        }
+        let late = late(self.memory, self.reference, self.now);
+        match late.filter(|_| !self.is_cancelled) {
+            Some(late) => (Reason::OrderServerUnavailable, late),
+            None => (Reason::Progressing, under_way(self.memory)),
+        }
     }
-    if let Some((reason, message)) = &facts.fault {
-        return (Status::False, *reason, message.clone());
-    }
-    match &memory.problem {
-        Some(problem) => (Status::False, problem.reason, problem.message.to_string()),
-        None => (Status::False, Reason::Progressing, under_way(memory)),
-    }
+}
+
+/// Returns the words about `spec.found` where it changes nothing: the id was known before, or the order
+/// was closed.
+fn without_effect(order: &SupplyOrder, memory: &SupplyOrderStatus) -> Option<String> {
+    let found = &order.spec.found.as_ref()?.order_id;
+    let because = match &memory.order {
+        Some(known) if *known.id == **found => return None,
+        Some(known) => format!("the order was known as {} before", known.id),
+        None => {
+            memory.closed.as_ref()?;
+            "the order was closed before".to_owned()
+        }
+    };
+    Some(format!(
+        "spec.found names {found} and has no effect: {because}"
+    ))
 }
 
 /// Returns the condition Displayed; `None` for an order that no error caused, and for one that was closed
@@ -148,7 +203,8 @@ fn displayed(order: &SupplyOrder, memory: &SupplyOrderStatus) -> Option<Said> {
     Some(match message.state {
         MessageState::Pending => {
             let words = problem.unwrap_or("the message is not sent to the device yet");
-            (Status::False, Reason::Pending, words.to_owned())
+            let reason = message.reason.unwrap_or(Reason::Pending);
+            (Status::False, reason, words.to_owned())
         }
         MessageState::Sent => {
             let words = format!("sent{via}, and the display cannot be read back: \"{text}\"");
@@ -169,11 +225,7 @@ fn displayed(order: &SupplyOrder, memory: &SupplyOrderStatus) -> Option<Said> {
             (Status::False, Reason::Cleared, words)
         }
         MessageState::Undeliverable => {
-            let reason = match (&message.via, &message.text) {
-                (None, _) => Reason::NoDisplay,
-                (Some(_), None) => Reason::NoText,
-                (Some(_), Some(_)) => Reason::DeviceOffline,
-            };
+            let reason = message.reason.unwrap_or(Reason::NoDisplay);
             let words = problem.unwrap_or("the message cannot be shown on the device");
             (Status::False, reason, words.to_owned())
         }

@@ -1,7 +1,9 @@
 //! The meaning of an order server's answer: the table of docs/api/orders.yaml, as one pure function.
 //!
 //! Of a problem (RFC 9457) only `reason`, `title` and `detail` are read, and quoted at the one gate.
-//! An order without an id that fits is none: an id that is cut could not be asked for again.
+//! An order without an id that fits is none: an id that is cut could not be asked for again. Neither an id
+//! nor the place of an operation is taken that has a secret of the request in it, since both stand in
+//! statuses and messages as they came.
 
 use entente_crds::v1alpha1::{MAX_OPERATION, MAX_ORDER_ID, OrderState};
 use entente_domain::bounded::is_unseen;
@@ -11,12 +13,16 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::text::{PrivateTexts, quote};
+use crate::text::{Gate, PrivateTexts};
 
 /// The most orders of a search that are read.
 const MOST_ORDERS: usize = 256;
 /// The most lines of an order that are read.
 const MOST_LINES: usize = 64;
+
+/// An id of an order that can be used.
+const USABLE_ID: &str =
+    "orderId of 1 to 128 characters that can be seen and are no secret of the request";
 
 /// Words for a key that was used with another body: ours, and those of others.
 const OTHER_CONTENT: &[&str] = &[
@@ -48,12 +54,12 @@ pub(super) fn judge(
     answered: &Answered<'_>,
     private: PrivateTexts<'_>,
 ) -> Result<OrderAnswer, Failure> {
-    let status = answered.status;
+    let (status, gate) = (answered.status, &private.gate());
     if status.is_success() {
-        return success(request, answered, private);
+        return success(request, answered, gate);
     }
     let problem = Problem::of(answered.body);
-    let message = || problem.sentence(status, private);
+    let message = || problem.sentence(status, gate);
     let retry_after = answered.retry_after;
     let searches = matches!(
         request,
@@ -106,7 +112,7 @@ fn failure(
 fn success(
     request: &OrderRequest,
     answered: &Answered<'_>,
-    private: PrivateTexts<'_>,
+    gate: &Gate<'_>,
 ) -> Result<OrderAnswer, Failure> {
     let senseless = |what: &str| Failure {
         doubtful: request.writes(),
@@ -120,14 +126,14 @@ fn success(
         path: answered
             .operation
             .clone()
-            .filter(|path| path.chars().count() <= MAX_OPERATION && !path.contains(is_unseen)),
+            .filter(|path| path.chars().count() <= MAX_OPERATION && is_fit(path, gate)),
         retry_after: answered.retry_after,
     };
     if answered.status == StatusCode::ACCEPTED {
         return Ok(under_way());
     }
     if matches!(request, OrderRequest::Cancel { .. }) {
-        let order = object(answered.body).and_then(|body| order(&body, private));
+        let order = object(answered.body).and_then(|body| order(&body, gate));
         return Ok(order.map_or_else(under_way, |order| OrderAnswer::Order(Box::new(order))));
     }
     let body = object(answered.body).ok_or_else(|| senseless("the answer is no JSON object"))?;
@@ -139,18 +145,23 @@ fn success(
                 let what = format!("the answer has more than {MOST_ORDERS} orders");
                 return Err(senseless(&what));
             }
-            let read = |entry: &Value| order(entry.as_object()?, private);
+            let read = |entry: &Value| order(entry.as_object()?, gate);
+            if orders
+                .iter()
+                .any(|entry| is_asked_for(request, entry) && read(entry).is_none())
+            {
+                let what = format!("an order under the reference has no {USABLE_ID}");
+                return Err(senseless(&what));
+            }
             Ok(OrderAnswer::Orders(
                 orders.iter().filter_map(read).collect(),
             ))
         }
-        OrderRequest::ReadOperation { .. } => operation(&body, answered, private)
+        OrderRequest::ReadOperation { .. } => operation(&body, answered, gate)
             .ok_or_else(|| senseless("the answer is neither an operation nor an order")),
-        _ => match order(&body, private) {
+        _ => match order(&body, gate) {
             Some(order) => Ok(OrderAnswer::Order(Box::new(order))),
-            None => Err(senseless(
-                "the answer has no orderId of 1 to 128 characters that can be seen",
-            )),
+            None => Err(senseless(&format!("the answer has no {USABLE_ID}"))),
         },
     }
 }
@@ -159,7 +170,7 @@ fn success(
 fn operation(
     body: &Map<String, Value>,
     answered: &Answered<'_>,
-    private: PrivateTexts<'_>,
+    gate: &Gate<'_>,
 ) -> Option<OrderAnswer> {
     let of_order = body.get("order").and_then(Value::as_object).unwrap_or(body);
     match body.get("state").and_then(Value::as_str) {
@@ -170,14 +181,14 @@ fn operation(
         Some("Failed") => {
             let problem = body.get("problem").and_then(Value::as_object);
             let problem = Problem::of_object(problem?);
-            let message = problem.sentence(answered.status, private);
+            let message = problem.sentence(answered.status, gate);
             Some(if problem.has(&["UnknownPartNumber"]) {
                 OrderAnswer::ItemUnknown(message)
             } else {
                 OrderAnswer::Refused(message)
             })
         }
-        _ => order(of_order, private).map(|order| OrderAnswer::Order(Box::new(order))),
+        _ => order(of_order, gate).map(|order| OrderAnswer::Order(Box::new(order))),
     }
 }
 
@@ -185,8 +196,22 @@ fn object(body: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(body).ok()
 }
 
+/// True if a text that is sent back as it came may stand in a status.
+fn is_fit(text: &str, gate: &Gate<'_>) -> bool {
+    !text.contains(is_unseen) && !gate.reveals(text)
+}
+
+/// True for an entry of a search that has the reference which was searched for: it must not count as
+/// absent, since the order would be placed again.
+fn is_asked_for(request: &OrderRequest, entry: &Value) -> bool {
+    match request {
+        OrderRequest::FindByReference { reference } => entry["reference"] == **reference,
+        _ => false,
+    }
+}
+
 /// Returns an order of the server; `None` if its id cannot be used.
-fn order(body: &Map<String, Value>, private: PrivateTexts<'_>) -> Option<ServerOrder> {
+fn order(body: &Map<String, Value>, gate: &Gate<'_>) -> Option<ServerOrder> {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     let id = match body.get("orderId")? {
         Value::String(id) => id.clone(),
@@ -195,10 +220,10 @@ fn order(body: &Map<String, Value>, private: PrivateTexts<'_>) -> Option<ServerO
         _ => return None,
     };
     let fits = !id.trim().is_empty() && id.chars().count() <= MAX_ORDER_ID;
-    if !fits || id.trim() != id || id.contains(is_unseen) || matches!(&*id, "." | "..") {
+    if !fits || id.trim() != id || !is_fit(&id, gate) || matches!(&*id, "." | "..") {
         return None;
     }
-    let quoted = |field: &str| text(field).map(|text| quote(text, private));
+    let quoted = |field: &str| text(field).map(|text| gate.quote(text));
     let lines = body.get("lines").and_then(Value::as_array);
     let lines = lines.into_iter().flatten().take(MOST_LINES);
     let part = |line: &Value| line["partNumber"].as_str().map(str::to_owned);
@@ -267,7 +292,7 @@ impl Problem {
     }
 
     /// Returns the sentence for people.
-    fn sentence(&self, status: StatusCode, private: PrivateTexts<'_>) -> String {
+    fn sentence(&self, status: StatusCode, gate: &Gate<'_>) -> String {
         let words = [&self.reason, &self.title, &self.detail];
         let mut known: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
         known.retain(|word| !word.is_empty());
@@ -278,7 +303,7 @@ impl Problem {
         }
         format!(
             "the order server answered HTTP {status}: {}",
-            quote(&said, private)
+            gate.quote(&said)
         )
     }
 }

@@ -12,6 +12,8 @@ use crate::remote::{Failure, StatusReport};
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StatusObservations {
     reports: BTreeMap<ConnectionName, Reading<StatusReport>>,
+    /// Reports by which messages were sent since.
+    spent: BTreeMap<ConnectionName, StatusReport>,
     panels: BTreeMap<ConnectionName, Vec<PanelAnswer>>,
     /// Connections through which another machine reported.
     strangers: BTreeSet<ConnectionName>,
@@ -32,6 +34,14 @@ impl StatusObservations {
     /// Returns the last report through a connection; none after messages were sent there.
     pub fn report(&self, connection: &str) -> Option<&Reading<StatusReport>> {
         self.reports.get(connection)
+    }
+
+    /// Returns the report by which texts are made for a panel: the last one that was answered, also if
+    /// messages were sent since.
+    pub fn report_for_texts(&self, connection: &str) -> Option<&StatusReport> {
+        let report = self.reports.get(connection);
+        let report = report.and_then(|it| it.result.as_ref().ok());
+        report.or_else(|| self.spent.get(connection))
     }
 
     /// Returns the reports that were answered, each with its connection, and the instant of the last one.
@@ -87,6 +97,9 @@ impl StatusObservations {
 
     /// Forgets the report through a connection, so that its panel is read again.
     pub fn forget_report(&mut self, connection: &ConnectionName) {
-        self.reports.remove(connection);
+        let report = self.reports.remove(connection);
+        if let Some(report) = report.and_then(|it| it.result.ok()) {
+            self.spent.insert(connection.clone(), report);
+        }
     }
 }

@@ -7,7 +7,7 @@ use entente_crds::{
     v1alpha1::{Device, DisplayedMessage, MessageState, ReportedMessageState, TwinMessage},
 };
 
-use super::{Composer, Look, Wanted, path, wanted};
+use super::{Composer, Look, Obstacle, Wanted, path, wanted};
 use crate::delivery::{DeviceSnapshot, plan::round::Round, twin::status_report};
 use crate::errors::{TextFault, twin_texts};
 use crate::gateway::messages::report_of;
@@ -72,8 +72,8 @@ impl Look<'_> {
         let message_of_twin = match composer.for_twin(wanted) {
             Ok(found) => found,
             Err(fault) => {
-                let problem = Some(fault.to_string());
-                self.move_to(message, MessageState::Undeliverable, problem.as_deref());
+                let obstacle = Some(Obstacle::of_text(&fault));
+                self.move_to(message, MessageState::Undeliverable, obstacle);
                 return;
             }
         };
@@ -92,10 +92,11 @@ impl Look<'_> {
                     Some(words) => format!("the device cannot show it: \"{words}\""),
                     None => "the device cannot show it".to_owned(),
                 };
-                self.move_to(message, MessageState::Undeliverable, Some(&problem));
+                let obstacle = Some(Obstacle::of_refusal(problem));
+                self.move_to(message, MessageState::Undeliverable, obstacle);
             }
             Some(ReportedMessageState::Cleared) | None => {
-                self.move_to(message, MessageState::Pending, None);
+                self.move_to(message, MessageState::Pending, self.silence(connection));
             }
         }
     }

@@ -111,7 +111,7 @@ impl Report<'_> {
             messages: panel::report(
                 self.snapshot,
                 self.resolved,
-                self.observations,
+                (self.observations, &self.faults),
                 self.device,
                 self.now,
             ),

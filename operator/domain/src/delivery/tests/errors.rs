@@ -24,11 +24,11 @@ use crate::{
 const SIDE: &str = "hq-side";
 const ORDER: &str = "lobby-mfp.toner-empty.black-toner.1";
 
-fn minutes(minutes: i64) -> SignedDuration {
+pub(super) fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
-fn report(reasons: &[&str], black: u8) -> StatusReport {
+pub(super) fn report(reasons: &[&str], black: u8) -> StatusReport {
     let row = |(index, (colorant, percent)): (i64, (&str, u8))| ReportedSupply {
         index,
         kind: "toner".to_owned(),
@@ -56,7 +56,7 @@ fn report(reasons: &[&str], black: u8) -> StatusReport {
 }
 
 /// A device of the examples whose model has errors, whose service orders supplies, and that is delivered.
-fn story() -> Story {
+pub(super) fn story() -> Story {
     let mut story = Story::new();
     let colour = example::mfp_520().spec;
     let model = Arc::make_mut(story.snapshot.model.as_mut().expect("a model"));
@@ -77,7 +77,7 @@ fn story() -> Story {
     story
 }
 
-fn status(story: &Story) -> DeviceStatus {
+pub(super) fn status(story: &Story) -> DeviceStatus {
     let device = story.snapshot.device.as_ref().expect("a device");
     device.status.clone().expect("a status")
 }
@@ -88,7 +88,7 @@ fn faulted(story: &Story) -> Option<String> {
 }
 
 /// Makes the order known, as the order controller would have it.
-fn order(story: &mut Story, id: Option<&str>, is_open: bool) {
+pub(super) fn order(story: &mut Story, id: Option<&str>, is_open: bool) {
     story.snapshot.supply_orders = vec![KnownOrder {
         name: ORDER.to_owned(),
         lines: vec![KnownLine {
@@ -345,41 +345,6 @@ fn the_report_of_another_machine_counts_for_nothing_and_is_told() {
         .reason
         .clone();
     assert_eq!(ready, "IdentityMismatch");
-}
-
-// shows A8, K5
-#[test]
-fn a_panel_that_fails_is_told_and_tried_again_and_one_that_there_is_not_is_undeliverable() {
-    for (kind, expected) in [
-        (FailureKind::TimedOut, MessageState::Pending),
-        (FailureKind::Busy, MessageState::Pending),
-        (FailureKind::Unsupported, MessageState::Undeliverable),
-    ] {
-        let mut story = story();
-        story.remote.report = report(&["toner-empty-error"], 0);
-        story.calm_pass(minutes(1));
-        order(&mut story, Some("PO-88123"), true);
-        story.pass(minutes(2), |action| match action {
-            Action::ShowMessages { .. } => {
-                let failure = Failure::new(kind, "the panel failed");
-                Some(Answer::MessagesShown(Err(failure)))
-            }
-            _ => None,
-        });
-        let found = status(&story).messages[0].clone();
-        assert_eq!(
-            (found.state, found.problem.as_deref()),
-            (expected, Some("the panel failed"))
-        );
-        story.calm_pass(minutes(40));
-        let state = status(&story).messages[0].state;
-        let is_tried_again = expected == MessageState::Pending;
-        assert_eq!(
-            state == MessageState::Sent,
-            is_tried_again,
-            "{kind:?} {state:?}"
-        );
-    }
 }
 
 #[test]

@@ -302,6 +302,95 @@ fn an_operation_is_followed_to_its_order_and_one_that_is_lost_is_no_order_yet() 
     assert_eq!(forgotten.says("Ready"), "True(OrderPlaced)");
 }
 
+// shows K2
+#[test]
+fn an_order_that_the_server_never_ends_is_told_after_an_hour_and_asked_for_further() {
+    let under_way = |path: Option<&str>, wait| OrderAnswer::UnderWay {
+        path: path.map(str::to_owned),
+        retry_after: Some(SignedDuration::from_mins(wait)),
+    };
+    let path = Some("v1/orders/operations/9");
+    let in_flight = OrderAnswer::InFlight { retry_after: None };
+    for (name, answer) in [
+        ("an operation", under_way(path, 1)),
+        ("an operation to be read tomorrow", under_way(path, 24 * 60)),
+        ("202 without a place", under_way(None, 1)),
+        ("409 under our key", in_flight),
+    ] {
+        let mut bench = Bench::new(keyed());
+        let mut asked = 0;
+        let mut pass = |bench: &mut Bench| {
+            let next = bench.pass(|request| {
+                asked += 1;
+                by_key_alone(request).unwrap_or_else(|| answer.clone())
+            });
+            next.expect("it goes on")
+        };
+        let next = pass(&mut bench);
+        assert_eq!(bench.says("Ready"), "False(Progressing)", "{name}");
+        bench.now = next.min(begin() + SignedDuration::from_mins(59));
+        let mut next = pass(&mut bench);
+        assert_eq!(bench.says("Ready"), "False(Progressing)", "{name}");
+        while bench.now < begin() + SignedDuration::from_hours(1) {
+            bench.now = next;
+            next = pass(&mut bench);
+        }
+        let is_told_in_time = bench.now <= begin() + SignedDuration::from_hours(2);
+        assert!(is_told_in_time, "{name}: {}", bench.now);
+        for condition in ["Ready", "Ordered"] {
+            let said = bench.says(condition);
+            assert_eq!(said, "False(OrderServerUnavailable)", "{name}");
+        }
+        assert!(bench.message().contains(&reference()), "{name}");
+        assert!(next > bench.now, "{name}: it is asked further");
+        let writes = bench.writes;
+        bench.now = next;
+        pass(&mut bench);
+        assert_eq!(bench.writes, writes, "{name}: it is told once");
+        assert!(asked > 2, "{name}");
+    }
+}
+
+// shows A9 K2
+#[test]
+fn an_order_that_the_server_never_ends_can_be_found_or_cancelled_by_a_person() {
+    let late = || {
+        let mut bench = Bench::new(keyed());
+        let under_way = || OrderAnswer::UnderWay {
+            path: Some("v1/orders/operations/9".to_owned()),
+            retry_after: None,
+        };
+        bench.pass(|request| by_key_alone(request).unwrap_or_else(under_way));
+        bench.wait(SignedDuration::from_hours(2));
+        bench.attempts = Attempts::default();
+        bench.pass(|_| under_way());
+        bench.attempts = Attempts::default();
+        bench
+    };
+    let mut found = late();
+    found.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
+        order_id: "PO-9".to_owned(),
+    });
+    found.pass(|request| match request {
+        OrderRequest::Read { id } => answered(ours(id)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(found.says("Ready"), "True(OrderPlaced)");
+
+    let mut cancelled = late();
+    cancelled.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
+        reason: "it never came".to_owned(),
+    });
+    cancelled.silent_pass();
+    assert!(!is_open(&cancelled.stored));
+    assert!(
+        cancelled.message().contains("is not known"),
+        "{}",
+        cancelled.message()
+    );
+    assert_eq!(cancelled.placed(), 1);
+}
+
 // shows A9
 #[test]
 fn a_server_that_does_not_look_at_the_reference_counts_as_one_that_cannot_be_searched() {

@@ -247,3 +247,68 @@ fn the_words_of_a_server_are_quoted_without_secrets() {
     };
     assert!(message.contains("[redacted] at [host]"), "{message}");
 }
+
+// shows K4
+#[test]
+fn an_id_or_the_place_of_an_operation_with_a_secret_of_the_request_in_it_is_none() {
+    let credentials = crate::CredentialsValue::Bearer {
+        token: "s3cr3t-token".to_owned().into(),
+    };
+    let private = PrivateTexts {
+        credentials: Some(&credentials),
+        url: "https://orders.example/",
+        ..NOTHING
+    };
+    let judged = |request: &OrderRequest, status: StatusCode, (body, path): (Value, &str)| {
+        let body = body.to_string();
+        let answered = Answered {
+            status,
+            body: body.as_bytes(),
+            operation: Some(path.to_owned()),
+            retry_after: None,
+        };
+        judge(request, &answered, private)
+    };
+    let order = |id: &str| json!({"orderId": id, "reference": REFERENCE, "state": "Accepted"});
+    for id in ["PO-s3cr3t-token", "S3CR3T-TOKEN", "s3cr3t%2dtoken"] {
+        let failure = judged(&place(), StatusCode::CREATED, (order(id), ""));
+        let failure = failure.expect_err("an id that is a secret is none");
+        assert!(failure.doubtful, "the order may be there");
+        assert!(!failure.message.contains(id), "{}", failure.message);
+        let path = format!("v1/orders/operations/{id}");
+        let accepted = judged(&place(), StatusCode::ACCEPTED, (json!({}), &path));
+        let none = OrderAnswer::UnderWay {
+            path: None,
+            retry_after: None,
+        };
+        assert_eq!(accepted, Ok(none), "{id}");
+    }
+    for id in ["PO-88123", "s3cr3t", "token"] {
+        let found = judged(&place(), StatusCode::CREATED, (order(id), ""));
+        assert!(
+            matches!(found, Ok(OrderAnswer::Order(_))),
+            "{id}: {found:?}"
+        );
+        let path = format!("v1/orders/operations/{id}");
+        let accepted = judged(&place(), StatusCode::ACCEPTED, (json!({}), &path));
+        let kept = OrderAnswer::UnderWay {
+            path: Some(path),
+            retry_after: None,
+        };
+        assert_eq!(accepted, Ok(kept), "{id}");
+    }
+}
+
+// shows A9
+#[test]
+fn an_order_under_our_reference_without_an_id_is_no_proof_that_there_is_none() {
+    let ours = |id: &str| json!({"orders": [{"orderId": id, "reference": REFERENCE}]}).to_string();
+    let none = json!({"orders": [{"reference": REFERENCE}]}).to_string();
+    let other = json!({"orders": [{"reference": "another"}]}).to_string();
+    check(&[
+        (find(), 200, &ours("PO-1"), "Orders PO-1"),
+        (find(), 200, &ours(&"x".repeat(129)), "ProtocolError"),
+        (find(), 200, &none, "ProtocolError"),
+        (find(), 200, &other, "Orders "),
+    ]);
+}

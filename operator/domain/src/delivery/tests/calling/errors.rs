@@ -206,6 +206,13 @@ fn a_device_that_is_silent_or_whose_owner_has_withdrawn_the_consent_keeps_its_er
     calling.ordered();
     calling.pass(hours(24 * 30));
     assert_eq!(calling.one().state, ErrorState::Open);
+    let message = calling.message();
+    assert_eq!(
+        message.state,
+        MessageState::Pending,
+        "it has not fetched it"
+    );
+    assert_eq!(message.reason, Some(Reason::DeviceOffline));
     calling.edit_twin(|twin| {
         let status = twin.status.as_mut().expect("a status");
         status.errors.clear();
@@ -234,7 +241,8 @@ fn the_message_of_an_order_stands_in_the_twin_once_and_is_shown_when_the_device_
     assert_eq!((&*asked.id, &*asked.language), (ORDER, "en"));
     assert!(asked.text.contains("PO-88123") && asked.short.contains("PO-88123"));
     let short = asked.short.clone();
-    assert_eq!(calling.message().state, MessageState::Pending);
+    let waits = calling.message();
+    assert_eq!((waits.state, waits.reason), (MessageState::Pending, None));
     calling.pass(minutes(4));
     assert_eq!(calling.0.remote.count("WriteTwin"), 0, "it is written once");
     for (said, text, expected) in [
@@ -257,7 +265,14 @@ fn the_message_of_an_order_stands_in_the_twin_once_and_is_shown_when_the_device_
     ] {
         calling.shows(said, text, minutes(5));
         calling.pass(minutes(5));
-        assert_eq!(calling.message().state, expected, "{said:?}");
+        let found = calling.message();
+        assert_eq!(found.state, expected, "{said:?}");
+        let is_refused = expected == MessageState::Undeliverable;
+        assert_eq!(
+            found.reason,
+            is_refused.then_some(Reason::MessageRefused),
+            "{said:?}"
+        );
         assert_eq!(calling.0.remote.count("WriteTwin"), 0);
     }
     let shown = calling.message();
@@ -324,5 +339,6 @@ fn a_message_is_in_the_language_of_the_device_and_its_short_form_has_room_on_the
     assert_eq!(calling.asked_to_show(), []);
     let message = calling.message();
     assert_eq!(message.state, MessageState::Undeliverable);
+    assert_eq!(message.reason, Some(Reason::NoText));
     assert!(message.problem.expect("words").contains("no room"));
 }
