@@ -52,7 +52,7 @@ impl SupplyOrders {
             of_others: BTreeSet::new(),
             replaced: device
                 .as_deref()
-                .and_then(|device| replaced_at(device, &key.name)),
+                .and_then(|device| replaced_at(device, order)),
             fraction: fraction(),
         };
         let status = order.status.as_ref();

@@ -347,6 +347,18 @@ async fn each_change_wakes_the_orders_that_it_is_about() {
         let found = woken(&controller, triggers::device, &change).await;
         assert_eq!(found, std::slice::from_ref(&key));
     }
+    let mut unlinked = device();
+    unlinked.status.as_mut().expect("a status").errors[0].order = None;
+    let replaced = edited(&unlinked, |device| {
+        let error = &mut device.status.as_mut().expect("a status").errors[0];
+        error.replaced = Some(error.since);
+    });
+    let found = woken(&controller, triggers::device, &replaced).await;
+    assert_eq!(
+        found,
+        std::slice::from_ref(&key),
+        "of whatever occurrence it is"
+    );
     let label = edited(&device(), |device| device.spec.suspend = true);
     let found = woken(&controller, triggers::device, &label).await;
     assert!(found.is_empty(), "{found:?}");

@@ -6,10 +6,12 @@ use entente_crds::v1alpha1::{
     Connection, Device, DeviceError, DisplayedMessage, ServiceSubscription, SupplyOrder,
 };
 
+use jiff::Timestamp;
+
 use super::SupplyOrders;
 use crate::{
     cache::{Change, Key},
-    objects::{BY_CONNECTION, BY_SUBSCRIPTION, path},
+    objects::{BY_CONNECTION, BY_DEVICE, BY_SUBSCRIPTION, path},
     queue::Queue,
     triggers::{differs, spec_differs},
 };
@@ -17,8 +19,9 @@ use crate::{
 /// The parts of a Device that an order reads, by its name.
 type Parts = BTreeMap<String, (Option<DeviceError>, Option<DisplayedMessage>)>;
 
-/// Wakes the orders of which a Device says something else than before.
-pub(super) fn device(_: &SupplyOrders, queue: &Queue<Key>, change: &Change<Device>) {
+/// Wakes the orders of which a Device says something else than before, and all of a Device that was seen with
+/// a new supply.
+pub(super) fn device(orders: &SupplyOrders, queue: &Queue<Key>, change: &Change<Device>) {
     let of = |device: &Option<std::sync::Arc<Device>>| {
         device
             .as_ref()
@@ -32,6 +35,19 @@ pub(super) fn device(_: &SupplyOrders, queue: &Queue<Key>, change: &Change<Devic
             queue.add(Key::new(change.key.namespace.clone(), &**name));
         }
     }
+    if differs(change, replaced) {
+        let of_device = path(&change.key.namespace, &change.key.name);
+        for order in orders.objects.orders.by_index(BY_DEVICE, &of_device) {
+            queue.add(Key::of(&*order));
+        }
+    }
+}
+
+/// Returns the supplies that a Device was seen with as new ones, each with the instant.
+fn replaced(device: &Device) -> Vec<(Option<String>, Timestamp)> {
+    let errors = device.status.iter().flat_map(|status| &status.errors);
+    let replaced = errors.filter_map(|error| Some((error.unit.clone(), error.replaced?)));
+    replaced.collect()
 }
 
 fn parts(device: &Device) -> Parts {

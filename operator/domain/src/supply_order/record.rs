@@ -43,11 +43,27 @@ pub fn wanted_orders(device: &Device) -> impl Iterator<Item = &DeviceError> {
     errors.filter(move |error| is_owed(&name, error))
 }
 
-/// Returns the instant at which a device was seen with a new supply after the error of an order.
-pub fn replaced_at(device: &Device, order: &str) -> Option<Timestamp> {
-    let mut errors = device.status.iter().flat_map(|status| &status.errors);
-    let error = errors.find(|error| error.order.as_ref().is_some_and(|it| it.name == order))?;
-    error.replaced
+/// Returns the instant at which a device was seen with all supplies of an order new: after the error that
+/// led to the order, or after any error once the order was there, as with one by hand or of an earlier
+/// Device of this name.
+pub fn replaced_at(device: &Device, order: &SupplyOrder) -> Option<Timestamp> {
+    let errors = || device.status.iter().flat_map(|status| &status.errors);
+    let name = order.name_any();
+    let is_of = |error: &&DeviceError| error.order.as_ref().is_some_and(|it| it.name == name);
+    if let Some(error) = errors().find(is_of) {
+        return error.replaced;
+    }
+    let made = order.creation_timestamp()?.0;
+    let since = |supply: &str| {
+        let of_supply = errors().filter(|error| error.unit.as_deref() == Some(supply));
+        let replaced = of_supply.filter_map(|error| error.replaced);
+        replaced.filter(|at| *at >= made).min()
+    };
+    let lines = order.spec.record.lines.iter();
+    let each: Option<Vec<Timestamp>> = lines
+        .map(|line| line.supply.as_deref().and_then(since))
+        .collect();
+    each?.into_iter().max()
 }
 
 /// Returns the id of an occurrence, such as `lobby-mfp/TonerEmpty/black-toner/7` (A5).

@@ -3,8 +3,10 @@
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     Device, DeviceError, DeviceModel, DeviceStatus, ErrorState, OrderCause, OrderCompensation,
-    OrderRecord, ServiceSubscription, SmartService,
+    OrderLine, OrderRecord, ServiceSubscription, SmartService, SupplyOrder, SupplyOrderSpec,
 };
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;
@@ -218,6 +220,56 @@ fn an_order_by_hand_and_one_of_a_compensation_have_references_of_their_own() {
     let second = reference_of("acme", "a.b.c.1.toner.2", &record);
     assert!(first.is_some() && first != second && first != by_hand);
     assert_eq!(reference_of("acme", "elsewhere", &record), None);
+}
+
+// shows A10
+#[test]
+fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
+    let mut device = world().device;
+    let error = device.status.as_mut().expect("a status");
+    let error = &mut error.errors[0];
+    let made = error.since;
+    let later = made + jiff::SignedDuration::from_mins(5);
+    error.replaced = Some(later);
+    let name = error.order.as_ref().expect("an order").name.clone();
+    let unit = error.unit.clone().expect("a supply");
+    let order = |name: &str, made: Timestamp, supplies: &[&str]| {
+        let line = |supply: &&str| OrderLine {
+            supply: Some((*supply).to_owned()),
+            ..OrderLine::default()
+        };
+        let mut order = SupplyOrder::new(name, SupplyOrderSpec::default());
+        order.spec.record.lines = supplies.iter().map(line).collect();
+        order.metadata.creation_timestamp = Some(Time(made));
+        order
+    };
+    let after = later + jiff::SignedDuration::from_secs(1);
+    for (order, expected, why) in [
+        (
+            order(&name, after, &[]),
+            Some(later),
+            "that of the error, also if it was restored",
+        ),
+        (order("by-hand", made, &[&unit]), Some(later), "one by hand"),
+        (
+            order("by-hand", after, &[&unit]),
+            None,
+            "it came after the new supply",
+        ),
+        (order("by-hand", made, &["fuser"]), None, "another supply"),
+        (
+            order("by-hand", made, &[&unit, "fuser"]),
+            None,
+            "one of two",
+        ),
+        (
+            order("by-hand", made, &[]),
+            None,
+            "nothing is known of its supply",
+        ),
+    ] {
+        assert_eq!(replaced_at(&device, &order), expected, "{why}");
+    }
 }
 
 // shows A9
