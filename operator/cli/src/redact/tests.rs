@@ -1,5 +1,6 @@
 //! Every text of every kind is either hidden, or in the list of those that a bundle shows.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -69,7 +70,21 @@ fn a_bundle_shows_these_texts_and_no_others() {
         std::fs::write(&golden, &shown).expect("the file is written");
     }
     let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(shown, expected);
+    let differing = |these: &str, those: &str| -> Vec<String> {
+        let those: BTreeSet<&str> = those.lines().collect();
+        let these = these.lines().filter(|line| !those.contains(line));
+        these.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        differing(&shown, &expected),
+        [""; 0],
+        "shown and not on the list"
+    );
+    assert_eq!(
+        differing(&expected, &shown),
+        [""; 0],
+        "on the list and not shown"
+    );
     for value in [
         ".parameters.name",
         "previous.values",
