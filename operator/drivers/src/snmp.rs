@@ -149,8 +149,15 @@ impl DeviceDriver for SnmpDriver {
         let mut is_cut = false;
         for part in printer::trees() {
             let walked = tree::walk(&mut exchange, &part).await?;
-            found.extend(walked.objects);
-            is_cut |= walked.is_cut;
+            if printer::tells_of_errors(&part) {
+                if let Some(refusal) = walked.refusal {
+                    return Err(refusal);
+                }
+                is_cut |= walked.is_cut;
+            }
+            if !(walked.is_cut && printer::is_supplies(&part)) {
+                found.extend(walked.objects);
+            }
         }
         let report = Printer::of(&found).report(&redactions);
         Ok(StatusReport {

@@ -70,10 +70,10 @@ fn a_bundle_shows_these_texts_and_no_others() {
         std::fs::write(&golden, &shown).expect("the file is written");
     }
     let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-    let differing = |these: &str, those: &str| -> Vec<String> {
-        let those: BTreeSet<&str> = those.lines().collect();
-        let these = these.lines().filter(|line| !those.contains(line));
-        these.map(str::to_owned).collect()
+    let differing = |found: &str, others: &str| -> Vec<String> {
+        let others: BTreeSet<&str> = others.lines().collect();
+        let more = found.lines().filter(|line| !others.contains(line));
+        more.map(str::to_owned).collect()
     };
     assert_eq!(
         differing(&shown, &expected),

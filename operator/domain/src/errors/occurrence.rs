@@ -316,6 +316,8 @@ fn began(entry: &mut DeviceError, sighting: &Sighting, (at, begin): (Timestamp, 
         return;
     }
     let goes_on = is_unrecorded(entry);
+    // Decided anew: the service may be gone that was to order.
+    entry.order.take_if(|order| !order.is_recorded());
     entry.state = ErrorState::Open;
     entry.until = None;
     entry.end = None;
@@ -324,7 +326,6 @@ fn began(entry: &mut DeviceError, sighting: &Sighting, (at, begin): (Timestamp, 
     if goes_on {
         return;
     }
-    entry.order.take_if(|order| !order.is_recorded());
     entry.occurrence += 1;
     entry.since = reported;
     entry.replaced = None;

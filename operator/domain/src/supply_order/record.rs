@@ -50,14 +50,18 @@ pub fn replaced_at(device: &Device, order: &SupplyOrder) -> Option<Timestamp> {
     let errors = || device.status.iter().flat_map(|status| &status.errors);
     let name = order.name_any();
     let is_of = |error: &&DeviceError| error.order.as_ref().is_some_and(|it| it.name == name);
-    if let Some(error) = errors().find(is_of) {
-        return error.replaced;
+    if let Some(at) = errors().find(is_of).and_then(|error| error.replaced) {
+        return Some(at);
     }
     let made = order.creation_timestamp()?.0;
     let since = |supply: &str| {
         let of_supply = errors().filter(|error| error.unit.as_deref() == Some(supply));
-        let replaced = of_supply.filter_map(|error| error.replaced);
-        replaced.filter(|at| *at >= made).min()
+        // The new supply is in the device since the error is gone; that it is one is known later.
+        let replaced = of_supply.filter_map(|error| {
+            let at = error.replaced?;
+            (error.until.unwrap_or(at) >= made).then_some(at)
+        });
+        replaced.min()
     };
     let lines = order.spec.record.lines.iter();
     let each: Option<Vec<Timestamp>> = lines

@@ -68,6 +68,18 @@ pub(super) fn trees() -> Vec<Oid> {
     tables.into_iter().map(Oid::of).collect()
 }
 
+/// True if a part of the tree tells of errors: without all of it a device has no status.
+pub(super) fn tells_of_errors(tree: &Oid) -> bool {
+    [&HOST_PRINTER[..], &ALERT]
+        .into_iter()
+        .any(|it| *tree == Oid::of(it))
+}
+
+/// True if a part of the tree is the table of supplies, of which a part alone would name the wrong one.
+pub(super) fn is_supplies(tree: &Oid) -> bool {
+    *tree == Oid::of(&SUPPLIES)
+}
+
 /// Returns the parts of the tree by which lines are written to a panel.
 pub(super) fn trees_of_the_panel() -> Vec<Oid> {
     let tables = [&GENERAL[..], &LOCALIZATION, &DISPLAY];

@@ -1,9 +1,8 @@
 //! The objects of an agent: some by their names, or all of a part of its tree.
 //!
 //! Asks for less where the answer is too big, and goes on without an object by its name that the agent
-//! stumbles over. A part of the tree is read whole or fails; it is cut where an agent goes round in circles
-//! or never ends, and says so. Decides nothing of what the values
-//! mean. Called by the driver.
+//! stumbles over. A part of the tree that is not read whole says so: the agent refused, went round in circles
+//! or never ended. Decides nothing of what the values mean. Called by the driver.
 
 use std::collections::BTreeMap;
 
@@ -60,12 +59,15 @@ pub(super) struct Walked {
     pub(super) objects: Objects,
     /// True if the agent may have more of them.
     pub(super) is_cut: bool,
+    /// The refusal before the end of the part, if it was cut by one: what the agent has not told is not known
+    /// to be missing.
+    pub(super) refusal: Option<Failure>,
 }
 
 /// Returns the objects of a part of the tree, in its order.
 ///
 /// # Errors
-/// The agent refused before the end of the part: what it has not told is not known to be missing.
+/// There is no answer, or one that is about the login.
 pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Walked, Failure> {
     let mut found = Objects::new();
     let mut last = tree.clone();
@@ -87,7 +89,10 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Walk
             if answer.status == refusal::NO_SUCH_NAME {
                 return Ok(whole(found));
             }
-            return Err(refusal::of_walk(answer.status, &last));
+            return Ok(Walked {
+                refusal: Some(refusal::of_walk(answer.status, &last)),
+                ..cut(found)
+            });
         }
         let before = last.clone();
         for (oid, value) in answer.bindings {
@@ -115,7 +120,7 @@ pub(super) async fn walk(exchange: &mut Exchange<'_>, tree: &Oid) -> Result<Walk
 fn whole(objects: Objects) -> Walked {
     Walked {
         objects,
-        is_cut: false,
+        ..Walked::default()
     }
 }
 
@@ -123,6 +128,7 @@ fn cut(objects: Objects) -> Walked {
     Walked {
         objects,
         is_cut: true,
+        refusal: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Plan: status reports of a device whose model has errors, and messages on its panel.
 //!
 //! A report is taken at the period of its connection, when an error is about to begin or to end, when another
-//! connection reported in this pass and something is wrong, and before anything is shown. It serves no subscription. Called by plan, after the readings of the device.
+//! connection reported in this pass and something is wrong, and before anything is shown. It serves no
+//! subscription. Called by plan, after the readings of the device.
 
 use entente_crds::{
     condition::ConditionType,

@@ -63,6 +63,8 @@ pub(in crate::delivery) fn report_device(
     let sync = next_sync(snapshot, device, Some(&status));
     let model = snapshot.model.as_deref();
     let settles = model.and_then(|model| next_look(&status.errors, &model.spec));
+    // One that has passed waits for a connection that does not answer.
+    let settles = settles.filter(|at| *at > now);
     let next = [sync, settles].into_iter().flatten().min();
     (status, next.filter(|_| !report.is_left_alone()))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use entente_crds::{
     condition::ConditionType,
-    v1alpha1::{DeviceError, DeviceModelSpec, DeviceStatus, DeviceTwin},
+    v1alpha1::{DeviceError, DeviceModelSpec, DeviceStatus, DeviceTwin, ErrorState},
 };
 use jiff::Timestamp;
 
@@ -178,10 +178,24 @@ impl Report<'_> {
         let previous = self.device.status.as_ref();
         let known = previous.and_then(|status| find(&status.conditions, condition));
         // Nobody said that it is over.
-        let is_open = reports.is_empty() || reports.iter().any(|it| it.is_partial);
+        let is_open = reports.is_empty()
+            || reports.iter().any(|it| it.is_partial)
+            || previous.is_some_and(|status| is_told_elsewhere(&status.errors, look));
         match known.filter(|_| is_open) {
             Some(_) => set.keep(condition),
             None => set,
         }
     }
+}
+
+/// True if an error is open by the word of a connection that said nothing now.
+fn is_told_elsewhere(errors: &[DeviceError], look: Option<&Sightings<'_>>) -> bool {
+    let Some(look) = look else { return false };
+    let is_silent = |name: &str| {
+        let mut reports = look.reports.iter();
+        look.sources.contains(name) && !reports.any(|(source, _)| *source == name)
+    };
+    let open = errors.iter().filter(|it| it.state == ErrorState::Open);
+    let mut names = open.flat_map(|error| &error.reported_by);
+    names.any(|name| is_silent(name))
 }

@@ -277,6 +277,7 @@ fn an_error_that_one_connection_reports_stays_while_the_other_is_silent_or_it_is
         let away = Failure::new(FailureKind::TimedOut, "it is away");
         let (_, error) = pass(&mut story, at, Err(away));
         assert_eq!((error.state, error.gone), (ErrorState::Open, None), "{at}");
+        assert_eq!(faulted(&story).as_deref(), Some("SuppliesEmpty"), "{at}");
     }
     let fine = || Ok(report(&["none"], 60));
     let (_, error) = pass(&mut story, 90, fine());

@@ -229,8 +229,9 @@ fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
     let error = device.status.as_mut().expect("a status");
     let error = &mut error.errors[0];
     let made = error.since;
-    let later = made + jiff::SignedDuration::from_mins(5);
-    error.replaced = Some(later);
+    let gone = made + jiff::SignedDuration::from_mins(5);
+    let later = gone + jiff::SignedDuration::from_mins(10);
+    (error.until, error.replaced) = (Some(gone), Some(later));
     let name = error.order.as_ref().expect("an order").name.clone();
     let unit = error.unit.clone().expect("a supply");
     let order = |name: &str, made: Timestamp, supplies: &[&str]| {
@@ -243,7 +244,7 @@ fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
         order.metadata.creation_timestamp = Some(Time(made));
         order
     };
-    let after = later + jiff::SignedDuration::from_secs(1);
+    let after = gone + jiff::SignedDuration::from_secs(1);
     for (order, expected, why) in [
         (
             order(&name, after, &[]),
@@ -254,7 +255,7 @@ fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
         (
             order("by-hand", after, &[&unit]),
             None,
-            "it came after the new supply",
+            "the new supply was there before, and known later",
         ),
         (order("by-hand", made, &["fuser"]), None, "another supply"),
         (
