@@ -63,6 +63,19 @@ pub(crate) async fn contracted(namespace: &TestNamespace<'_>) {
     namespace.apply::<Contract>(&contract).await.unwrap();
 }
 
+/// Says in the Connection that the order server does not look at keys.
+pub(super) async fn without_keys(namespace: &TestNamespace<'_>) {
+    let connections = namespace.catalogue::<Connection>();
+    let connection = connections.get(&namespace.named("orders")).await;
+    let mut connection = connection.unwrap();
+    let promises = json!({"idempotencyKey": "Ignored"});
+    connection.spec.orders = serde_json::from_value(promises).unwrap();
+    connection.metadata.managed_fields = None;
+    connection.metadata.resource_version = None;
+    connection.status = None;
+    namespace.apply::<Connection>(&connection).await.unwrap();
+}
+
 /// Makes an order by hand.
 pub(crate) async fn make(namespace: &TestNamespace<'_>, name: &str, part: &str) {
     let subscription = format!("{CONTRACT}.supplies.{DEVICE}");
@@ -223,17 +236,7 @@ async fn a_server_without_keys_is_asked_for_what_was_lost_and_one_without_both_g
     ] {
         let namespace = ordering_at(title, &server.url()).await;
         contracted(&namespace).await;
-        let mut connection: Connection = namespace
-            .catalogue::<Connection>()
-            .get(&namespace.named("orders"))
-            .await
-            .unwrap();
-        let promises = json!({"idempotencyKey": "Ignored"});
-        connection.spec.orders = serde_json::from_value(promises).unwrap();
-        connection.metadata.managed_fields = None;
-        connection.metadata.resource_version = None;
-        connection.status = None;
-        namespace.apply::<Connection>(&connection).await.unwrap();
+        without_keys(&namespace).await;
         let fault = Fault::new(FaultKind::ResetAfterCommit).for_requests(1);
         server.set_fault(fault).await.unwrap();
         make(&namespace, "spare", "TN-500K").await;

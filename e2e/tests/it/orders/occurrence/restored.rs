@@ -4,15 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use entente_crds::v1alpha1::{Connection, SupplyOrder};
+use entente_crds::v1alpha1::SupplyOrder;
 use entente_e2e::control_plane::{ControlPlane, Options};
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::operator::{Operator, OperatorOptions};
 use entente_e2e::peers::OrderServerOptions;
-use serde_json::json;
 
 use super::{BLACK, Peers, apply, error, errors, look, order_id};
-use crate::orders::{id, until};
+use crate::orders::{id, until, without_keys};
 
 /// A control plane whose etcd can be taken back, and an operator.
 struct Restorable {
@@ -81,19 +80,6 @@ fn copy(from: &Path, to: &Path) {
 struct Case {
     title: &'static str,
     server: OrderServerOptions,
-}
-
-/// Says in the Connection that the order server does not look at keys.
-async fn without_keys(namespace: &TestNamespace<'_>) {
-    let connections = namespace.catalogue::<Connection>();
-    let connection = connections.get(&namespace.named("orders")).await;
-    let mut connection = connection.unwrap();
-    let promises = json!({"idempotencyKey": "Ignored"});
-    connection.spec.orders = serde_json::from_value(promises).unwrap();
-    connection.metadata.managed_fields = None;
-    connection.metadata.resource_version = None;
-    connection.status = None;
-    namespace.apply::<Connection>(&connection).await.unwrap();
 }
 
 // shows A9 K5

@@ -191,11 +191,11 @@ impl Report<'_> {
 /// True if an error is open by the word of a connection that said nothing now.
 fn is_told_elsewhere(errors: &[DeviceError], look: Option<&Sightings<'_>>) -> bool {
     let Some(look) = look else { return false };
-    let is_silent = |name: &str| {
+    let is_unheard = |name: &str| {
         let mut reports = look.reports.iter();
         look.sources.contains(name) && !reports.any(|(source, _)| *source == name)
     };
     let open = errors.iter().filter(|it| it.state == ErrorState::Open);
     let mut names = open.flat_map(|error| &error.reported_by);
-    names.any(|name| is_silent(name))
+    names.any(|name| is_unheard(name))
 }

@@ -9,6 +9,32 @@ fn by_key_alone(request: &OrderRequest) -> Option<OrderAnswer> {
     }
 }
 
+/// A person says under which id the order server has the order, which is followed from then on.
+fn is_found_by_a_person(bench: &mut Bench) {
+    bench.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
+        order_id: "PO-9".to_owned(),
+    });
+    bench.pass(|request| match request {
+        OrderRequest::Read { id } => answered(ours(id)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(bench.says("Ready"), "True(OrderPlaced)");
+}
+
+/// A person cancels an order of which nobody knows whether the order server has it: it is closed.
+fn is_given_up_by_a_person(bench: &mut Bench, reason: &str) {
+    bench.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
+        reason: reason.to_owned(),
+    });
+    bench.silent_pass();
+    assert!(!is_open(&bench.stored));
+    assert!(
+        bench.message().contains("is not known"),
+        "{}",
+        bench.message()
+    );
+}
+
 // shows A3 A4
 #[test]
 fn an_order_is_looked_for_then_its_intent_is_written_then_it_is_placed() {
@@ -82,25 +108,9 @@ fn a_server_without_keys_and_searches_gets_an_order_once_and_a_person_finds_out(
         stored: bench.stored.clone(),
         ..Bench::new(without_keys())
     };
-    found.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
-        order_id: "PO-9".to_owned(),
-    });
-    found.pass(|request| match request {
-        OrderRequest::Read { id } => answered(ours(id)),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(found.says("Ready"), "True(OrderPlaced)");
+    is_found_by_a_person(&mut found);
 
-    bench.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
-        reason: "not there".to_owned(),
-    });
-    bench.silent_pass();
-    assert!(!is_open(&bench.stored));
-    assert!(
-        bench.message().contains("is not known"),
-        "{}",
-        bench.message()
-    );
+    is_given_up_by_a_person(&mut bench, "not there");
 }
 
 // shows A9
@@ -368,26 +378,10 @@ fn an_order_that_the_server_never_ends_can_be_found_or_cancelled_by_a_person() {
         bench
     };
     let mut found = late();
-    found.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
-        order_id: "PO-9".to_owned(),
-    });
-    found.pass(|request| match request {
-        OrderRequest::Read { id } => answered(ours(id)),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(found.says("Ready"), "True(OrderPlaced)");
+    is_found_by_a_person(&mut found);
 
     let mut cancelled = late();
-    cancelled.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
-        reason: "it never came".to_owned(),
-    });
-    cancelled.silent_pass();
-    assert!(!is_open(&cancelled.stored));
-    assert!(
-        cancelled.message().contains("is not known"),
-        "{}",
-        cancelled.message()
-    );
+    is_given_up_by_a_person(&mut cancelled, "it never came");
     assert_eq!(cancelled.placed(), 1);
 }
 

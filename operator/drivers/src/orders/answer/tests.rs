@@ -223,17 +223,26 @@ fn everything_of_an_order_that_is_known_is_read() {
     assert_eq!(*order, expected);
 }
 
+fn bearer() -> crate::CredentialsValue {
+    crate::CredentialsValue::Bearer {
+        token: "s3cr3t-token".to_owned().into(),
+    }
+}
+
+/// Returns the texts that no message may contain: the login, and the host of the server.
+fn private(credentials: &crate::CredentialsValue) -> PrivateTexts<'_> {
+    PrivateTexts {
+        credentials: Some(credentials),
+        url: "https://orders.example/",
+        ..NOTHING
+    }
+}
+
 // shows K4
 #[test]
 fn the_words_of_a_server_are_quoted_without_secrets() {
-    let credentials = crate::CredentialsValue::Bearer {
-        token: "s3cr3t-token".to_owned().into(),
-    };
-    let private = PrivateTexts {
-        credentials: Some(&credentials),
-        url: "https://orders.example/",
-        ..NOTHING
-    };
+    let credentials = bearer();
+    let private = private(&credentials);
     let body = json!({"reason": "NotOrderable", "detail": "s3cr3t-token at orders.example"});
     let body = body.to_string();
     let answered = Answered {
@@ -251,14 +260,8 @@ fn the_words_of_a_server_are_quoted_without_secrets() {
 // shows K4
 #[test]
 fn an_id_or_the_place_of_an_operation_with_a_secret_of_the_request_in_it_is_none() {
-    let credentials = crate::CredentialsValue::Bearer {
-        token: "s3cr3t-token".to_owned().into(),
-    };
-    let private = PrivateTexts {
-        credentials: Some(&credentials),
-        url: "https://orders.example/",
-        ..NOTHING
-    };
+    let credentials = bearer();
+    let private = private(&credentials);
     let judged = |request: &OrderRequest, status: StatusCode, (body, path): (Value, &str)| {
         let body = body.to_string();
         let answered = Answered {
