@@ -310,7 +310,8 @@ pub struct PlacedOrder {
     pub state: OrderState,
     /// The instant at which the operator learned the id.
     pub at: Timestamp,
-    /// The instant of the last answer about it. Absent: none yet, since a person found it.
+    /// The instant of the last answer that told something new about it. An answer that told nothing new is noted
+    /// six hours after the one before. Absent: none yet, since a person found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Timestamp>,
     /// The instant or date at which it is expected, in the server's words.

@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::exchange::{OrderAnswer, OrderRequest, ServerOrder};
-use super::pass::{Attempts, HOURLY, Look, OrderPass, Searched, placed};
+use super::pass::{Attempts, HOURLY, LOOKS, Look, OrderPass, Searched, placed};
 use crate::backoff::{LONGEST_ASKED, wait};
 use crate::remote::{Failure, FailureKind};
 
@@ -207,17 +207,26 @@ impl OrderPass {
         let Some(order) = &mut self.status.order else {
             return;
         };
-        order.checked = Some(now);
+        let before = order.clone();
         order.expected = found.expected.as_deref().map(Into::into);
         order.tracking = found.tracking.as_deref().map(Into::into);
         order.reason = found.reason.as_deref().map(Into::into);
+        order.state = found.state.unwrap_or(order.state);
+        // An answer that tells nothing new is no reason to write a status.
+        let is_recent = |at| now.duration_since(at) < LOOKS.1;
+        if *order != before || !before.checked.is_some_and(is_recent) {
+            order.checked = Some(now);
+        }
+        self.attempts.checked = Some(now);
         let Some(state) = found.state else {
             let message = "the order server names a state that its API does not have";
             self.problem(Reason::OrderServerUnavailable, message, now);
             return;
         };
-        order.state = state;
-        self.attempts = Attempts::default();
+        self.attempts = Attempts {
+            checked: Some(now),
+            ..Attempts::default()
+        };
         if let Some(end) = end_of(state) {
             self.close(end, now);
         }

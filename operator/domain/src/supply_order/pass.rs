@@ -39,12 +39,12 @@ pub(super) const QUIET: SignedDuration = SignedDuration::from_mins(10);
 /// Wait after a refusal that only a person can end.
 pub(super) const HOURLY: SignedDuration = SignedDuration::from_hours(1);
 /// Time between two looks at an order: a quarter of its age, within these.
-const LOOKS: (SignedDuration, SignedDuration) =
+pub(super) const LOOKS: (SignedDuration, SignedDuration) =
     (SignedDuration::from_mins(1), SignedDuration::from_hours(6));
 /// No pass sends more requests than this.
 const MOST_REQUESTS: u32 = 12;
 
-/// Failures of the last requests about an order, in memory: after a restart it is tried at once.
+/// The last requests about an order, in memory: after a restart it is tried at once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Attempts {
     /// Failures in a row.
@@ -53,6 +53,8 @@ pub struct Attempts {
     pub until: Option<Timestamp>,
     /// The intent in the status that is known to have made no order: its request failed without doubt.
     pub settled: Option<Timestamp>,
+    /// The last answer about an order that the server has. The status names it now and then only.
+    pub checked: Option<Timestamp>,
 }
 
 /// Facts about an order from other objects.
@@ -259,6 +261,7 @@ impl OrderPass {
 
     pub(super) fn close(&mut self, by: OrderEnd, now: Timestamp) {
         self.status.closed = Some(ClosedOrder { at: now, by });
+        self.attempts.checked = None;
     }
 
     /// True if the server may have the order although no answer says so.
@@ -305,7 +308,7 @@ impl OrderPass {
                 reason,
             });
         }
-        let Some(checked) = order.checked else {
+        let Some(checked) = order.checked.max(self.attempts.checked) else {
             return Decision::Send(OrderRequest::Read { id });
         };
         // After a cancellation the state may change soon.

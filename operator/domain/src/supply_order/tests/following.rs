@@ -67,6 +67,47 @@ fn an_order_is_looked_at_until_it_is_closed_and_less_often_as_it_grows_old() {
     }
 }
 
+#[test]
+fn looks_that_tell_nothing_new_are_noted_each_six_hours_and_those_that_do_at_once() {
+    let mut bench = placed();
+    let (writes, begin) = (bench.writes, bench.now);
+    let mut looks = 0;
+    while bench.now.duration_since(begin) < SignedDuration::from_hours(24) {
+        let next = bench.pass(|_| answered(ours("PO-1"))).expect("it is open");
+        bench.now = next;
+        looks += 1;
+    }
+    assert!(looks > 12, "{looks} looks");
+    assert!(
+        bench.writes - writes <= 4,
+        "{} writes",
+        bench.writes - writes
+    );
+    let shipped = ServerOrder {
+        state: Some(OrderState::Shipped),
+        ..ours("PO-1")
+    };
+    bench.pass(|_| answered(shipped.clone()));
+    let order = bench.status().order.expect("an order");
+    assert_eq!(
+        (order.state, order.checked),
+        (OrderState::Shipped, Some(bench.now))
+    );
+}
+
+#[test]
+fn after_a_restart_an_open_order_is_looked_at_once_and_not_in_each_pass() {
+    let mut bench = placed();
+    bench.wait(SignedDuration::from_hours(2));
+    bench.pass(|_| answered(ours("PO-1")));
+    bench.wait(SignedDuration::from_mins(20));
+    bench.silent_pass();
+    bench.attempts = Attempts::default();
+    bench.pass(|_| answered(ours("PO-1")));
+    assert_eq!(bench.sent.len(), 2, "{:?}", bench.sent);
+    bench.silent_pass();
+}
+
 // shows K2
 #[test]
 fn an_order_that_was_rejected_needs_a_person_until_it_is_cancelled() {
