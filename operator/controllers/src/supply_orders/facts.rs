@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Connection, Device, Protocol, SupplyOrder},
+    v1alpha1::{Connection, Device, DeviceModel, Protocol, SupplyOrder},
 };
 use entente_domain::{
     secret::Secrets as NoSecrets,
@@ -52,7 +52,7 @@ impl SupplyOrders {
             of_others: BTreeSet::new(),
             replaced: device
                 .as_deref()
-                .and_then(|device| replaced_at(device, order)),
+                .and_then(|device| replaced_at(device, self.model(device).as_deref(), order)),
             fraction: fraction(),
         };
         let status = order.status.as_ref();
@@ -100,6 +100,11 @@ impl SupplyOrders {
         others.flat_map(|other| at_server(other)).collect()
     }
 
+    fn model(&self, device: &Device) -> Option<Arc<DeviceModel>> {
+        let name = &*device.spec.model_ref.name;
+        self.objects.models.get(&Key::new("", name))
+    }
+
     fn fault_of_record(
         &self,
         key: &Key,
@@ -114,10 +119,7 @@ impl SupplyOrders {
             let name = service_of(subscription, now)?;
             self.objects.services.get(&Key::new("", name))
         });
-        let model = device.and_then(|device| {
-            let name = &*device.spec.model_ref.name;
-            self.objects.models.get(&Key::new("", name))
-        });
+        let model = device.and_then(|device| self.model(device));
         let against = CheckedAgainst {
             subscription: subscription.as_deref(),
             service: service.as_deref(),

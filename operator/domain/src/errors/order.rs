@@ -6,7 +6,7 @@
 
 use entente_crds::v1alpha1::{
     DeviceError, DeviceErrorOrder, DeviceModelSpec, ErrorState, ErrorType, ErrorUnit,
-    ExclusiveHold, NotOrdered, NotOrderedReason, OrderWhen,
+    ExclusiveHold, NotOrdered, NotOrderedReason, OrderWhen, Supply,
 };
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -49,6 +49,18 @@ pub struct KnownLine {
     pub supply: Option<String>,
     /// Its part number.
     pub part_number: String,
+}
+
+impl KnownLine {
+    /// True if a line is for a supply, by those of the model. One that names none of them is for that of its
+    /// part.
+    pub fn is_for(&self, unit: &str, supplies: &[Supply]) -> bool {
+        let of = |name: &str| supplies.iter().find(|it| it.name == name);
+        match self.supply.as_deref() {
+            Some(supply) if supply == unit || of(supply).is_some() => supply == unit,
+            _ => of(unit).is_some_and(|supply| supply.part_number == self.part_number),
+        }
+    }
 }
 
 /// Facts by which an order is decided.
@@ -239,7 +251,10 @@ impl OrderFacts<'_> {
     /// for which supply it is, that of any other says nothing.
     fn may_be_for(&self, known: &KnownOrder, unit: &str) -> bool {
         if !known.is_unreadable || !known.lines.is_empty() {
-            return known.lines.iter().any(|line| self.is_for(line, unit));
+            return known
+                .lines
+                .iter()
+                .any(|line| line.is_for(unit, &self.model.supplies));
         }
         let name = known.name.strip_prefix(self.device);
         let labels = name.and_then(|name| name.strip_prefix('.'));
@@ -247,16 +262,6 @@ impl OrderFacts<'_> {
         match labels[..] {
             [_, supply, number] if number.parse::<i64>().is_ok() => supply == label(unit),
             _ => true,
-        }
-    }
-
-    /// True if a line is for a supply. That of a supply that the model does not have, any more or at all,
-    /// is for the one of its part.
-    fn is_for(&self, line: &KnownLine, unit: &str) -> bool {
-        let of = |name: &str| self.model.supplies.iter().find(|it| it.name == name);
-        match line.supply.as_deref() {
-            Some(supply) if supply == unit || of(supply).is_some() => supply == unit,
-            _ => of(unit).is_some_and(|supply| supply.part_number == line.part_number),
         }
     }
 

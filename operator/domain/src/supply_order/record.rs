@@ -19,7 +19,8 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::errors::is_owed;
+use super::known;
+use crate::errors::{KnownLine, is_owed};
 
 /// Objects from which a record is made.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +47,22 @@ pub fn wanted_orders(device: &Device) -> impl Iterator<Item = &DeviceError> {
 /// Returns the instant at which a device was seen with all supplies of an order new: after the error that
 /// led to the order, or after any error once the order was there, as with one by hand or of an earlier
 /// Device of this name.
-pub fn replaced_at(device: &Device, order: &SupplyOrder) -> Option<Timestamp> {
+pub fn replaced_at(
+    device: &Device,
+    model: Option<&DeviceModel>,
+    order: &SupplyOrder,
+) -> Option<Timestamp> {
     let errors = || device.status.iter().flat_map(|status| &status.errors);
     let name = order.name_any();
     let is_of = |error: &&DeviceError| error.order.as_ref().is_some_and(|it| it.name == name);
     if let Some(at) = errors().find(is_of).and_then(|error| error.replaced) {
         return Some(at);
     }
+    let supplies = model.map_or(&[][..], |model| &model.spec.supplies);
     let made = order.creation_timestamp()?.0;
-    let since = |supply: &str| {
-        let of_supply = errors().filter(|error| error.unit.as_deref() == Some(supply));
+    let since = |line: KnownLine| {
+        let is_for = |unit: &str| line.is_for(unit, supplies);
+        let of_supply = errors().filter(|error| error.unit.as_deref().is_some_and(is_for));
         // The new supply is in the device since the error is gone; that it is one is known later.
         let replaced = of_supply.filter_map(|error| {
             let at = error.replaced?;
@@ -63,10 +70,8 @@ pub fn replaced_at(device: &Device, order: &SupplyOrder) -> Option<Timestamp> {
         });
         replaced.min()
     };
-    let lines = order.spec.record.lines.iter();
-    let each: Option<Vec<Timestamp>> = lines
-        .map(|line| line.supply.as_deref().and_then(since))
-        .collect();
+    let lines = known(order).lines.into_iter();
+    let each: Option<Vec<Timestamp>> = lines.map(since).collect();
     each?.into_iter().max()
 }
 

@@ -234,16 +234,22 @@ fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
     (error.until, error.replaced) = (Some(gone), Some(later));
     let name = error.order.as_ref().expect("an order").name.clone();
     let unit = error.unit.clone().expect("a supply");
-    let order = |name: &str, made: Timestamp, supplies: &[&str]| {
-        let line = |supply: &&str| OrderLine {
-            supply: Some((*supply).to_owned()),
+    let order = |name: &str, made: Timestamp, lines: &[(Option<&str>, &str)]| {
+        let line = |(supply, part): &(Option<&str>, &str)| OrderLine {
+            supply: supply.map(str::to_owned),
+            part_number: (*part).to_owned(),
             ..OrderLine::default()
         };
         let mut order = SupplyOrder::new(name, SupplyOrderSpec::default());
-        order.spec.record.lines = supplies.iter().map(line).collect();
+        order.spec.record.lines = lines.iter().map(line).collect();
         order.metadata.creation_timestamp = Some(Time(made));
         order
     };
+    let model = world().model;
+    let mut supplies = model.spec.supplies.iter();
+    let part = supplies.find(|it| it.name == unit).expect("a supply");
+    let part = &*part.part_number;
+    let (ours, fuser) = ((Some(&*unit), part), (Some("fuser"), "FU-500"));
     let after = gone + jiff::SignedDuration::from_secs(1);
     for (order, expected, why) in [
         (
@@ -251,25 +257,40 @@ fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
             Some(later),
             "that of the error, also if it was restored",
         ),
-        (order("by-hand", made, &[&unit]), Some(later), "one by hand"),
+        (order("by-hand", made, &[ours]), Some(later), "one by hand"),
         (
-            order("by-hand", after, &[&unit]),
+            order("by-hand", made, &[(None, part)]),
+            Some(later),
+            "one by hand that names its part only",
+        ),
+        (
+            order("by-hand", made, &[(Some("black"), part)]),
+            Some(later),
+            "one of a supply that the model renamed since",
+        ),
+        (
+            order("by-hand", made, &[(None, "TN-1")]),
+            None,
+            "another part",
+        ),
+        (
+            order("by-hand", after, &[ours]),
             None,
             "the new supply was there before, and known later",
         ),
-        (order("by-hand", made, &["fuser"]), None, "another supply"),
-        (
-            order("by-hand", made, &[&unit, "fuser"]),
-            None,
-            "one of two",
-        ),
+        (order("by-hand", made, &[fuser]), None, "another supply"),
+        (order("by-hand", made, &[ours, fuser]), None, "one of two"),
         (
             order("by-hand", made, &[]),
             None,
             "nothing is known of its supply",
         ),
     ] {
-        assert_eq!(replaced_at(&device, &order), expected, "{why}");
+        assert_eq!(
+            replaced_at(&device, Some(&model), &order),
+            expected,
+            "{why}"
+        );
     }
 }
 
