@@ -105,6 +105,8 @@ pub enum ErrorEnd {
     NotReported,
     /// The DeviceModel does not have this type of error any more.
     TypeRemoved,
+    /// The Device does not have the Connection any more by which it was reported, and no other one reports it.
+    ConnectionRemoved,
 }
 
 /// Order that is made for an occurrence.

@@ -281,7 +281,8 @@ fn advance(
     for entry in of_type {
         let sighting = seen.get(&entry.key);
         note_sources(entry, sighting, look);
-        let is_reported = !entry.reported_by.is_empty();
+        let mut by = entry.reported_by.iter();
+        let is_reported = by.any(|name| look.sources.contains(&**name));
         match (sighting, entry.state) {
             (Some(sighting), ErrorState::Closed) => began(entry, sighting, (look.at, begin)),
             _ if is_reported => entry.gone = None,
@@ -294,15 +295,20 @@ fn advance(
 }
 
 /// Notes by which connections an error is reported: one that has reported it does so until it gives a whole
-/// report without it, or is none of the device any more.
+/// report without it. One that is none of the device any more reports nothing further; its word stands until
+/// another one that reported the error says that it is over, so that the end tells which of both it was.
 fn note_sources(entry: &mut DeviceError, sighting: Option<&Sighting>, look: &Sightings<'_>) {
     let mut by = sighting.map(|it| it.by.clone()).unwrap_or_default();
     let is_silent = |name: &str| {
         let mut reports = look.reports.iter();
-        !look.sources.contains(name) || reports.any(|(it, told)| *it == name && !told.is_partial)
+        reports.any(|(it, told)| *it == name && !told.is_partial)
     };
-    let before = std::mem::take(&mut entry.reported_by).into_iter();
-    by.extend(before.filter(|name| !is_silent(name)));
+    let before = std::mem::take(&mut entry.reported_by);
+    let is_open = entry.state == ErrorState::Open;
+    let keeps_removed = is_open && !before.iter().any(|name| is_silent(name));
+    let stays =
+        |name: &String| !is_silent(name) && (keeps_removed || look.sources.contains(&**name));
+    by.extend(before.into_iter().filter(stays));
     entry.reported_by = by.into_iter().collect();
 }
 
@@ -341,13 +347,17 @@ fn ended(entry: &mut DeviceError, (at, end): (Timestamp, SignedDuration)) {
         entry.gone = Some(gone);
         return;
     }
-    close(entry, gone, ErrorEnd::NotReported);
+    let end = if entry.reported_by.is_empty() {
+        ErrorEnd::NotReported
+    } else {
+        ErrorEnd::ConnectionRemoved
+    };
+    close(entry, gone, end);
 }
 
 /// Ends what there is of an error that the model does not have any more.
 fn forgotten(entry: &mut DeviceError, now: Timestamp) {
     entry.reported = None;
-    entry.reported_by = Vec::new();
     if entry.state == ErrorState::Open {
         let until = entry.gone.unwrap_or(now);
         close(entry, until, ErrorEnd::TypeRemoved);
@@ -358,6 +368,7 @@ fn close(entry: &mut DeviceError, until: Timestamp, end: ErrorEnd) {
     entry.state = ErrorState::Closed;
     entry.until = Some(until);
     entry.end = Some(end);
+    entry.reported_by = Vec::new();
     entry.gone = None;
     entry.not_ordered = None;
 }
@@ -375,8 +386,8 @@ fn note_replacement(entry: &mut DeviceError, model: &DeviceModelSpec, look: &Sig
     let level = reports.find_map(|(_, report)| percent(&model.supplies, unit, report));
     let is_new = level.is_some_and(|level| i32::from(level) >= NEW)
         && entry.level.is_none_or(|before| before < NEW);
-    let was_full = entry.end != Some(ErrorEnd::TypeRemoved);
-    if is_new || was_full && is_receptacle(&model.supplies, unit) {
+    let is_empty = entry.end == Some(ErrorEnd::NotReported);
+    if is_new || is_empty && is_receptacle(&model.supplies, unit) {
         entry.replaced = Some(look.at);
     }
 }

@@ -98,6 +98,8 @@ struct Device {
     orders: Vec<KnownOrder>,
     providers: Vec<Provider>,
     holds: Vec<ExclusiveHold>,
+    /// The connections by which it may report.
+    sources: Vec<&'static str>,
 }
 
 impl Device {
@@ -108,6 +110,7 @@ impl Device {
             orders: Vec::new(),
             providers: vec![provider()],
             holds: Vec::new(),
+            sources: SOURCES.to_vec(),
         }
     }
 
@@ -120,7 +123,7 @@ impl Device {
     fn look_by(&mut self, reports: &[(&str, &StatusReport)], at: Timestamp) {
         let look = Sightings {
             reports: reports.to_vec(),
-            sources: SOURCES.into(),
+            sources: self.sources.iter().copied().collect(),
             at,
         };
         self.pass(Some(&look), at);

@@ -208,3 +208,34 @@ fn a_waste_box_whose_error_the_model_has_no_more_is_not_taken_for_replaced() {
     device.look(&[&fine()], after(2));
     assert_eq!(device.error(key).replaced, None);
 }
+
+// shows A2
+#[test]
+fn a_waste_box_counts_as_replaced_by_the_word_of_one_that_said_it_was_full() {
+    let full = reasons(&["marker-waste-full"], percents([40, 40, 40, 40]));
+    let key = "WasteBoxFull/waste-toner-box";
+    let both: &[&'static str] = &SOURCES;
+    let ipp: &[&'static str] = &["hq-ipp"];
+    for (told_by, sources, end) in [
+        (&["hq-ipp"][..], both, ErrorEnd::NotReported),
+        (&["hq-snmp"], ipp, ErrorEnd::ConnectionRemoved),
+        (both, ipp, ErrorEnd::NotReported),
+    ] {
+        let mut device = Device::new();
+        let reports: Vec<_> = told_by.iter().map(|name| (*name, &full)).collect();
+        device.look_by(&reports, begin());
+        device.sources = sources.to_vec();
+        for minute in [1, 12] {
+            device.look_by(&[("hq-ipp", &fine())], after(minute));
+        }
+        let error = device.error(key);
+        let (found, is_replaced) = (error.end, error.replaced.is_some());
+        assert_eq!(found, Some(end), "{told_by:?} told it");
+        assert_eq!(
+            is_replaced,
+            end == ErrorEnd::NotReported,
+            "{told_by:?} told it"
+        );
+        assert_eq!(error.reported_by.len(), 0);
+    }
+}
