@@ -2,7 +2,7 @@
 
 use entente_crds::condition::Reason;
 
-use super::words::{Family, is_of_a_low_one, stem};
+use super::words::{Family, is_of_a_low_one, parts, stem};
 use crate::remote::{FaultSource, ReportedFault, StatusReport};
 
 /// The most words of a device that a message names.
@@ -53,39 +53,32 @@ fn rank(reason: Reason) -> usize {
 
 /// Returns the reason of a fault; `None` if it is no error.
 fn reason(fault: &ReportedFault) -> Option<Reason> {
-    let word = stem(&fault.name).to_ascii_lowercase();
-    if NO_ERROR.contains(&word.as_str()) || is_informational(fault) {
+    let word = stem(&fault.name);
+    if NO_ERROR.iter().any(|it| it.eq_ignore_ascii_case(word)) || is_informational(fault) {
         return None;
     }
-    let has = |parts: &[&str]| parts.iter().any(|part| word.contains(part));
-    Some(if has(&["jam"]) {
+    let parts: Vec<String> = parts(word).collect();
+    let begins = |with: &[&str]| {
+        parts
+            .iter()
+            .any(|part| with.iter().any(|it| part.starts_with(it)))
+    };
+    let has = |words: &[&str]| parts.iter().any(|part| words.contains(&part.as_str()));
+    let is_of_a_supply = Family::of(word) != Family::Any || begins(&["suppl", "toner", "marker"]);
+    let is_worn = parts.windows(2).any(|pair| pair == ["life", "over"]);
+    Some(if begins(&["jam"]) {
         Reason::Jam
-    } else if has(&["cover", "door", "interlock"]) {
+    } else if begins(&["cover", "door", "interlock"]) {
         Reason::CoverOpen
-    } else if has(&[
-        "service",
-        "fatal",
-        "failure",
-        "unrecoverable",
-        "life-over",
-        "lifeover",
-    ]) {
+    } else if is_worn || has(&["service", "fatal", "failure", "unrecoverable"]) {
         Reason::ServiceNeeded
-    } else if is_of_a_supply(&word) && is_of_a_low_one(&word) {
+    } else if is_of_a_supply && is_of_a_low_one(word) {
         Reason::SuppliesLow
-    } else if is_of_a_supply(&word) && has(&["empty", "full", "missing", "no", "exhausted"]) {
+    } else if is_of_a_supply && has(&["empty", "full", "missing", "no", "exhausted"]) {
         Reason::SuppliesEmpty
     } else {
         Reason::OtherFault
     })
-}
-
-/// True if a word is about a supply of the marker, and not about paper.
-fn is_of_a_supply(word: &str) -> bool {
-    Family::of(word) != Family::Any
-        || ["supply", "toner", "marker"]
-            .iter()
-            .any(|it| word.contains(it))
 }
 
 /// True of an alert that tells of a state and not of an error.
@@ -126,6 +119,10 @@ mod tests {
             (&["opc-life-over"], Some(ServiceNeeded)),
             (&["media-empty-error"], Some(OtherFault)),
             (&["com.example-odd"], Some(OtherFault)),
+            (&["yellow-toner-empty"], Some(SuppliesEmpty)),
+            (&["error-recovery"], Some(OtherFault)),
+            (&["opcLifeOver"], Some(ServiceNeeded)),
+            (&["toner-normal"], Some(OtherFault)),
         ] {
             let report = StatusReport {
                 faults: words

@@ -8,6 +8,8 @@ use crate::remote::{FaultSource, ReportedFault};
 
 /// The severities that devices append to a keyword (RFC 8011 section 5.4.12).
 const SEVERITIES: [&str; 3] = ["-error", "-warning", "-report"];
+/// Parts of words that say that little is left.
+const LOW: [&str; 6] = ["low", "almost", "near", "nearly", "nearend", "nearempty"];
 /// Length at which some devices cut a keyword.
 const CUT: usize = 31;
 
@@ -70,21 +72,23 @@ pub(super) enum Family {
 impl Family {
     /// Returns the family of a keyword, of the name of an alert, or of a type of supply.
     pub(super) fn of(word: &str) -> Self {
-        let word = word.to_ascii_lowercase();
-        let parts = [
+        // RFC 2790 says toner of ink, too.
+        if ["noToner", "lowToner"].contains(&word) {
+            return Self::Any;
+        }
+        let families = [
             ("waste", Self::Waste),
-            // RFC 2790 says toner of ink, too.
-            ("notoner", Self::Any),
-            ("lowtoner", Self::Any),
             ("toner", Self::Toner),
             ("developer", Self::Developer),
             ("opc", Self::Opc),
             ("fuser", Self::Fuser),
             ("transfer", Self::Transfer),
-            ("linkage", Self::Any),
             ("ink", Self::Ink),
         ];
-        let found = parts.into_iter().find(|(part, _)| word.contains(part));
+        let parts: Vec<String> = parts(word).collect();
+        let found = families
+            .into_iter()
+            .find(|(family, _)| parts.iter().any(|part| part.starts_with(family)));
         found.map_or(Self::Any, |(_, family)| family)
     }
 
@@ -100,10 +104,28 @@ impl Family {
 
 /// True if a word says that little is left, and not that nothing is.
 pub(super) fn is_of_a_low_one(word: &str) -> bool {
-    let word = word.to_ascii_lowercase();
-    ["low", "almost", "near"]
-        .iter()
-        .any(|part| word.contains(part))
+    parts(word).any(|part| LOW.contains(&part.as_str()))
+}
+
+/// Returns the parts of a keyword or of the name of an alert, in lower case: `toner-empty` and `tonerEmpty`
+/// have the same two. A part of a word is compared as a whole, or by its beginning: `yellow` says nothing
+/// of `low`, and `recover` nothing of a `cover`.
+pub(super) fn parts(word: &str) -> impl Iterator<Item = String> {
+    let mut parts: Vec<String> = vec![String::new()];
+    let mut was_small = false;
+    for character in word.chars() {
+        let ends = !character.is_alphanumeric() || was_small && character.is_uppercase();
+        if ends {
+            parts.push(String::new());
+        }
+        was_small = character.is_lowercase();
+        if character.is_alphanumeric()
+            && let Some(part) = parts.last_mut()
+        {
+            part.extend(character.to_lowercase());
+        }
+    }
+    parts.into_iter().filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]
@@ -146,6 +168,31 @@ mod tests {
             "",
         ] {
             assert!(!says(said), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_word_says_nothing_of_a_word_that_stands_within_it() {
+        let low = [
+            "toner-low",
+            "tonerLow",
+            "markerWasteAlmostFull",
+            "toner_near_end",
+        ];
+        for word in low {
+            assert!(is_of_a_low_one(word), "{word}");
+        }
+        for word in [
+            "yellow-toner-empty",
+            "markerYellowTonerEmpty",
+            "airflow-blocked",
+            "linear-encoder-fault",
+            "lower-tray-empty",
+        ] {
+            assert!(!is_of_a_low_one(word), "{word}");
+        }
+        for word in ["linkage-error", "shrink-wrap", "blinking", "untransferable"] {
+            assert_eq!(Family::of(word), Family::Any, "{word}");
         }
     }
 
