@@ -157,11 +157,12 @@ impl Contracts {
         let executed = match &unheld {
             None => execute::changes(self, &world, &resolved).await,
             // Nothing is made for a contract whose withdrawal would not be waited for.
-            Some(error) => Executed::failed(error.to_string()),
+            Some(_) => Executed::default(),
         };
-        let failed = executed.failure.is_some() || executed.overtaken;
+        let failure = unheld.or(executed.failure);
+        let failed = failure.is_some() || executed.overtaken;
         let outcome = WriteOutcome {
-            failure: executed.failure,
+            failure: failure.as_ref().map(ToString::to_string),
         };
         let wake = next_wake(&resolved, world.clock_skew, now);
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
@@ -173,14 +174,17 @@ impl Contracts {
         // After the contract, whose status is the memory of what they said.
         let notices = notices::report(self, key, &resolved).await;
         notices.map_err(failed_at)?;
-        if let Some(error) = unheld {
+        // What is refused now may be refused for long: it waits longer each time.
+        if let Some(error) = failure {
             return Err(failed_at(error));
         }
         if resolved.done && !failed {
             self.release(&api, key).await?;
             return Ok(None);
         }
-        let retry = failed.then(|| now.saturating_add(COUNTERS).unwrap_or(now));
+        let retry = executed
+            .overtaken
+            .then(|| now.saturating_add(COUNTERS).unwrap_or(now));
         Ok([wake, pause, retry].into_iter().flatten().min())
     }
 

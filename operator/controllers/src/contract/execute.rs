@@ -33,26 +33,16 @@ enum Write {
 /// Result of the writes of one contract.
 #[derive(Default)]
 pub(super) struct Executed {
-    /// Write that failed, in one sentence; the first by name.
-    pub(super) failure: Option<String>,
+    /// Error of a write that failed; the first by its words.
+    pub(super) failure: Option<WriteError>,
     /// True if a write was overtaken: what it was decided on has changed, so that it has to be
     /// decided anew. The change that overtook it need not be one that wakes the contract.
     pub(super) overtaken: bool,
 }
 
-impl Executed {
-    /// Returns the result of writes that did not begin, for this reason.
-    pub(super) fn failed(failure: String) -> Self {
-        Self {
-            failure: Some(failure),
-            overtaken: false,
-        }
-    }
-}
-
 /// Reason why one write did not happen.
 enum Unwritten {
-    Failed(String),
+    Failed(WriteError),
     Overtaken,
 }
 
@@ -100,9 +90,9 @@ pub(super) async fn changes(
             Err(Unwritten::Overtaken) => executed.overtaken = true,
             Err(Unwritten::Failed(failure)) => {
                 failed += 1;
-                let first = executed.failure.get_or_insert_with(|| failure.clone());
-                if failure < *first {
-                    *first = failure;
+                let first = executed.failure.as_ref().map(ToString::to_string);
+                if first.is_none_or(|first| failure.to_string() < first) {
+                    executed.failure = Some(failure);
                 }
             }
         }
@@ -175,19 +165,19 @@ fn log(contract: &Contract, counts: &Counts) {
     );
 }
 
-/// Writes a line of the log about the writes that failed. They are tried again every second, so the
-/// same failure is said once.
+/// Writes a line of the log about the writes that failed. They are tried again for as long as they are
+/// refused, so the same failure is said once.
 fn log_failure(contracts: &Contracts, contract: &Contract, executed: &Executed, failed: usize) {
     let mut failing = contracts
         .failing
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let key = Key::of(contract);
-    let Some(problem) = &executed.failure else {
+    let Some(problem) = executed.failure.as_ref().map(ToString::to_string) else {
         failing.remove(&key);
         return;
     };
-    if failing.insert(key, problem.clone()).as_ref() == Some(problem) {
+    if failing.insert(key, problem.clone()).as_ref() == Some(&problem) {
         return;
     }
     drop(failing);
@@ -260,6 +250,6 @@ async fn one(
         Ok(()) => Ok(true),
         Err(WriteError::Conflict { .. } | WriteError::Gone { .. }) => Err(Unwritten::Overtaken),
         Err(error) if error.is_namespace_terminating() => Ok(false),
-        Err(error) => Err(Unwritten::Failed(error.to_string())),
+        Err(error) => Err(Unwritten::Failed(error)),
     }
 }

@@ -188,6 +188,25 @@ async fn a_write_that_is_refused_is_a_warning_once_and_counts_as_none_that_was_m
     assert_eq!(written[0]["made"], SUBSCRIPTIONS.to_string());
 }
 
+/// A quota or a policy that refuses may stand for days.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_refused_is_tried_again_less_and_less_often() {
+    let mut process = prepared();
+    let (refused, part) = ((403, "Forbidden"), "servicesubscriptions");
+    process
+        .cluster
+        .refuse(Method::POST, part, refused, usize::MAX);
+    process.start_all();
+    let is_told = |process: &InProcess| contract_says(process, "Ready").starts_with("False");
+    process.until("the refusal is told", is_told).await;
+    process.cluster.forget_requests();
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let tried = process.cluster.count(&Method::POST, part);
+    // Five minutes at most between two, and half of that at least; the first ones come sooner.
+    let most = (60 * 60 / 150 + 10) * SUBSCRIPTIONS;
+    assert!(tried >= SUBSCRIPTIONS && tried <= most, "{tried} of {most}");
+}
+
 // shows C10
 #[tokio::test(start_paused = true)]
 async fn a_removal_of_an_orphan_that_takes_its_time_is_under_way_in_the_audit_log() {
