@@ -277,7 +277,11 @@ pub struct SupplyOrderStatus {
     /// written before the request is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Timestamp>,
-    /// The operation by which the order server makes the order, while it does.
+    /// The instant at which the order was sent a second time without a key that the server still has, since the
+    /// first one was not found there. It is not sent a third time: then the outcome is Unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Timestamp>,
+    /// Set while the order server makes the order, or has accepted it and does not tell the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OrderOperation>,
     /// True if the order server lets orders be found by their reference; absent until it has been asked.
@@ -373,13 +377,15 @@ pub enum OrderOutcome {
     Unknown,
 }
 
-/// An operation of an order server.
+/// The acceptance of a request by an order server that makes the order later.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderOperation {
-    /// Its path below the URL of the Connection.
-    pub path: Token<MAX_OPERATION>,
-    /// The instant at which it began.
+    /// The path of its operation below the URL of the Connection. Absent: the server named none, or has it no
+    /// more; the order is looked for by its reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Token<MAX_OPERATION>>,
+    /// The instant at which the server accepted it.
     pub since: Timestamp,
 }
 

@@ -62,6 +62,8 @@ pub(crate) const BY_IDENTITY: &str = "identity";
 pub(crate) const BY_ORDER: &str = "order";
 /// Index of compensations and orders: "namespace/subscription".
 pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
+/// Index of orders: the serial number of their machine.
+pub(crate) const BY_SERIAL_NUMBER: &str = "serialNumber";
 /// Index by the enrolment by which a device registered.
 pub(crate) const BY_ENROLLMENT: &str = "enrollment";
 
@@ -516,6 +518,9 @@ fn orders(context: &Context) -> Cache<SupplyOrder> {
         .with_index(BY_DEVICE, |order| {
             let namespace = order.namespace().unwrap_or_default();
             vec![path(&namespace, &order.spec.record.device.name)]
+        })
+        .with_index(BY_SERIAL_NUMBER, |order| {
+            vec![order.spec.record.device.serial_number.clone()]
         })
         .with_index(BY_SUBSCRIPTION, |order| {
             let namespace = order.namespace().unwrap_or_default();

@@ -207,24 +207,34 @@ impl SupplyOrders {
         let facts = self.facts(key, order).await;
         let (target, looks_again) = (facts.target, facts.looks_again);
         let mut pass = OrderPass::new((**order).clone(), facts.known, self.attempts(key));
-        let end = loop {
+        let end = self.drive(key, &mut pass, target.as_ref()).await;
+        // Also after a write that failed: what was learned is written by the next pass.
+        self.keep(key, pass.attempts());
+        self.tell(order, pass.order());
+        let again = looks_again.then(|| self.soon(LOOK_AGAIN)).flatten();
+        Ok(end?.into_iter().chain(again).min())
+    }
+
+    async fn drive(
+        &self,
+        key: &Key,
+        pass: &mut OrderPass,
+        target: Option<&ServerTarget>,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        loop {
             match pass.next(self.context.clock.now()) {
                 Next::Write(status) => match self.write(key, pass.order(), &status).await? {
                     Some(written) => pass.written((*written).clone()),
                     // Another writer came in between: decide again, on what it wrote.
-                    None => break self.soon(AT_ONCE),
+                    None => return Ok(self.soon(AT_ONCE)),
                 },
                 Next::Send(request) => {
-                    let answer = self.send(target.as_ref(), &request).await;
+                    let answer = self.send(target, &request).await;
                     pass.answered(&request, answer, self.context.clock.now());
                 }
-                Next::Rest(at) => break at,
+                Next::Rest(at) => return Ok(at),
             }
-        };
-        self.keep(key, pass.attempts());
-        self.tell(order, pass.order());
-        let again = looks_again.then(|| self.soon(LOOK_AGAIN)).flatten();
-        Ok(end.into_iter().chain(again).min())
+        }
     }
 
     /// Writes a status on the version on which it was decided; `None` if that is not the newest one.
@@ -266,7 +276,7 @@ impl SupplyOrders {
     fn attempts(&self, key: &Key) -> Attempts {
         let attempts = self.attempts.lock();
         let attempts = attempts.unwrap_or_else(PoisonError::into_inner);
-        attempts.get(key).copied().unwrap_or_default()
+        attempts.get(key).cloned().unwrap_or_default()
     }
 
     fn keep(&self, key: &Key, now: Attempts) {

@@ -185,9 +185,10 @@ fn key_of(key: &str) -> Result<HeaderValue, Failure> {
         .map_err(|_| Failure::new(FailureKind::ProtocolError, "a header cannot be written"))
 }
 
-/// Returns the part of a URL below the URL of the Connection; `None` for any other place.
+/// Returns the part of a URL below the URL of the Connection; `None` for any other place. A server behind a
+/// proxy that ends TLS writes its own scheme and port; what is sent goes to those of the Connection.
 fn below(base: &Url, url: &Url) -> Option<String> {
-    let same = url.origin() == base.origin() && url.username().is_empty();
+    let same = url.host() == base.host() && url.username().is_empty();
     let path = url.path().strip_prefix(base.path()).filter(|_| same)?;
     let query = url.query().map(|query| format!("?{query}"));
     Some(format!("{path}{}", query.unwrap_or_default()))

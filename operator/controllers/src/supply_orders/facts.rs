@@ -23,12 +23,7 @@ use entente_drivers::ServerTarget;
 use kube::ResourceExt as _;
 
 use super::SupplyOrders;
-use crate::{
-    cache::Key,
-    delivery::fraction,
-    objects::{BY_DEVICE, path},
-    secrets::Fault,
-};
+use crate::{cache::Key, delivery::fraction, objects::BY_SERIAL_NUMBER, secrets::Fault};
 
 /// Facts about an order.
 pub(super) struct Facts {
@@ -67,7 +62,7 @@ impl SupplyOrders {
             };
         }
         if !is_placed {
-            facts.of_others = self.of_others(key, named);
+            facts.of_others = self.of_others(key, order);
         }
         let mut looks_again = false;
         let mut target = None;
@@ -92,11 +87,15 @@ impl SupplyOrders {
         }
     }
 
-    /// Returns the names at order servers of the other orders for a device.
-    fn of_others(&self, key: &Key, device: &str) -> BTreeSet<String> {
-        let of_device = path(&key.namespace, device);
-        let orders = self.objects.orders.by_index(BY_DEVICE, &of_device);
-        let others = orders.iter().filter(|other| other.name_any() != key.name);
+    /// Returns the names at order servers of the other orders for a machine, in all namespaces: it may have been
+    /// another customer's before.
+    fn of_others(&self, key: &Key, order: &SupplyOrder) -> BTreeSet<String> {
+        let serial_number = &order.spec.record.device.serial_number;
+        let orders = self
+            .objects
+            .orders
+            .by_index(BY_SERIAL_NUMBER, serial_number);
+        let others = orders.iter().filter(|other| Key::of(&***other) != *key);
         others.flat_map(|other| at_server(other)).collect()
     }
 

@@ -37,7 +37,7 @@ impl OrderPass {
                 self.was_placed(answer, reads, now);
             }
             OrderRequest::Read { id } => self.was_read(id, answer, now),
-            OrderRequest::Cancel { .. } => self.was_cancelled(answer, now),
+            OrderRequest::Cancel { id, .. } => self.was_cancelled(id, answer, now),
         }
     }
 
@@ -99,10 +99,12 @@ impl OrderPass {
             let reference = order.reference.as_deref();
             others.contains(&order.id) || reference.is_some_and(|it| others.contains(it))
         };
+        let customer = &*record.customer.id;
         let same = |order: &ServerOrder| {
             let parts = &order.part_numbers;
             let serial = order.serial_number.as_deref();
             serial == Some(&*record.device.serial_number)
+                && order.customer_id.as_deref().is_none_or(|it| it == customer)
                 && !is_of_another(order)
                 && order.state.is_some_and(|state| end_of(state).is_none())
                 && record
@@ -139,16 +141,12 @@ impl OrderPass {
             OrderAnswer::Order(order) => self.take(&order, now),
             OrderAnswer::UnderWay { path, retry_after } => {
                 self.clear_problem();
-                if let Some(path) = path.filter(|_| !reads) {
-                    self.status.operation = Some(OrderOperation {
-                        path: path.into(),
-                        since: now,
-                    });
-                }
+                self.accepted(path.filter(|_| !reads), now);
                 self.pause(retry_after, now);
             }
             OrderAnswer::InFlight { retry_after } => {
                 self.clear_problem();
+                self.accepted(None, now);
                 self.pause(retry_after, now);
             }
             OrderAnswer::OtherContent(message) => {
@@ -162,12 +160,24 @@ impl OrderPass {
                 self.refused(reads, (Reason::OrderRejected, &message), now);
             }
             OrderAnswer::Missing if reads => {
-                // The server has lost the operation, and perhaps the order.
-                self.status.operation = None;
+                // The server has lost the operation, or another one of its machines does not know it yet.
+                if let Some(operation) = &mut self.status.operation {
+                    operation.path = None;
+                }
                 self.look = Look::default();
             }
             _ => self.senseless(now),
         }
+    }
+
+    /// Notes that the server has the request and makes the order later.
+    fn accepted(&mut self, path: Option<String>, now: Timestamp) {
+        let known = self.status.operation.take();
+        let (known_path, since) = known.map_or((None, now), |it| (it.path, it.since));
+        self.status.operation = Some(OrderOperation {
+            path: path.map(Into::into).or(known_path),
+            since,
+        });
     }
 
     /// Takes the order that an answer to our own request has.
@@ -197,6 +207,7 @@ impl OrderPass {
         self.status.order = Some(placed(found.id.clone(), state, now, adopted));
         self.status.outcome = Some(OrderOutcome::Known);
         self.status.intent = None;
+        self.status.repeated = None;
         self.status.operation = None;
         self.clear_problem();
         self.update(found, now);
@@ -268,7 +279,7 @@ impl OrderPass {
         }
     }
 
-    /// Notes that the server does not know the order any more: it is looked for, and never made again.
+    /// Notes that the server does not know the order any more: it is asked for by its id, and never made again.
     fn lost(&mut self, id: &str, now: Timestamp) {
         let message = format!(
             "the order server does not know the order {id} any more; it is not ordered again"
@@ -277,20 +288,19 @@ impl OrderPass {
         self.attempts.until = now.checked_add(HOURLY).ok();
     }
 
-    fn was_cancelled(&mut self, answer: OrderAnswer, now: Timestamp) {
+    fn was_cancelled(&mut self, id: &str, answer: OrderAnswer, now: Timestamp) {
         let (state, message) = match answer {
             OrderAnswer::Order(found) => {
-                self.update(&found, now);
+                // Some answer with the cancellation as an object of its own.
+                if found.id == id {
+                    self.update(&found, now);
+                }
                 (CancellationState::Requested, None)
             }
             OrderAnswer::UnderWay { .. } => (CancellationState::Requested, None),
             OrderAnswer::TooLate(message) => (CancellationState::TooLate, Some(message)),
             OrderAnswer::NotCancellable(message) => (CancellationState::Refused, Some(message)),
-            OrderAnswer::Missing => {
-                let order = self.status.order.as_ref();
-                let id = order.map(|order| order.id.to_string());
-                return self.lost(&id.unwrap_or_default(), now);
-            }
+            OrderAnswer::Missing => return self.lost(id, now),
             _ => return self.senseless(now),
         };
         self.clear_problem();
@@ -312,12 +322,10 @@ impl OrderPass {
                 self.attempts.settled = None;
             }
         }
-        let too_old = |terms: super::ServerTerms| {
-            let operation = self.status.operation.as_ref();
-            operation.is_some_and(|it| now.duration_since(it.since) >= terms.kept_for)
-        };
-        if self.facts.terms.is_some_and(too_old) {
-            self.status.operation = None;
+        if let Some((terms, operation)) = self.facts.terms.zip(self.status.operation.as_mut())
+            && now.duration_since(operation.since) >= terms.kept_for
+        {
+            operation.path = None;
         }
         self.back_off(failure, now);
     }
@@ -330,6 +338,7 @@ impl OrderPass {
         } else {
             self.status.intent = None;
         }
+        self.status.repeated = None;
     }
 
     fn senseless(&mut self, now: Timestamp) {
@@ -376,7 +385,7 @@ impl OrderPass {
 }
 
 /// Returns the end of an order that has this state, if it is one.
-fn end_of(state: OrderState) -> Option<OrderEnd> {
+pub(super) fn end_of(state: OrderState) -> Option<OrderEnd> {
     match state {
         OrderState::Accepted | OrderState::Shipped => None,
         OrderState::Delivered => Some(OrderEnd::Delivered),

@@ -146,6 +146,8 @@ pub struct ServerOrder {
     pub state: Option<OrderState>,
     /// Serial number of the device.
     pub serial_number: Option<String>,
+    /// Id of the customer, where the server tells it.
+    pub customer_id: Option<String>,
     /// Part numbers of its lines.
     pub part_numbers: Vec<String>,
     /// The instant at which the server made it.

@@ -10,8 +10,11 @@
 //!   says what became of it. So a crash, a lost answer and a lost write all leave the same doubt.
 //! - A server that finds orders by their reference is asked before each request that places one.
 //! - In doubt the order is sent again where the server honours the key, for as long as it keeps keys;
-//!   or where it is found not to have the order, [`QUIET`] after the request. Else nobody knows: the
-//!   outcome is Unknown, and a person decides.
+//!   or once where it is found not to have the order, [`QUIET`] after the request. Else nobody knows: the
+//!   outcome is Unknown, and a person decides. One that the server has accepted is looked for, and not sent
+//!   again without a key.
+//! - An id that an answer named is kept in memory until it is in the status: an edit or a failure between
+//!   the answer and the write loses nothing.
 //! - Before the first request for an error, the open orders for the device are looked through: one for
 //!   the same part that no other record of this cluster has is adopted, since the memory of this cluster
 //!   may be older than the server's (A10).
@@ -21,14 +24,15 @@ use std::collections::BTreeSet;
 use entente_crds::bounded::Text;
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    CancellationState, ClosedOrder, OrderCause, OrderEnd, OrderMessage, OrderOutcome, OrderState,
-    PlacedOrder, SupplyOrder, SupplyOrderStatus,
+    CancellationState, ClosedOrder, OrderCause, OrderEnd, OrderMessage, OrderOperation,
+    OrderOutcome, OrderState, PlacedOrder, SupplyOrder, SupplyOrderStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
+use super::answer::end_of;
 use super::exchange::{OrderAnswer, OrderBody, OrderRequest};
-use super::late::late_from;
+use super::late::{MAKES, late_from};
 use super::record::reference_of;
 use super::report::report;
 use super::terms::{EffectClass, ServerTerms};
@@ -41,11 +45,13 @@ pub(super) const HOURLY: SignedDuration = SignedDuration::from_hours(1);
 /// Time between two looks at an order: a quarter of its age, within these.
 pub(super) const LOOKS: (SignedDuration, SignedDuration) =
     (SignedDuration::from_mins(1), SignedDuration::from_hours(6));
+/// Time over which the first looks after a restart are spread.
+const SPREAD: SignedDuration = SignedDuration::from_mins(10);
 /// No pass sends more requests than this.
 const MOST_REQUESTS: u32 = 12;
 
 /// The last requests about an order, in memory: after a restart it is tried at once.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Attempts {
     /// Failures in a row.
     pub failures: u32,
@@ -55,6 +61,17 @@ pub struct Attempts {
     pub settled: Option<Timestamp>,
     /// The last answer about an order that the server has. The status names it now and then only.
     pub checked: Option<Timestamp>,
+    /// The outcome of a request that is not in the status yet.
+    pub unwritten: Option<Box<Unwritten>>,
+}
+
+/// Outcome of a request that is not in the status yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unwritten {
+    /// The object that it belongs to.
+    uid: Option<String>,
+    order: Option<PlacedOrder>,
+    operation: Option<OrderOperation>,
 }
 
 /// Facts about an order from other objects.
@@ -134,7 +151,7 @@ impl OrderPass {
         let record = &order.spec.record;
         let reference = record.reference.clone();
         let reference = reference.or_else(|| reference_of(&namespace, &order.name_any(), record));
-        Self {
+        let mut pass = Self {
             status: order.status.clone().unwrap_or_default(),
             reference,
             order,
@@ -142,6 +159,31 @@ impl OrderPass {
             attempts,
             look: Look::default(),
             requests: 0,
+        };
+        pass.recall();
+        pass
+    }
+
+    /// Takes up what a pass before has learned and could not write.
+    fn recall(&mut self) {
+        let unwritten = self.attempts.unwritten.clone();
+        let unwritten = unwritten.filter(|it| it.uid == self.order.metadata.uid);
+        let Some(unwritten) = unwritten else {
+            return;
+        };
+        let id = |order: &Option<PlacedOrder>| order.as_ref().map(|it| it.id.clone());
+        if self.status.order.is_some() {
+            if id(&self.status.order) == id(&unwritten.order) {
+                self.status.order = unwritten.order;
+            }
+        } else if unwritten.order.is_some() {
+            self.status.order = unwritten.order;
+            self.status.outcome = Some(OrderOutcome::Known);
+            self.status.intent = None;
+            self.status.operation = None;
+            self.status.problem = None;
+        } else if self.status.operation.is_none() {
+            self.status.operation = unwritten.operation;
         }
     }
 
@@ -152,7 +194,7 @@ impl OrderPass {
 
     /// Returns the failures so far.
     pub fn attempts(&self) -> Attempts {
-        self.attempts
+        self.attempts.clone()
     }
 
     /// Returns the next thing to do.
@@ -179,6 +221,7 @@ impl OrderPass {
     /// Notes the order as the API server has it after a write.
     pub fn written(&mut self, order: SupplyOrder) {
         self.status = order.status.clone().unwrap_or_default();
+        self.attempts.unwritten = None;
         self.order = order;
     }
 
@@ -186,6 +229,16 @@ impl OrderPass {
     pub fn answered(&mut self, request: &OrderRequest, answer: OrderAnswer, now: Timestamp) {
         self.requests += 1;
         self.learn(request, answer, now);
+        let before = self.order.status.as_ref();
+        let is_new = before.map(|it| (&it.order, &it.operation))
+            != Some((&self.status.order, &self.status.operation));
+        self.attempts.unwritten = is_new.then(|| {
+            Box::new(Unwritten {
+                uid: self.order.metadata.uid.clone(),
+                order: self.status.order.clone(),
+                operation: self.status.operation.clone(),
+            })
+        });
     }
 
     fn decide(&mut self, now: Timestamp) -> Decision {
@@ -212,8 +265,8 @@ impl OrderPass {
         if let Some(order) = self.status.order.clone() {
             return self.follow(&order, now);
         }
-        if let Some(operation) = &self.status.operation {
-            let path = operation.path.to_string();
+        if let Some(path) = self.operation_path() {
+            let path = path.to_owned();
             return Decision::Send(OrderRequest::ReadOperation { path });
         }
         if self.order.spec.cancelled.is_some() {
@@ -239,15 +292,21 @@ impl OrderPass {
             self.status.operation = None;
             self.status.problem = None;
         }
-        let is_late = late_from(&self.status).is_some_and(|late| late <= now);
-        if is_late && self.order.spec.cancelled.is_some() {
+        if self.order.spec.cancelled.is_some()
+            && let Some(operation) = &mut self.status.operation
+            && now.duration_since(operation.since) >= MAKES
+        {
             // It is looked for instead: an operation without an end would keep it for ever.
-            self.status.operation = None;
+            operation.path = None;
         }
         if self.look.may_place && self.order.spec.cancelled.is_some() {
             // Cancelled between the write of the intent and the request.
             self.attempts.settled = self.status.intent;
             self.look.may_place = false;
+        }
+        let state = self.status.order.as_ref().map(|order| order.state);
+        if let Some(end) = state.and_then(end_of) {
+            return self.close(end, now);
         }
         let in_doubt = self.is_in_doubt();
         let is_unsent = self.status.order.is_none() && !in_doubt;
@@ -268,6 +327,11 @@ impl OrderPass {
     fn is_in_doubt(&self) -> bool {
         let status = &self.status;
         status.order.is_none() && status.intent.is_some() && status.intent != self.attempts.settled
+    }
+
+    /// Returns the path of the operation by which the server makes the order.
+    fn operation_path(&self) -> Option<&str> {
+        self.status.operation.as_ref()?.path.as_deref()
     }
 
     /// True if only a person can find out whether the server has the order.
@@ -291,11 +355,12 @@ impl OrderPass {
             }
             EffectClass::Blind => true,
         };
-        is_left && self.is_in_doubt() && !self.look.may_place && status.operation.is_none()
+        let has_operation = self.operation_path().is_some();
+        is_left && self.is_in_doubt() && !self.look.may_place && !has_operation
     }
 
     /// Reads and cancels an order that the server has.
-    fn follow(&self, order: &PlacedOrder, now: Timestamp) -> Decision {
+    fn follow(&mut self, order: &PlacedOrder, now: Timestamp) -> Decision {
         let id = order.id.to_string();
         if let Some(cancelled) = &self.order.spec.cancelled
             && self.status.cancellation.is_none()
@@ -308,18 +373,34 @@ impl OrderPass {
                 reason,
             });
         }
-        let Some(checked) = order.checked.max(self.attempts.checked) else {
+        let Some(written) = order.checked else {
             return Decision::Send(OrderRequest::Read { id });
         };
         // After a cancellation the state may change soon.
         let requested = self.status.cancellation.as_ref();
         let requested = requested.filter(|it| it.state == CancellationState::Requested);
         let since = requested.map_or(order.at, |requested| requested.at.max(order.at));
-        let pause = (checked.duration_since(since) / 4).clamp(LOOKS.0, LOOKS.1);
-        match checked.checked_add(pause) {
-            Ok(at) if at > now => Decision::Rest(Some(at)),
-            _ => Decision::Send(OrderRequest::Read { id }),
+        let due = |checked: Timestamp| {
+            let pause = (checked.duration_since(since) / 4).clamp(LOOKS.0, LOOKS.1);
+            checked.checked_add(pause).unwrap_or(now)
+        };
+        let at = match self.attempts.checked {
+            Some(checked) => due(checked.max(written)),
+            None if due(written) > now => due(written),
+            None if self.attempts.until.is_some() => now,
+            None => *self.attempts.until.insert(self.spread(now)),
+        };
+        if at > now {
+            return Decision::Rest(Some(at));
         }
+        Decision::Send(OrderRequest::Read { id })
+    }
+
+    /// Returns the instant of the first look after a restart: a server is not asked for all open orders at once.
+    fn spread(&self, now: Timestamp) -> Timestamp {
+        let share = SPREAD.as_secs_f64() * self.facts.fraction.clamp(0.0, 1.0);
+        let wait = SignedDuration::try_from_secs_f64(share).unwrap_or_default();
+        now.checked_add(wait).unwrap_or(now)
     }
 
     /// Ends an order that is cancelled while nobody knows whether the server has it.
@@ -329,6 +410,15 @@ impl OrderPass {
         }
         if let Some(believed) = self.believed_absent_from().filter(|it| *it > now) {
             return Decision::Rest(Some(believed));
+        }
+        if let Some(accepted) = self.status.operation.take() {
+            let late = accepted.since.checked_add(MAKES).unwrap_or(now);
+            if late > now {
+                self.status.operation = Some(accepted);
+                return Decision::Rest(Some(self.next_search(now).min(late)));
+            }
+            // The server took it, and may make it still.
+            self.status.outcome = Some(OrderOutcome::Unknown);
         }
         self.status.intent = None;
         self.close(OrderEnd::Cancelled, now);
@@ -381,14 +471,31 @@ impl OrderPass {
             self.look.is_first = false;
             return self.send();
         }
+        if self.status.operation.is_some() {
+            return Decision::Rest(Some(self.next_search(now)));
+        }
         match self.believed_absent_from() {
             Some(believed) if believed > now => Decision::Rest(Some(believed)),
+            // A server that does not find what it has made would be sent it for ever.
+            _ if self.status.repeated.is_some() => {
+                self.status.outcome = Some(OrderOutcome::Unknown);
+                Decision::Rest(None)
+            }
             // It was looked for long enough after the last request: this one is the first anew.
             _ => {
+                self.status.repeated = Some(now);
                 self.look.is_first = true;
                 self.intend(now)
             }
         }
+    }
+
+    /// Returns the instant of the next search for an order that the server has accepted.
+    fn next_search(&self, now: Timestamp) -> Timestamp {
+        let accepted = self.status.operation.as_ref();
+        let age = accepted.map_or(LOOKS.0, |it| now.duration_since(it.since));
+        now.checked_add((age / 4).clamp(LOOKS.0, LOOKS.1))
+            .unwrap_or(now)
     }
 
     /// Has the intent written before the request.

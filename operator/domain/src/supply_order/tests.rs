@@ -1,5 +1,6 @@
 //! Tests of orders. The parts that they share are here.
 
+mod accepted;
 mod adoption;
 mod doubt;
 mod following;
@@ -85,7 +86,7 @@ impl Bench {
     /// Makes one pass in which each request is answered by this function; returns when the next is due.
     fn pass(&mut self, mut answer: impl FnMut(&OrderRequest) -> OrderAnswer) -> Option<Timestamp> {
         let stored = self.stored.clone();
-        let mut pass = OrderPass::new(stored, self.facts.clone(), self.attempts);
+        let mut pass = OrderPass::new(stored, self.facts.clone(), self.attempts.clone());
         loop {
             match pass.next(self.now) {
                 Next::Write(status) => {
@@ -176,6 +177,39 @@ fn unreachable() -> OrderAnswer {
 
 fn none() -> OrderAnswer {
     OrderAnswer::Orders(Vec::new())
+}
+
+fn by_key_alone(request: &OrderRequest) -> Option<OrderAnswer> {
+    match request {
+        OrderRequest::FindByReference { .. } => Some(OrderAnswer::NotSearchable),
+        _ => None,
+    }
+}
+
+/// A person says under which id the order server has the order, which is followed from then on.
+fn is_found_by_a_person(bench: &mut Bench) {
+    bench.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
+        order_id: "PO-9".to_owned(),
+    });
+    bench.pass(|request| match request {
+        OrderRequest::Read { id } => answered(ours(id)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(bench.says("Ready"), "True(OrderPlaced)");
+}
+
+/// A person cancels an order of which nobody knows whether the order server has it: it is closed.
+fn is_given_up_by_a_person(bench: &mut Bench, reason: &str) {
+    bench.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
+        reason: reason.to_owned(),
+    });
+    bench.silent_pass();
+    assert!(!is_open(&bench.stored));
+    assert!(
+        bench.message().contains("is not known"),
+        "{}",
+        bench.message()
+    );
 }
 
 #[test]

@@ -72,6 +72,11 @@ fn an_order_for_another_device_or_part_or_one_that_is_closed_is_not_adopted() {
             state: None,
             ..of_another("PO-1")
         },
+        // The machine was another customer's before.
+        ServerOrder {
+            customer_id: Some("other".to_owned()),
+            ..of_another("PO-1")
+        },
     ];
     for order in table {
         let mut bench = Bench::new(keyed());

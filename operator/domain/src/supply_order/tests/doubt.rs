@@ -2,46 +2,13 @@
 
 use super::*;
 
-fn by_key_alone(request: &OrderRequest) -> Option<OrderAnswer> {
-    match request {
-        OrderRequest::FindByReference { .. } => Some(OrderAnswer::NotSearchable),
-        _ => None,
-    }
-}
-
-/// A person says under which id the order server has the order, which is followed from then on.
-fn is_found_by_a_person(bench: &mut Bench) {
-    bench.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
-        order_id: "PO-9".to_owned(),
-    });
-    bench.pass(|request| match request {
-        OrderRequest::Read { id } => answered(ours(id)),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(bench.says("Ready"), "True(OrderPlaced)");
-}
-
-/// A person cancels an order of which nobody knows whether the order server has it: it is closed.
-fn is_given_up_by_a_person(bench: &mut Bench, reason: &str) {
-    bench.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
-        reason: reason.to_owned(),
-    });
-    bench.silent_pass();
-    assert!(!is_open(&bench.stored));
-    assert!(
-        bench.message().contains("is not known"),
-        "{}",
-        bench.message()
-    );
-}
-
 // shows A3 A4
 #[test]
 fn an_order_is_looked_for_then_its_intent_is_written_then_it_is_placed() {
     let mut bench = Bench::new(keyed());
     let mut intents = Vec::new();
     let stored = bench.stored.clone();
-    let mut pass = OrderPass::new(stored, bench.facts.clone(), bench.attempts);
+    let mut pass = OrderPass::new(stored, bench.facts.clone(), bench.attempts.clone());
     loop {
         match pass.next(bench.now) {
             Next::Write(status) => {
@@ -280,111 +247,6 @@ fn an_unknown_part_number_is_named_and_tried_again_by_the_hour() {
     assert_eq!(bench.says("Ready"), "True(OrderPlaced)");
 }
 
-// shows A4
-#[test]
-fn an_operation_is_followed_to_its_order_and_one_that_is_lost_is_no_order_yet() {
-    let mut bench = Bench::new(keyed());
-    let path = "v1/orders/operations/9".to_owned();
-    let under_way = |path: Option<String>| OrderAnswer::UnderWay {
-        path,
-        retry_after: Some(SignedDuration::from_secs(30)),
-    };
-    let next = bench
-        .pass(|request| by_key_alone(request).unwrap_or_else(|| under_way(Some(path.clone()))));
-    assert_eq!(next, Some(bench.now + SignedDuration::from_secs(30)));
-    assert_eq!(bench.says("Ready"), "False(Progressing)");
-    bench.wait(SignedDuration::from_secs(30));
-    let mut forgotten = Bench {
-        stored: bench.stored.clone(),
-        now: bench.now,
-        ..Bench::new(keyed())
-    };
-    bench.pass(|request| match request {
-        OrderRequest::ReadOperation { path: asked } if *asked == path => answered(ours("PO-1")),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(bench.says("Ready"), "True(OrderPlaced)");
-    forgotten.pass(|request| match request {
-        OrderRequest::ReadOperation { .. } => OrderAnswer::Missing,
-        OrderRequest::Place(_) => answered(ours("PO-2")),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(forgotten.says("Ready"), "True(OrderPlaced)");
-}
-
-// shows K2
-#[test]
-fn an_order_that_the_server_never_ends_is_told_after_an_hour_and_asked_for_further() {
-    let under_way = |path: Option<&str>, wait| OrderAnswer::UnderWay {
-        path: path.map(str::to_owned),
-        retry_after: Some(SignedDuration::from_mins(wait)),
-    };
-    let path = Some("v1/orders/operations/9");
-    let in_flight = OrderAnswer::InFlight { retry_after: None };
-    for (name, answer) in [
-        ("an operation", under_way(path, 1)),
-        ("an operation to be read tomorrow", under_way(path, 24 * 60)),
-        ("202 without a place", under_way(None, 1)),
-        ("409 under our key", in_flight),
-    ] {
-        let mut bench = Bench::new(keyed());
-        let mut asked = 0;
-        let mut pass = |bench: &mut Bench| {
-            let next = bench.pass(|request| {
-                asked += 1;
-                by_key_alone(request).unwrap_or_else(|| answer.clone())
-            });
-            next.expect("it goes on")
-        };
-        let next = pass(&mut bench);
-        assert_eq!(bench.says("Ready"), "False(Progressing)", "{name}");
-        bench.now = next.min(begin() + SignedDuration::from_mins(59));
-        let mut next = pass(&mut bench);
-        assert_eq!(bench.says("Ready"), "False(Progressing)", "{name}");
-        while bench.now < begin() + SignedDuration::from_hours(1) {
-            bench.now = next;
-            next = pass(&mut bench);
-        }
-        let is_told_in_time = bench.now <= begin() + SignedDuration::from_hours(2);
-        assert!(is_told_in_time, "{name}: {}", bench.now);
-        for condition in ["Ready", "Ordered"] {
-            let said = bench.says(condition);
-            assert_eq!(said, "False(OrderServerUnavailable)", "{name}");
-        }
-        assert!(bench.message().contains(&reference()), "{name}");
-        assert!(next > bench.now, "{name}: it is asked further");
-        let writes = bench.writes;
-        bench.now = next;
-        pass(&mut bench);
-        assert_eq!(bench.writes, writes, "{name}: it is told once");
-        assert!(asked > 2, "{name}");
-    }
-}
-
-// shows A9 K2
-#[test]
-fn an_order_that_the_server_never_ends_can_be_found_or_cancelled_by_a_person() {
-    let late = || {
-        let mut bench = Bench::new(keyed());
-        let under_way = || OrderAnswer::UnderWay {
-            path: Some("v1/orders/operations/9".to_owned()),
-            retry_after: None,
-        };
-        bench.pass(|request| by_key_alone(request).unwrap_or_else(under_way));
-        bench.wait(SignedDuration::from_hours(2));
-        bench.attempts = Attempts::default();
-        bench.pass(|_| under_way());
-        bench.attempts = Attempts::default();
-        bench
-    };
-    let mut found = late();
-    is_found_by_a_person(&mut found);
-
-    let mut cancelled = late();
-    is_given_up_by_a_person(&mut cancelled, "it never came");
-    assert_eq!(cancelled.placed(), 1);
-}
-
 // shows A9
 #[test]
 fn a_server_that_does_not_look_at_the_reference_counts_as_one_that_cannot_be_searched() {
@@ -403,4 +265,92 @@ fn a_server_that_does_not_look_at_the_reference_counts_as_one_that_cannot_be_sea
     assert_eq!(bench.status().queryable, Some(false));
     assert_eq!(bench.says("Ready"), "False(OutcomeUnknown)");
     assert_eq!(bench.placed(), 1);
+}
+
+// shows A9
+#[test]
+fn a_server_that_never_finds_what_it_has_made_is_sent_it_twice_at_most() {
+    let mut bench = Bench::new(without_keys());
+    let forgetful = |request: &OrderRequest| match request {
+        OrderRequest::Place(_) => lost(),
+        _ => none(),
+    };
+    for _ in 0..40 {
+        bench.wait(SignedDuration::from_mins(11));
+        bench.attempts = Attempts::default();
+        bench.pass(forgetful);
+    }
+    assert_eq!(bench.placed(), 2);
+    assert_eq!(bench.says("Ready"), "False(OutcomeUnknown)");
+}
+
+/// Answers one request and is not able to write what it learned; returns what is remembered.
+fn is_not_written(bench: &Bench, answer: impl Fn(&OrderRequest) -> OrderAnswer) -> Attempts {
+    let mut bench = Bench {
+        stored: bench.stored.clone(),
+        attempts: bench.attempts.clone(),
+        now: bench.now,
+        ..Bench::new(without_keys())
+    };
+    let stored = bench.stored.clone();
+    let mut pass = OrderPass::new(stored, bench.facts.clone(), bench.attempts);
+    loop {
+        match pass.next(bench.now) {
+            Next::Write(status) => {
+                bench.stored.status = Some(*status);
+                pass.written(bench.stored.clone());
+            }
+            Next::Send(request) => {
+                pass.answered(&request, answer(&request), bench.now);
+                if matches!(request, OrderRequest::Place(_) | OrderRequest::Read { .. }) {
+                    return pass.attempts();
+                }
+            }
+            Next::Rest(_) => panic!("nothing was asked"),
+        }
+    }
+}
+
+// shows A4 A9
+#[test]
+fn an_answer_that_could_not_be_written_is_written_by_the_next_pass_and_not_asked_for_again() {
+    let mut bench = Bench::new(without_keys());
+    bench.stored.status = Some(SupplyOrderStatus {
+        queryable: Some(false),
+        ..SupplyOrderStatus::default()
+    });
+    bench.attempts = is_not_written(&bench, |_| answered(ours("PO-1")));
+    // Somebody edits the order in between: its version is another one.
+    bench.stored.metadata.resource_version = Some("9".to_owned());
+    bench.stored.status.as_mut().expect("a status").intent = Some(bench.now);
+    bench.silent_pass();
+    assert_eq!(bench.says("Ready"), "True(OrderPlaced)");
+    assert_eq!(bench.status().order.expect("an order").id, "PO-1");
+    assert_eq!(bench.attempts.unwritten, None);
+
+    // The end of an order is learned as well.
+    bench.wait(SignedDuration::from_mins(1));
+    let delivered = ServerOrder {
+        state: Some(entente_crds::v1alpha1::OrderState::Delivered),
+        ..ours("PO-1")
+    };
+    let look = Bench {
+        stored: bench.stored.clone(),
+        attempts: bench.attempts.clone(),
+        now: bench.now,
+        ..Bench::new(without_keys())
+    };
+    bench.attempts = is_not_written(&look, |_| answered(delivered.clone()));
+    bench.silent_pass();
+    assert!(!is_open(&bench.stored));
+
+    // It belongs to that object only.
+    let mut anew = Bench::new(without_keys());
+    anew.stored.metadata.uid = Some("o2".to_owned());
+    anew.attempts = bench.attempts.clone();
+    anew.pass(|request| match request {
+        OrderRequest::Place(_) => answered(ours("PO-2")),
+        _ => none(),
+    });
+    assert_eq!(anew.status().order.expect("an order").id, "PO-2");
 }

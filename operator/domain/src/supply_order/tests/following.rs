@@ -96,13 +96,20 @@ fn looks_that_tell_nothing_new_are_noted_each_six_hours_and_those_that_do_at_onc
 }
 
 #[test]
-fn after_a_restart_an_open_order_is_looked_at_once_and_not_in_each_pass() {
+fn after_a_restart_an_open_order_is_looked_at_once_within_ten_minutes_and_not_in_each_pass() {
     let mut bench = placed();
     bench.wait(SignedDuration::from_hours(2));
     bench.pass(|_| answered(ours("PO-1")));
     bench.wait(SignedDuration::from_mins(20));
     bench.silent_pass();
     bench.attempts = Attempts::default();
+    bench.facts.fraction = 0.5;
+    let begin = bench.now;
+    bench.now = bench.silent_pass().expect("a look");
+    assert_eq!(
+        bench.now.duration_since(begin),
+        SignedDuration::from_mins(5)
+    );
     bench.pass(|_| answered(ours("PO-1")));
     assert_eq!(bench.sent.len(), 2, "{:?}", bench.sent);
     bench.silent_pass();
@@ -266,7 +273,11 @@ fn an_order_that_is_cancelled_before_it_is_sent_is_never_sent() {
 
     // It is cancelled between the write of the intent and the request.
     let mut bench = Bench::new(keyed());
-    let mut pass = OrderPass::new(bench.stored.clone(), bench.facts.clone(), bench.attempts);
+    let mut pass = OrderPass::new(
+        bench.stored.clone(),
+        bench.facts.clone(),
+        bench.attempts.clone(),
+    );
     loop {
         match pass.next(bench.now) {
             Next::Write(status) => {
@@ -299,4 +310,22 @@ fn an_order_in_doubt_that_is_cancelled_is_looked_for_and_not_sent_again() {
     bench.pass(|_| none());
     assert_eq!(bench.says("Ready"), "True(Cancelled)");
     assert_eq!(bench.placed(), 1);
+}
+
+#[test]
+fn a_cancellation_that_is_answered_as_an_object_of_its_own_says_nothing_of_the_order() {
+    let mut bench = placed();
+    bench.stored.spec.cancelled = Some(cancelled());
+    let cancellation = ServerOrder {
+        id: "C-77".to_owned(),
+        state: Some(OrderState::Delivered),
+        ..ServerOrder::default()
+    };
+    bench.pass(|_| answered(cancellation.clone()));
+    let status = bench.status();
+    let state = status.cancellation.map(|it| it.state);
+    assert_eq!(state, Some(CancellationState::Requested));
+    let order = status.order.expect("an order");
+    assert_eq!((&*order.id, order.state), ("PO-1", OrderState::Accepted));
+    assert!(order.others.is_empty() && status.closed.is_none());
 }

@@ -222,6 +222,19 @@ fn an_order_by_hand_and_one_of_a_compensation_have_references_of_their_own() {
     assert_eq!(reference_of("acme", "elsewhere", &record), None);
 }
 
+/// Returns an order of this name that was made then, with lines of supplies and parts.
+fn made_order(name: &str, made: Timestamp, lines: &[(Option<&str>, &str)]) -> SupplyOrder {
+    let line = |(supply, part): &(Option<&str>, &str)| OrderLine {
+        supply: supply.map(str::to_owned),
+        part_number: (*part).to_owned(),
+        ..OrderLine::default()
+    };
+    let mut order = SupplyOrder::new(name, SupplyOrderSpec::default());
+    order.spec.record.lines = lines.iter().map(line).collect();
+    order.metadata.creation_timestamp = Some(Time(made));
+    order
+}
+
 // shows A10
 #[test]
 fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
@@ -234,63 +247,40 @@ fn a_new_supply_closes_every_order_for_it_that_was_there_before() {
     (error.until, error.replaced) = (Some(gone), Some(later));
     let name = error.order.as_ref().expect("an order").name.clone();
     let unit = error.unit.clone().expect("a supply");
-    let order = |name: &str, made: Timestamp, lines: &[(Option<&str>, &str)]| {
-        let line = |(supply, part): &(Option<&str>, &str)| OrderLine {
-            supply: supply.map(str::to_owned),
-            part_number: (*part).to_owned(),
-            ..OrderLine::default()
-        };
-        let mut order = SupplyOrder::new(name, SupplyOrderSpec::default());
-        order.spec.record.lines = lines.iter().map(line).collect();
-        order.metadata.creation_timestamp = Some(Time(made));
-        order
-    };
     let model = world().model;
     let mut supplies = model.spec.supplies.iter();
     let part = supplies.find(|it| it.name == unit).expect("a supply");
     let part = &*part.part_number;
     let (ours, fuser) = ((Some(&*unit), part), (Some("fuser"), "FU-500"));
     let after = gone + jiff::SignedDuration::from_secs(1);
-    for (order, expected, why) in [
+    let by_hand = |made, lines: &[_]| made_order("by-hand", made, lines);
+    let of_the_error = made_order(&name, after, &[]);
+    let closed = [
+        (of_the_error, "that of the error, also if it was restored"),
+        (by_hand(made, &[ours]), "one by hand"),
         (
-            order(&name, after, &[]),
-            Some(later),
-            "that of the error, also if it was restored",
-        ),
-        (order("by-hand", made, &[ours]), Some(later), "one by hand"),
-        (
-            order("by-hand", made, &[(None, part)]),
-            Some(later),
-            "one by hand that names its part only",
+            by_hand(made, &[(None, part)]),
+            "one that names its part only",
         ),
         (
-            order("by-hand", made, &[(Some("black"), part)]),
-            Some(later),
-            "one of a supply that the model renamed since",
+            by_hand(made, &[(Some("black"), part)]),
+            "a supply that was renamed since",
         ),
+    ];
+    let open = [
+        (by_hand(made, &[(None, "TN-1")]), "another part"),
         (
-            order("by-hand", made, &[(None, "TN-1")]),
-            None,
-            "another part",
-        ),
-        (
-            order("by-hand", after, &[ours]),
-            None,
+            by_hand(after, &[ours]),
             "the new supply was there before, and known later",
         ),
-        (order("by-hand", made, &[fuser]), None, "another supply"),
-        (order("by-hand", made, &[ours, fuser]), None, "one of two"),
-        (
-            order("by-hand", made, &[]),
-            None,
-            "nothing is known of its supply",
-        ),
-    ] {
-        assert_eq!(
-            replaced_at(&device, Some(&model), &order),
-            expected,
-            "{why}"
-        );
+        (by_hand(made, &[fuser]), "another supply"),
+        (by_hand(made, &[ours, fuser]), "one of two"),
+        (by_hand(made, &[]), "nothing is known of its supply"),
+    ];
+    let closed = closed.map(|it| (it, Some(later)));
+    for ((order, why), expected) in closed.into_iter().chain(open.map(|it| (it, None))) {
+        let found = replaced_at(&device, Some(&model), &order);
+        assert_eq!(found, expected, "{why}");
     }
 }
 

@@ -24,8 +24,10 @@ pub(super) enum Fate {
     Busy,
     /// There is no answer, and it is carried out so many minutes later: less than the quiet time.
     Late(i64),
-    /// A request with the key is at work.
+    /// A request with the key is at work, and makes the order.
     InFlight,
+    /// It is accepted without a word of its operation, and carried out so many minutes later.
+    Queued(i64),
     /// It is accepted, and an operation makes the order.
     Accepted,
     /// The network brings it twice.
@@ -102,14 +104,19 @@ impl Server {
             Fate::Refused => failed(FailureKind::Unreachable, false),
             Fate::Busy => failed(FailureKind::Busy, false),
             Fate::Late(minutes) => {
-                if let OrderRequest::Place(body) = request {
-                    let at = now + SignedDuration::from_mins(minutes);
-                    self.late.push((at, (**body).clone()));
-                }
+                self.postpone(request, minutes, now);
                 failed(FailureKind::TimedOut, true)
             }
             Fate::InFlight if matches!(request, OrderRequest::Place(_)) => {
+                self.postpone(request, 5, now);
                 OrderAnswer::InFlight { retry_after: None }
+            }
+            Fate::Queued(minutes) if matches!(request, OrderRequest::Place(_)) => {
+                self.postpone(request, minutes, now);
+                OrderAnswer::UnderWay {
+                    path: None,
+                    retry_after: None,
+                }
             }
             Fate::AnswerLost => {
                 self.carry_out(request, now);
@@ -136,6 +143,13 @@ impl Server {
                 self.carry_out(request, now)
             }
             _ => self.carry_out(request, now),
+        }
+    }
+
+    fn postpone(&mut self, request: &OrderRequest, minutes: i64, now: Timestamp) {
+        if let OrderRequest::Place(body) = request {
+            let at = now + SignedDuration::from_mins(minutes);
+            self.late.push((at, (**body).clone()));
         }
     }
 

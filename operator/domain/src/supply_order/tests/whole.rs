@@ -1,10 +1,11 @@
 //! From the reports of a device to the log of an order server: random reports, crashes at every write, views
 //! that are a write behind, lost requests and answers, orders that are delivered. The orders in the server's
-//! own log are the occurrences that were ordered for, exactly.
+//! own log are the occurrences that were ordered for, exactly; one whose second request was lost as well a
+//! day after the first is left to a person, and is in the log once or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::v1alpha1::{Device, DeviceError, ErrorState};
+use entente_crds::v1alpha1::{Device, DeviceError, ErrorState, OrderOutcome};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -188,6 +189,18 @@ impl Life {
         }
     }
 
+    /// Returns the references of the orders of which only a person can find out.
+    fn left_to_a_person(&self) -> BTreeSet<Option<String>> {
+        let is_left = |order: &&SupplyOrder| {
+            let status = order.status.clone().unwrap_or_default();
+            let is_unknown = status.outcome == Some(OrderOutcome::Unknown);
+            is_unknown && status.order.is_none() && status.repeated.is_some()
+        };
+        let left = self.orders.values().filter(is_left);
+        left.map(|order| order.spec.record.reference.clone())
+            .collect()
+    }
+
     fn error(&self) -> Option<&DeviceError> {
         self.world.device.status.as_ref()?.errors.first()
     }
@@ -204,7 +217,7 @@ fn the_orders_in_the_log_of_the_server_are_the_occurrences_that_were_ordered_for
         failure_persistence: None,
         ..Config::with_cases(PLANS)
     };
-    let counted = std::cell::Cell::new((0, 0));
+    let counted = std::cell::Cell::new((0, 0, 0));
     let result = TestRunner::new(config).run(&steps(), |steps| {
         let mut life = Life::new();
         for step in &steps {
@@ -230,7 +243,12 @@ fn the_orders_in_the_log_of_the_server_are_the_occurrences_that_were_ordered_for
             once.len(),
             "an occurrence was ordered for twice"
         );
-        prop_assert_eq!(once, recorded, "the log and the records differ");
+        let left = life.left_to_a_person();
+        let (once, sure): (Vec<_>, Vec<_>) = (
+            once.difference(&left).collect(),
+            recorded.difference(&left).collect(),
+        );
+        prop_assert_eq!(once, sure, "the log and the records differ");
         let made: BTreeSet<String> = life.orders.keys().cloned().collect();
         prop_assert_eq!(&made, &life.decided, "the decisions and the records differ");
         // What is open is ordered for, or an order for the supply is open.
@@ -239,17 +257,19 @@ fn the_orders_in_the_log_of_the_server_are_the_occurrences_that_were_ordered_for
             let is_ordered = life.orders.contains_key(&own);
             prop_assert!(is_ordered || error.not_ordered.is_some(), "{error:?}");
         }
-        let (plans, orders) = counted.get();
-        counted.set((plans + 1, orders + life.server.log.len()));
+        let (plans, orders, unknown) = counted.get();
+        let orders = orders + life.server.log.len();
+        counted.set((plans + 1, orders, unknown + left.len()));
         Ok(())
     });
-    let (plans, made) = counted.get();
+    let (plans, made, unknown) = counted.get();
     println!(
-        "{plans} random fault plans, {made} orders: 0 doubles, 0 losses, 0 that nobody decided on"
+        "{plans} random fault plans, {made} orders: 0 doubles, 0 losses, 0 that nobody decided on, {unknown} \
+         left to a person"
     );
     result.unwrap_or_else(|failed| panic!("{failed}"));
     assert!(
-        plans >= PLANS && made > 500,
-        "{plans} plans made {made} orders"
+        plans >= PLANS && made > 500 && unknown * 100 < made,
+        "{plans} plans made {made} orders, {unknown} are left to a person"
     );
 }
