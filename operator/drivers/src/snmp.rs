@@ -107,7 +107,10 @@ impl DeviceDriver for SnmpDriver {
         asked.sort();
         asked.dedup();
         let mut exchange = self.exchange(target).await?;
-        let found = tree::get(&mut exchange, &asked).await?;
+        // The name of the product is only shown.
+        let is_needed = |oid: &&Oid| **oid == own || places.iter().any(|(_, it)| it == *oid);
+        let spare: Vec<Oid> = asked.iter().filter(|it| !is_needed(it)).cloned().collect();
+        let found = tree::get(&mut exchange, &asked, &spare).await?;
 
         let redactions = private(target).redactions();
         let product = products.iter().find_map(|oid| text(&found, oid));
@@ -143,7 +146,7 @@ impl DeviceDriver for SnmpDriver {
     async fn status(&self, target: &DeviceTarget, place: &Place) -> Result<StatusReport, Failure> {
         let own = object(place)?;
         let mut exchange = self.exchange(target).await?;
-        let mut found = tree::get(&mut exchange, std::slice::from_ref(&own)).await?;
+        let mut found = tree::get(&mut exchange, std::slice::from_ref(&own), &[]).await?;
         let redactions = private(target).redactions();
         let identity = identity(&found, &own, &redactions);
         let mut is_cut = false;

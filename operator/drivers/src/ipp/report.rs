@@ -47,6 +47,16 @@ const NONE: &str = "none";
 /// The group of a printer-alert that has the supplies (RFC 3805, prtAlertGroup: markerSupplies).
 const SUPPLIES_GROUP: &str = "markerSupplies";
 
+/// The severity of an alert that says that something happened, and not that something is so (RFC 3805,
+/// PrtAlertSeverityLevelTC). A driver of SNMP leaves the same ones out.
+const EVENT: &str = "warningBinaryChangeEvent";
+/// The alert code of an entry about the table itself.
+const ABOUT_THE_TABLE: &str = "alertRemovalOfBinaryChangeEntry";
+/// The alert code of something that has no code.
+const OTHER: &str = "other";
+/// The severities of an error.
+const SEVERITIES: [&str; 2] = ["critical", "warning"];
+
 /// Returns the report of an answer. `group` is the tag of the group that has the attributes.
 pub(super) fn status_report(
     response: &Response,
@@ -117,8 +127,11 @@ impl Answer<'_> {
     fn rows(&self, name: &str) -> Vec<BTreeMap<String, String>> {
         let values = self.found.get(name).map(Attribute::octet_strings);
         let rows = values.into_iter().flatten().take(MOST_ROWS);
-        rows.map(|octets| pairs(&self.redactions.hide(&String::from_utf8_lossy(&octets))))
-            .collect()
+        rows.map(|octets| {
+            let text = self.redactions.hide(&String::from_utf8_lossy(&octets));
+            pairs(without_label(name, &text))
+        })
+        .collect()
     }
 
     fn identity(&self, place: &Place) -> Option<String> {
@@ -146,13 +159,23 @@ impl Answer<'_> {
     }
 
     /// Returns the alerts: `code=markerTonerEmpty;severity=critical;group=markerSupplies;groupindex=1`.
+    /// A warning is an error like a critical one: a device that prints on without a colour warns of it.
     fn alerts(&self) -> Vec<ReportedFault> {
         let mut words = self.texts(ALERT_DESCRIPTION).into_iter();
         let rows = self.rows(ALERT).into_iter();
         let alert = |row: BTreeMap<String, String>| {
-            let detail = words.next().filter(|words| !words.is_empty());
+            let detail = words.next().map(|words| {
+                let words = without_label(ALERT_DESCRIPTION, &words);
+                words.trim().trim_matches('\'').to_owned()
+            });
+            let detail = detail.filter(|words| !words.is_empty());
+            if !tells_of_an_error(&row) {
+                return None;
+            }
             let index = row.get("groupindex").or_else(|| row.get("index"));
-            let index = index.and_then(|index| index.parse().ok());
+            let index = index.and_then(|index| index.parse::<i64>().ok());
+            // -1 is no row.
+            let index = index.filter(|index| *index > 0);
             let is_of_a_supply = row
                 .get("group")
                 .is_some_and(|group| group == SUPPLIES_GROUP);
@@ -200,6 +223,18 @@ impl Answer<'_> {
     }
 }
 
+/// True if an alert may be an error. One of no code is one only if it has the severity of one: printers that
+/// are idle have such an alert.
+fn tells_of_an_error(alert: &BTreeMap<String, String>) -> bool {
+    let is = |name: &str, word: &str| {
+        alert
+            .get(name)
+            .is_some_and(|it| it.eq_ignore_ascii_case(word))
+    };
+    let is_severe = SEVERITIES.iter().any(|severity| is("severity", severity));
+    !is("severity", EVENT) && !is("code", ABOUT_THE_TABLE) && (is_severe || !is("code", OTHER))
+}
+
 /// Returns a level by the numbers of RFC 3805: prtMarkerSuppliesLevel, and prtMarkerSuppliesMaxCapacity,
 /// which is 100 where the device leaves it out.
 pub(crate) fn level(level: Option<i64>, most: Option<i64>) -> SupplyLevel {
@@ -213,6 +248,13 @@ pub(crate) fn level(level: Option<i64>, most: Option<i64>) -> SupplyLevel {
         }
         _ => SupplyLevel::Unknown,
     }
+}
+
+/// Returns a value without the label `name[0] = ` that some devices write into it.
+fn without_label<'a>(name: &str, text: &'a str) -> &'a str {
+    let labelled = text.strip_prefix(name).filter(|rest| rest.starts_with('['));
+    let value = labelled.and_then(|rest| rest.split_once(" = "));
+    value.map_or(text, |(_, value)| value)
 }
 
 /// Returns the pairs of a text such as `index=1;type=toner;`, names in lower case.
@@ -267,18 +309,20 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    /// Returns the report of an answer with these values of printer-state-reasons.
-    fn of_reasons(reasons: &[&str]) -> StatusReport {
+    /// Returns the report of an answer with these attributes: name, tag of the values, values.
+    fn report_of(attributes: &[(&str, u8, &[&str])]) -> StatusReport {
         let mut body = vec![2, 0, 0, 0, 0, 0, 0, 1, 0x04];
-        let mut name = REASONS;
-        for reason in reasons {
-            // A keyword; further values of an attribute have no name.
-            body.push(0x44);
-            for text in [name, reason] {
-                body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
-                body.extend(text.as_bytes());
+        for (name, tag, values) in attributes {
+            let mut name = *name;
+            for value in *values {
+                body.push(*tag);
+                // Further values of an attribute have no name.
+                for text in [name, value] {
+                    body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+                    body.extend(text.as_bytes());
+                }
+                name = "";
             }
-            name = "";
         }
         body.push(0x03);
         let response = Response::read(body.into()).unwrap();
@@ -287,6 +331,11 @@ mod tests {
             r#type: entente_crds::v1alpha1::SnmpType::OctetString,
         };
         status_report(&response, 0x04, &identity, &Redactions::new([]))
+    }
+
+    /// Returns the report of an answer with these values of printer-state-reasons.
+    fn of_reasons(reasons: &[&str]) -> StatusReport {
+        report_of(&[(REASONS, 0x44, reasons)])
     }
 
     // shows A9
@@ -304,6 +353,144 @@ mod tests {
             let report = of_reasons(reasons);
             assert_eq!(report.faults.len(), faults, "{reasons:?}");
             assert_eq!(report.is_partial, is_partial, "{reasons:?}");
+        }
+    }
+
+    // shows A1 A2
+    #[test]
+    fn an_alert_is_an_error_by_its_severity_and_its_code() {
+        type Row = (
+            &'static str,
+            &'static [&'static str],
+            &'static [&'static str],
+            &'static [&'static str],
+        );
+        let rows: [Row; 15] = [
+            // Recorded printers, each with the repository of the recording.
+            (
+                // gmuth/ipp-client-kotlin
+                "Xerox B210, empty: labels, and no row of a supply",
+                &[
+                    "printer-alert[0] = code=markerTonerEmpty;index=1;severity=critical;group=markerSupplies;\
+                     groupindex=-1;location=9200;training=trained;time=188491075",
+                ],
+                &["printer-alert-description[0] = '09-200 The Toner Cartridge is empty.'"],
+                &["markerTonerEmpty: 09-200 The Toner Cartridge is empty."],
+            ),
+            (
+                // gmuth/ipp-client-kotlin
+                "Xerox B210, jammed",
+                &[
+                    "printer-alert[0] = code=jam;index=1;severity=critical;group=mediaPath;groupindex=2;\
+                     location=8600;training=trained;time=126508",
+                ],
+                &[],
+                &["jam"],
+            ),
+            (
+                // SimonScholz/simonscholz.dev
+                "HP ENVY 4520, idle: two alerts lack a part of a pair",
+                &[
+                    "code=unknown;severity=otherother",
+                    "code=printerReadyToPrint;severity=other;group=generalPrinter",
+                    "code=unknown;severity=other;group=other",
+                    "code=unknown;severity=criticalother",
+                ],
+                &["supplyInkLevelChange", "ready", "inPowerSave", "trayOpen"],
+                &[
+                    "unknown: supplyInkLevelChange",
+                    "printerReadyToPrint: ready",
+                    "unknown: inPowerSave",
+                    "unknown: trayOpen",
+                ],
+            ),
+            (
+                "HP PageWide MFP P57750, idle",
+                &["code=unknown;severity=other;group=other"],
+                &["Previously Used Genuine HP Cartridge Installed"],
+                &["unknown: Previously Used Genuine HP Cartridge Installed"],
+            ),
+            ("EPSON WF-2630, idle", &["code=other"], &["idle"], &[]),
+            (
+                "EPSON XP-6000, idle",
+                &["code=other"],
+                &["feed roller needed soon"],
+                &[],
+            ),
+            (
+                "Kyocera ECOSYS M2040dn, asleep: no pair at all",
+                &["other"],
+                &["Sleeping... "],
+                &[],
+            ),
+            // PWG 5100.9 section 4.1, and the severities of RFC 3805.
+            (
+                "critical",
+                &[
+                    "code=coverOpen;index=23;severity=critical;training=untrained;group=cover;groupindex=6",
+                ],
+                &[],
+                &["coverOpen"],
+            ),
+            (
+                "a warning",
+                &["code=markerTonerEmpty;severity=warning;group=markerSupplies;groupindex=2"],
+                &["Cyan is empty"],
+                &["markerTonerEmpty at 2: Cyan is empty"],
+            ),
+            ("of no severity", &["code=jam"], &[], &["jam"]),
+            (
+                "it has happened, and is over",
+                &["code=coverOpen;severity=warningBinaryChangeEvent;group=cover"],
+                &[],
+                &[],
+            ),
+            (
+                "in another case",
+                &["code=coverOpen;severity=WarningBinaryChangeEvent"],
+                &[],
+                &[],
+            ),
+            (
+                "it is about the table",
+                &["code=alertRemovalOfBinaryChangeEntry;severity=other"],
+                &[],
+                &[],
+            ),
+            (
+                "no code, and the severity of an error",
+                &["code=other;severity=critical;group=other"],
+                &["Call service"],
+                &["other: Call service"],
+            ),
+            (
+                "words go with their alert, also behind one that is left out",
+                &[
+                    "code=coverOpen;severity=warningBinaryChangeEvent",
+                    "code=other;severity=other",
+                    "code=jam;severity=critical",
+                ],
+                &["Cover was opened", "Ready", "Paper jam"],
+                &["jam: Paper jam"],
+            ),
+        ];
+        for (name, alerts, words, expected) in rows {
+            let report = report_of(&[
+                (REASONS, 0x44, &["none"]),
+                (ALERT, 0x30, alerts),
+                (ALERT_DESCRIPTION, 0x41, words),
+            ]);
+            let told = report.faults.iter().map(|fault| {
+                let row = match &fault.supply {
+                    Some(FaultySupply::Row(row)) => format!(" at {row}"),
+                    _ => String::new(),
+                };
+                let words = fault.detail.as_ref();
+                let words = words.map_or_else(String::new, |words| format!(": {words}"));
+                format!("{}{row}{words}", fault.name)
+            });
+            assert_eq!(told.collect::<Vec<_>>(), expected, "{name}");
+            assert!(!report.is_partial, "{name}");
         }
     }
 }

@@ -52,17 +52,31 @@ pub(super) fn meaning(pdu: &Pdu) -> Reported {
 /// Returns the failure of a walk that an agent refused, behind an object, although it was asked for one object
 /// only.
 pub(super) fn of_walk(status: i64, behind: &Oid) -> Failure {
+    asked_for(status, &format!("what is behind {behind}"))
+}
+
+/// Returns the failure of a reading that an agent refused over one object.
+pub(super) fn of_reading(status: i64, object: &Oid) -> Failure {
+    asked_for(status, &object.to_string())
+}
+
+/// Returns the failure of an answer that tells nothing of an object, and reports no error.
+pub(super) fn of_a_gap(object: &Oid) -> Failure {
+    let message =
+        format!("the answer of the device has nothing of {object}, for which it was asked");
+    Failure::new(FailureKind::ProtocolError, message)
+}
+
+fn asked_for(status: i64, what: &str) -> Failure {
     let failure = of_status(status, false);
-    let kind = match status {
-        // No value was sent.
-        TOO_BIG => FailureKind::ProtocolError,
-        _ => failure.kind,
+    let (kind, words) = match status {
+        TOO_BIG => (
+            FailureKind::ProtocolError,
+            "the device answered 1, tooBig: its answer does not fit a message".to_owned(),
+        ),
+        _ => (failure.kind, failure.message),
     };
-    let message = format!(
-        "{}, when it was asked for what is behind {behind}",
-        failure.message
-    );
-    Failure::new(kind, message)
+    Failure::new(kind, format!("{words}, when it was asked for {what}"))
 }
 
 /// Returns the failure of a request that an agent refused by its error-status.

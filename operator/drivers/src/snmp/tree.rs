@@ -1,8 +1,9 @@
 //! The objects of an agent: some by their names, or all of a part of its tree.
 //!
-//! Asks for less where the answer is too big, and goes on without an object by its name that the agent
-//! stumbles over. A part of the tree that is not read whole says so: the agent refused, went round in circles
-//! or never ended. Decides nothing of what the values mean. Called by the driver.
+//! Asks for less where the answer is too big. An object is missing only if the agent says so: any other refusal
+//! is a failure, but for objects that one can do without. A part of the tree that is not read whole says so:
+//! the agent refused, went round in circles or never ended. Decides nothing of what the values mean. Called by
+//! the driver.
 
 use std::collections::BTreeMap;
 
@@ -26,31 +27,65 @@ const MOST_OCTETS: usize = 1 << 20;
 /// Objects by their names.
 pub(super) type Objects = BTreeMap<Oid, Value>;
 
-/// Returns those of the objects that the agent has.
-pub(super) async fn get(exchange: &mut Exchange<'_>, oids: &[Oid]) -> Result<Objects, Failure> {
+/// Returns those of the objects that the agent has. Without the objects of `spare` one can do: they are left
+/// out where the agent fails over them.
+///
+/// # Errors
+/// The agent did not answer, or it refused. That proves nothing of any object: one is missing only if the agent
+/// says so, by noSuchObject, noSuchInstance, or noSuchName, which agents of version 1 say behind a proxy.
+pub(super) async fn get(
+    exchange: &mut Exchange<'_>,
+    oids: &[Oid],
+    spare: &[Oid],
+) -> Result<Objects, Failure> {
     let mut found = Objects::new();
     let mut left: Vec<Vec<Oid>> = oids.chunks(AT_ONCE).rev().map(<[Oid]>::to_vec).collect();
     while let Some(mut asked) = left.pop() {
         let request = |_| Pdu::about(GET, &asked);
         let (answer, _) = exchange.ask(&request, false).await?;
         if answer.status == 0 {
-            let values = answer.bindings.into_iter();
-            found.extend(values.filter(|(oid, value)| asked.contains(oid) && is_there(value)));
+            let count = asked.len();
+            for (oid, value) in answer.bindings {
+                let is_asked = asked.contains(&oid);
+                asked.retain(|it| *it != oid);
+                if is_asked && is_there(&value) {
+                    found.insert(oid, value);
+                }
+            }
+            // The agent told a part only, and no word about the rest.
+            if let Some(first) = asked.first() {
+                if asked.len() == count {
+                    return Err(refusal::of_a_gap(first));
+                }
+                left.push(asked);
+            }
             continue;
         }
-        let blamed = usize::try_from(answer.index).unwrap_or_default();
         if is_about_the_login(answer.status) {
             return Err(refusal::of_status(answer.status, false));
-        } else if answer.status != refusal::TOO_BIG && (1..=asked.len()).contains(&blamed) {
-            // Of version 1, whose agents answer so for an object that they do not have.
-            asked.remove(blamed - 1);
-            left.extend((!asked.is_empty()).then_some(asked));
-        } else if asked.len() > 1 {
+        }
+        let Some(at) = blamed(&answer, asked.len()) else {
             let half = asked.split_off(asked.len() / 2);
             left.extend([half, asked]);
+            continue;
+        };
+        let refused = asked.remove(at);
+        if answer.status != refusal::NO_SUCH_NAME && !spare.contains(&refused) {
+            return Err(refusal::of_reading(answer.status, &refused));
         }
+        left.extend((!asked.is_empty()).then_some(asked));
     }
     Ok(found)
+}
+
+/// Returns the position of the object that an agent refused, of so many; `None` if that has to be found out.
+fn blamed(answer: &Pdu, count: usize) -> Option<usize> {
+    if count == 1 {
+        return Some(0);
+    }
+    let index = usize::try_from(answer.index).ok()?;
+    let at = index.checked_sub(1).filter(|at| *at < count);
+    at.filter(|_| answer.status != refusal::TOO_BIG)
 }
 
 /// Objects of a part of the tree.

@@ -157,6 +157,82 @@ async fn an_odd_agent_is_read_all_the_same() {
     }
 }
 
+/// Returns what an agent says that refuses one object by an error-status, and has no other fault. `names_it`:
+/// it also says which one.
+async fn reading_without(
+    object: &str,
+    status: i64,
+    names_it: bool,
+) -> Result<DeviceReading, Failure> {
+    let refused = Oid::parse(object).unwrap();
+    let objects = objects(PRINTER);
+    let agent = Agent::start(move |request| {
+        let mut names = request.bindings.iter().map(|(oid, _)| oid);
+        vec![match names.position(|oid| *oid == refused) {
+            Some(at) if names_it => refusal(request, status, i64::try_from(at + 1).unwrap()),
+            Some(_) => refusal(request, status, 0),
+            None => proper(&objects, request),
+        }]
+    });
+    reading(&agent.await).await
+}
+
+// shows D1 K5
+#[tokio::test]
+async fn an_object_is_missing_only_if_the_agent_says_so() {
+    const PRODUCT: &str = "1.3.6.1.2.1.25.3.2.1.3.1";
+    for status in 1..=18 {
+        for names_it in [true, false] {
+            let name = format!("{status}, {names_it}");
+            let found = reading_without(NAME, status, names_it).await;
+            let found = found.map(|reading| (reading.identity.is_some(), reading.values.len()));
+            match status {
+                2 => assert_eq!(found, Ok((true, 0)), "{name}"),
+                16 => assert_eq!(found.unwrap_err().kind, FailureKind::Unauthorized),
+                _ => {
+                    let failure = found.unwrap_err();
+                    let said = format!("the device answered {status}, ");
+                    assert!(failure.message.starts_with(&said), "{failure:?}");
+                    let place = format!("when it was asked for {NAME}");
+                    assert!(failure.message.ends_with(&place), "{failure:?}");
+                    assert!(!failure.doubtful, "a reading changes nothing");
+                }
+            }
+            // The identity is no less a part of the reading.
+            let found = reading_without(SERIAL_NUMBER, status, names_it).await;
+            assert_eq!(found.is_ok(), status == 2, "{name}: {found:?}");
+            // The name of the product is only shown.
+            let found = reading_without(PRODUCT, status, names_it).await;
+            assert_eq!(found.is_ok(), status != 16, "{name}: {found:?}");
+        }
+    }
+}
+
+// shows D1
+#[tokio::test]
+async fn what_an_answer_leaves_out_is_asked_for_again_and_is_not_taken_for_missing() {
+    for (most, is_read) in [(1, true), (0, false)] {
+        let objects = objects(PRINTER);
+        let agent = Agent::start(move |request| {
+            let mut good = proper(&objects, request);
+            good.bindings.truncate(most);
+            vec![good]
+        });
+        match reading(&agent.await).await {
+            Ok(reading) => {
+                assert!(is_read);
+                assert_eq!(reading.identity.as_deref(), Some("NW7-0042"));
+                assert_eq!(reading.values.len(), 1, "the other one it does not have");
+            }
+            Err(failure) => {
+                assert!(!is_read, "{failure:?}");
+                assert_eq!(failure.kind, FailureKind::ProtocolError);
+                assert!(failure.message.contains("nothing of"), "{failure:?}");
+            }
+        }
+    }
+}
+
 // shows A9
 #[tokio::test]
 async fn a_table_that_an_agent_refuses_in_its_middle_is_not_read_as_one_without_the_rest() {
