@@ -214,8 +214,8 @@ pub fn reason_of_a_message(_: &mut SchemaGenerator) -> Schema {
 pub fn order_id(_: &mut SchemaGenerator) -> Schema {
     ruled(
         128,
-        "self.matches('^[^[:cntrl:][:space:]]([^[:cntrl:]]*[^[:cntrl:][:space:]])?$')",
-        "must be the id that the order server gave, without blanks at its ends and without control characters",
+        "self.matches('^[^[:cntrl:][:space:]]([^[:cntrl:]]*[^[:cntrl:][:space:]])?$') && self != '.' && self != '..'",
+        "must be the id that the order server gave, without blanks at its ends and without control characters, and neither . nor ..",
     )
 }
 

@@ -75,6 +75,7 @@ pub fn known(order: &SupplyOrder) -> KnownOrder {
             })
             .collect(),
         id: placed.map(|order| order.id.to_string()),
+        created: order.metadata.creation_timestamp.as_ref().map(|it| it.0),
         is_open: is_open(order) && !is_held_back(order),
         is_unreadable: false,
         is_void: closed.is_some_and(|it| matches!(it.by, OrderEnd::Cancelled | OrderEnd::Rejected)),

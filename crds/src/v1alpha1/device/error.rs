@@ -164,6 +164,8 @@ pub enum NotOrderedReason {
     NoActiveService,
     /// A SupplyOrder that may be an open one for this supply cannot be read.
     OrderUnreadable,
+    /// Three orders for this supply were recorded within 24 hours.
+    TooManyOrders,
 }
 
 /// A message about an order on the panel of a device.

@@ -8,10 +8,16 @@ use entente_crds::v1alpha1::{
     DeviceError, DeviceErrorOrder, DeviceModelSpec, ErrorState, ErrorType, ErrorUnit,
     ExclusiveHold, NotOrdered, NotOrderedReason, OrderWhen, Supply,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::{occurrence::Tracked, supply::Untold};
+
+/// The most orders for one supply of a device within [`COUNTED`]: what a device says of itself, once it lies or
+/// is stolen, would cost without end.
+const MOST_ORDERS: usize = 3;
+/// The time in which orders for one supply are counted.
+const COUNTED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A service on the device that orders supplies, as it is in force.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +39,8 @@ pub struct KnownOrder {
     pub lines: Vec<KnownLine>,
     /// Id that the order server gave.
     pub id: Option<String>,
+    /// The instant at which it was recorded.
+    pub created: Option<Timestamp>,
     /// True until it is delivered, cancelled, rejected, or replaced.
     pub is_open: bool,
     /// True if it was cancelled or rejected: nothing will come.
@@ -78,6 +86,8 @@ pub struct OrderFacts<'a> {
     pub holds: &'a [ExclusiveHold],
     /// The orders that exist.
     pub orders: &'a [KnownOrder],
+    /// The instant of the decision, by the clock of the operator.
+    pub now: Timestamp,
 }
 
 /// Decides about the orders of all entries, one after another: each sees the orders that were decided on
@@ -203,6 +213,7 @@ impl OrderFacts<'_> {
         if let Some(open) = self.open_order(unit, entry, entries) {
             return Err(open);
         }
+        self.check_number(unit)?;
         let provider = self.provider(entry.since).ok_or_else(|| {
             let message = "no service that orders supplies is in force on the device";
             not(NotOrderedReason::NoActiveService, message)
@@ -245,6 +256,29 @@ impl OrderFacts<'_> {
         let message =
             format!("the SupplyOrder {unreadable} cannot be read, and may be open for {unit}");
         Some(not(NotOrderedReason::OrderUnreadable, &message))
+    }
+
+    /// Checks that not too many orders for a supply were recorded of late.
+    fn check_number(&self, unit: &str) -> Result<(), NotOrdered> {
+        let is_recent = |at: Timestamp| self.now.duration_since(at) < COUNTED;
+        let mut created: Vec<Timestamp> = self
+            .orders
+            .iter()
+            .filter(|it| self.may_be_for(it, unit))
+            .filter_map(|it| it.created.filter(|at| is_recent(*at)))
+            .collect();
+        created.sort_unstable();
+        let Some(first) = created.len().checked_sub(MOST_ORDERS) else {
+            return Ok(());
+        };
+        let again = created[first].saturating_add(COUNTED);
+        let again = again.unwrap_or(Timestamp::MAX);
+        let message = format!(
+            "{} orders for {unit} were recorded within {COUNTED:#}, and more than {MOST_ORDERS} are not; the \
+             next one is from {again:.0} on",
+            created.len()
+        );
+        Err(not(NotOrderedReason::TooManyOrders, &message))
     }
 
     /// True if an order is for a supply, or may be since it cannot be read: the name of one for an error says

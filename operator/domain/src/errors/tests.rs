@@ -138,6 +138,7 @@ impl Device {
             orders_supplies: &|service| service != "backup",
             holds: &self.holds,
             orders: &self.orders,
+            now,
         };
         self.errors = decide(&tracked, &facts);
     }

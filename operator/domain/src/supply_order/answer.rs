@@ -257,16 +257,14 @@ impl OrderPass {
     fn was_read(&mut self, id: &str, answer: OrderAnswer, now: Timestamp) {
         match answer {
             OrderAnswer::Order(found) if found.id == id => {
-                let adopted = self
-                    .status
-                    .order
-                    .as_ref()
-                    .is_some_and(|order| order.adopted);
-                if adopted || found.reference.is_none() || found.reference == self.reference {
+                if self.may_be_ours(&found) {
                     return self.update(&found, now);
                 }
-                let message = format!("the order server says that {id} has another reference");
-                self.back_off(&Failure::new(FailureKind::ProtocolError, message), now);
+                let message = format!(
+                    "the order server says that {id} is an order of another reference, device or customer"
+                );
+                self.problem(Reason::OutcomeUnknown, &message, now);
+                self.attempts.until = now.checked_add(HOURLY).ok();
             }
             OrderAnswer::Order(found) => {
                 self.note_other(&found.id);
@@ -277,6 +275,23 @@ impl OrderPass {
             OrderAnswer::Missing => self.lost(id, now),
             _ => self.senseless(now),
         }
+    }
+
+    /// True if an order may be that of this record. One that was adopted has another reference, and tells the
+    /// device; one of another device or customer is somebody else's, whoever named it.
+    fn may_be_ours(&self, found: &ServerOrder) -> bool {
+        if found.reference.is_some() && found.reference == self.reference {
+            return true;
+        }
+        let record = &self.order.spec.record;
+        let serial = found.serial_number.as_deref();
+        let is_of_device = serial.map(|it| it == record.device.serial_number);
+        let customer = found.customer_id.as_deref();
+        let is_of_another = customer.is_some_and(|it| it != record.customer.id);
+        let order = self.status.order.as_ref();
+        let is_adopted = order.is_some_and(|order| order.adopted) && is_of_device == Some(true);
+        let may_be = found.reference.is_none() || is_adopted;
+        may_be && is_of_device != Some(false) && !is_of_another
     }
 
     /// Notes that the server does not know the order any more: it is asked for by its id, and never made again.

@@ -21,9 +21,9 @@ pub struct CheckedAgainst<'a> {
     pub subscription: Option<&'a ServiceSubscription>,
     /// The SmartService of that.
     pub service: Option<&'a SmartService>,
-    /// The Device; an order for one that is gone is not checked against it.
+    /// The Device.
     pub device: Option<&'a Device>,
-    /// Its DeviceModel, in the same way.
+    /// Its DeviceModel; supplies of one that is gone are not checked.
     pub model: Option<&'a DeviceModel>,
 }
 
@@ -107,13 +107,17 @@ fn by_hand(record: &OrderRecord, against: CheckedAgainst<'_>) -> Option<(Reason,
 /// Checks serial number and supplies: the part of a line that names a supply is that of the supply.
 fn of_device(record: &OrderRecord, against: CheckedAgainst<'_>) -> Option<(Reason, String)> {
     let refused = |message| Some((Reason::UnsupportedValue, message));
-    if let Some(device) = against.device {
-        let (found, owed) = (&record.device.serial_number, &device.spec.serial_number);
-        if found != owed {
-            return refused(format!(
-                "spec.record.device.serialNumber is \"{found}\", and that of the Device is \"{owed}\""
-            ));
-        }
+    let Some(device) = against.device else {
+        let name = &record.device.name;
+        // Its serial number would be anybody's.
+        let message = format!("spec.record.device: the Device {name} does not exist");
+        return refused(message);
+    };
+    let (found, owed) = (&record.device.serial_number, &device.spec.serial_number);
+    if found != owed {
+        return refused(format!(
+            "spec.record.device.serialNumber is \"{found}\", and that of the Device is \"{owed}\""
+        ));
     }
     let model = against.model?;
     let lines = record.lines.iter().enumerate();

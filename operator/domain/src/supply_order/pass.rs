@@ -284,6 +284,7 @@ impl OrderPass {
         }
         if let Some(found) = &self.order.spec.found
             && self.status.order.is_none()
+            && self.may_have_been_sent()
         {
             let id = found.order_id.clone();
             self.status.order = Some(placed(id, OrderState::Accepted, now, true));
@@ -321,6 +322,13 @@ impl OrderPass {
     pub(super) fn close(&mut self, by: OrderEnd, now: Timestamp) {
         self.status.closed = Some(ClosedOrder { at: now, by });
         self.attempts.checked = None;
+    }
+
+    /// True if a request was sent whose outcome a person can find out. An order of the server that this record
+    /// never asked for may be that of anybody.
+    fn may_have_been_sent(&self) -> bool {
+        let was_sent = self.is_in_doubt() && !self.look.may_place;
+        self.facts.fault.is_none() && (was_sent || self.is_left_to_a_person())
     }
 
     /// True if the server may have the order although no answer says so.
@@ -362,6 +370,10 @@ impl OrderPass {
     /// Reads and cancels an order that the server has.
     fn follow(&mut self, order: &PlacedOrder, now: Timestamp) -> Decision {
         let id = order.id.to_string();
+        // It is known whose order it is before it is cancelled.
+        let Some(written) = order.checked else {
+            return Decision::Send(OrderRequest::Read { id });
+        };
         if let Some(cancelled) = &self.order.spec.cancelled
             && self.status.cancellation.is_none()
         {
@@ -373,9 +385,6 @@ impl OrderPass {
                 reason,
             });
         }
-        let Some(written) = order.checked else {
-            return Decision::Send(OrderRequest::Read { id });
-        };
         // After a cancellation the state may change soon.
         let requested = self.status.cancellation.as_ref();
         let requested = requested.filter(|it| it.state == CancellationState::Requested);

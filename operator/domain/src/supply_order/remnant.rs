@@ -23,6 +23,7 @@ pub fn unreadable(name: &str, spec: &Value, status: &Value) -> KnownOrder {
         name: name.to_owned(),
         lines: lines.unwrap_or_default(),
         id: id.map(str::to_owned),
+        created: None,
         is_open: status["closed"].is_null(),
         is_void: matches!(
             status["closed"]["by"].as_str(),

@@ -165,17 +165,15 @@ impl Told<'_> {
     }
 }
 
-/// Returns the words about `spec.found` where it changes nothing: the id was known before, or the order
-/// was closed.
+/// Returns the words about `spec.found` where it changes nothing: the id was known before, the order was
+/// closed, or nothing was sent whose outcome somebody could find.
 fn without_effect(order: &SupplyOrder, memory: &SupplyOrderStatus) -> Option<String> {
     let found = &order.spec.found.as_ref()?.order_id;
     let because = match &memory.order {
         Some(known) if *known.id == **found => return None,
         Some(known) => format!("the order was known as {} before", known.id),
-        None => {
-            memory.closed.as_ref()?;
-            "the order was closed before".to_owned()
-        }
+        None if memory.closed.is_some() => "the order was closed before".to_owned(),
+        None => "nothing was sent to the order server yet".to_owned(),
     };
     Some(format!(
         "spec.found names {found} and has no effect: {because}"

@@ -46,6 +46,7 @@ impl Report<'_> {
             orders_supplies: &orders_supplies,
             holds: &previous.exclusive,
             orders: &self.snapshot.supply_orders,
+            now: self.now,
         };
         decide(&tracked, &facts)
     }

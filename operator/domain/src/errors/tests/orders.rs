@@ -212,6 +212,39 @@ fn an_order_that_cannot_be_read_holds_back_what_it_may_be_for() {
     }
 }
 
+/// A stolen token, or a device that lies, reports a supply as empty and new again and again.
+// shows A10 K4
+#[test]
+fn no_more_than_three_orders_for_a_supply_are_made_within_a_day() {
+    let order = |number: i64, hours: i64| KnownOrder {
+        name: format!("lobby-mfp.toner-empty.black-toner.{number}"),
+        lines: vec![line(Some("black-toner"), "")],
+        created: Some(begin() - SignedDuration::from_hours(hours)),
+        ..KnownOrder::default()
+    };
+    let empty = reasons(&["toner-empty"], percents([0, 40, 40, 40]));
+    for (ages, is_ordered) in [
+        ([1, 2, 3], false),
+        ([1, 2, 24], true),
+        ([23, 23, 23], false),
+    ] {
+        let mut device = Device::new();
+        device.orders = (0..)
+            .zip(ages)
+            .map(|(number, age)| order(90 + number, age))
+            .collect();
+        device.look(&[&empty], begin());
+        let error = device.error("TonerEmpty/black-toner").clone();
+        assert_eq!(error.order.is_some(), is_ordered, "{ages:?}");
+        let none = error.not_ordered.map(|it| it.reason);
+        let expected = (!is_ordered).then_some(NotOrderedReason::TooManyOrders);
+        assert_eq!(none, expected, "{ages:?}");
+        // It is ordered for as soon as the first one is a day old.
+        device.look(&[&empty], begin() + SignedDuration::from_hours(24));
+        assert!(device.error("TonerEmpty/black-toner").order.is_some());
+    }
+}
+
 // shows K2
 #[test]
 fn an_order_that_cannot_be_read_is_named() {

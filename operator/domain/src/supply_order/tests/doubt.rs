@@ -354,3 +354,66 @@ fn an_answer_that_could_not_be_written_is_written_by_the_next_pass_and_not_asked
     });
     assert_eq!(anew.status().order.expect("an order").id, "PO-2");
 }
+
+fn finds(bench: &mut Bench, id: &str) {
+    bench.stored.spec.found = Some(entente_crds::v1alpha1::FoundOrder {
+        order_id: id.to_owned(),
+    });
+}
+
+// shows A9 K4
+#[test]
+fn a_person_finds_no_order_for_a_record_that_was_never_sent() {
+    let fault = (
+        entente_crds::condition::Reason::UnsupportedValue,
+        "wrong".to_owned(),
+    );
+    for fault in [Some(fault), None] {
+        let mut bench = Bench::new(keyed());
+        finds(&mut bench, "PO-88123");
+        bench.facts.fault = fault;
+        bench.pass(|request| match request {
+            OrderRequest::Place(_) => unreachable(),
+            OrderRequest::FindByReference { .. } | OrderRequest::FindOpen { .. } => none(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(bench.status().order, None);
+    }
+}
+
+// shows K4
+#[test]
+fn an_order_that_a_person_found_is_read_first_and_one_of_somebody_else_is_never_cancelled() {
+    let foreign: [fn(&mut ServerOrder); 3] = [
+        |it| it.reference = Some("0".repeat(64)),
+        |it| it.serial_number = Some("OTHER".to_owned()),
+        |it| it.customer_id = Some("C-OTHER".to_owned()),
+    ];
+    for change in foreign {
+        let mut bench = Bench::new(without_keys());
+        bench.pass(|request| by_key_alone(request).unwrap_or_else(lost));
+        finds(&mut bench, "PO-88123");
+        bench.stored.spec.cancelled = Some(entente_crds::v1alpha1::CancelledOrder {
+            reason: "not mine".to_owned(),
+        });
+        let mut order = ServerOrder {
+            reference: None,
+            tracking: Some("1Z 999".to_owned()),
+            ..ours("PO-88123")
+        };
+        change(&mut order);
+        if order.reference.is_some() {
+            order.serial_number = None;
+        }
+        for _ in 0..3 {
+            bench.pass(|request| match request {
+                OrderRequest::Read { .. } => answered(order.clone()),
+                other => panic!("{other:?}"),
+            });
+            bench.wait(SignedDuration::from_hours(2));
+        }
+        assert_eq!(bench.says("Ready"), "False(OutcomeUnknown)", "{order:?}");
+        let said = format!("{:?}", bench.status());
+        assert!(!said.contains("1Z 999"), "{said}");
+    }
+}

@@ -421,6 +421,12 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
     paper.spec.record.lines[0].supply = None;
     paper.spec.record.lines[0].part_number = "A4-500".to_owned();
     assert_eq!(fault_of(&paper, against), None);
+    let gone = CheckedAgainst {
+        device: None,
+        ..against
+    };
+    let (_, message) = fault_of(&spare, gone).expect("the serial number would be anybody's");
+    assert!(message.contains("spec.record.device: "), "{message}");
     let nobody = fault_of(&spare, CheckedAgainst::default()).expect("it is refused");
     assert!(nobody.1.contains("does not exist"), "{}", nobody.1);
 }

@@ -124,6 +124,7 @@ impl Life {
             orders_supplies: &|_| true,
             holds: &[],
             orders: &orders,
+            now: self.now,
         };
         decide(&tracked, &facts)
     }

@@ -70,6 +70,7 @@ pub(super) fn decided(mut model: DeviceModelSpec, report: &StatusReport) -> Stri
         orders_supplies: &|_| true,
         holds: &[],
         orders: &[],
+        now: look.at,
     };
     let entries = decide(&track(&[], &model, Some(&look), look.at), &facts);
     let of = |reason| {
