@@ -157,8 +157,8 @@ async fn an_odd_agent_is_read_all_the_same() {
     }
 }
 
-/// Returns what an agent says that refuses one object by an error-status, and has no other fault. `names_it`:
-/// it also says which one.
+/// Returns what an agent says that refuses one object by an error-status, and has no other fault; with
+/// `names_it` it says which one, too.
 async fn reading_without(
     object: &str,
     status: i64,
