@@ -157,7 +157,7 @@ async fn an_odd_agent_is_read_all_the_same() {
     }
 }
 
-/// Returns what an agent says that refuses one object by an error-status, and has no other fault; with
+/// Returns the reading of an agent that refuses one object by an error-status, and has no other fault; with
 /// `names_it` it says which one, too.
 async fn reading_without(
     object: &str,
