@@ -22,6 +22,8 @@ pub mod osb;
 mod parsing;
 pub mod post;
 pub mod profile;
+#[cfg(feature = "fake")]
+pub mod recorded;
 mod refusal;
 pub mod service;
 pub mod settings_server;

@@ -271,7 +271,7 @@ impl<'a> Printer<'a> {
             .into_iter()
             .filter_map(|row| {
                 let name = text(self.octets(&COLORANT, 4, &row)?)?;
-                Some((i64::from(*row.first()?), name.to_lowercase()))
+                Some((index_of(&row), name.to_lowercase()))
             })
             .collect();
         let is_known = |name: &&String| !["none", "unknown", "other"].contains(&name.as_str());
@@ -283,19 +283,16 @@ impl<'a> Printer<'a> {
         let supply = |row: Vec<u32>| {
             let number = |column| self.number(&SUPPLIES, column, &row);
             let colorant = number(3).and_then(|index| colorants.get(&index));
-            Some(ReportedSupply {
-                index: i64::from(*row.first()?),
+            ReportedSupply {
+                index: index_of(&row),
                 kind: names::of_supply(number(5).unwrap_or_default()).to_owned(),
                 is_receptacle: number(4) == Some(RECEPTACLE),
                 colorant: colorant.filter(is_known).cloned(),
                 description: self.octets(&SUPPLIES, 6, &row).and_then(text),
                 level: level(number(9), number(8)),
-            })
+            }
         };
-        rows.into_iter()
-            .take(MOST_ROWS)
-            .filter_map(supply)
-            .collect()
+        rows.into_iter().take(MOST_ROWS).map(supply).collect()
     }
 
     /// Returns the impressions that the first marker has made.
@@ -324,6 +321,12 @@ impl<'a> Printer<'a> {
             _ => language,
         })
     }
+}
+
+/// Returns the index of a row behind that of its device: that of the first one, where an agent has left it
+/// out since the table has one row.
+fn index_of(row: &[u32]) -> i64 {
+    row.first().map_or(1, |index| i64::from(*index))
 }
 
 #[cfg(test)]

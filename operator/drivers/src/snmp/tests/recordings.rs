@@ -14,9 +14,9 @@ use super::super::oid::Oid;
 use super::super::printer::Printer;
 use super::super::tree::Objects;
 use super::agent;
-use super::reports::decided;
 use super::zoo::read_over_the_wire;
 use super::*;
+use crate::recorded::decided;
 
 /// Reads a line of a recording; `None` for one that has no value.
 fn object(line: &str) -> Option<(Oid, Value)> {

@@ -2,13 +2,12 @@
 //! `reports.txt` each.
 
 use entente_crds::example;
-use entente_crds::v1alpha1::{DeviceModelSpec, NotOrderedReason, OrderWhen};
-use entente_domain::errors::{OrderFacts, Provider, Sightings, decide, track};
 use entente_domain::remote::{FaultySupply, StatusReport};
 use entente_domain::secret::Redactions;
 
 use super::super::printer::Printer;
 use super::agent::objects;
+use crate::recorded::decided;
 
 /// Returns a report in the words of the rows.
 fn told(report: &StatusReport) -> Vec<String> {
@@ -43,51 +42,6 @@ fn told(report: &StatusReport) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// Returns the decision by a model that follows from a report, in the words of the rows.
-pub(super) fn decided(mut model: DeviceModelSpec, report: &StatusReport) -> String {
-    for r#type in &mut model.errors {
-        r#type.settle = None;
-        if let Some(order) = &mut r#type.order {
-            order.when = OrderWhen::Always;
-        }
-    }
-    let look = Sightings {
-        reports: vec![("hq-snmp", report)],
-        sources: ["hq-snmp"].into(),
-        at: "2027-04-01T08:00:00Z".parse().unwrap(),
-    };
-    let provider = Provider {
-        subscription: "acme-2027.toner.lobby-mfp".to_owned(),
-        service: "toner-delivery".to_owned(),
-        group: None,
-    };
-    let facts = OrderFacts {
-        device: "lobby-mfp",
-        model: &model,
-        providers: &[provider],
-        orders_supplies: &|_| true,
-        holds: &[],
-        orders: &[],
-        now: look.at,
-    };
-    let entries = decide(&track(&[], &model, Some(&look), look.at), &facts);
-    let of = |reason| {
-        let mut entries = entries.iter();
-        entries.any(|it| {
-            it.not_ordered
-                .as_ref()
-                .is_some_and(|it| it.reason == reason)
-        })
-    };
-    let ordered = entries.iter().filter(|it| it.order.is_some());
-    let ordered: Vec<&str> = ordered.filter_map(|it| it.unit.as_deref()).collect();
-    match &ordered[..] {
-        [] if of(NotOrderedReason::SupplyUnknown) => "cannot tell".to_owned(),
-        [] => "nothing".to_owned(),
-        units => format!("order {}", units.join(", ")),
-    }
 }
 
 // shows A2
