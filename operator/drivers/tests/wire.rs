@@ -9,6 +9,7 @@ mod wire {
     pub(crate) mod odd_settings_servers;
     pub(crate) mod orders;
     pub(crate) mod osb;
+    pub(crate) mod recorded;
     pub(crate) mod refusal;
     pub(crate) mod server;
     pub(crate) mod settings_server;

@@ -20,6 +20,9 @@ const NO_ERROR: [&str; 9] = [
     "standby",
 ];
 
+/// The beginning of words of CUPS about the IPP of a printer.
+const ABOUT_ITS_IPP: &str = "cups-ipp-";
+
 /// Returns reason and sentence of what a device reports; `None` if it reports no error.
 pub fn faulted(reports: &[&StatusReport]) -> Option<(Reason, String)> {
     let faults = reports.iter().flat_map(|report| &report.faults);
@@ -54,7 +57,8 @@ fn rank(reason: Reason) -> usize {
 /// Returns the reason of a fault; `None` if it is no error.
 fn reason(fault: &ReportedFault) -> Option<Reason> {
     let word = stem(&fault.name);
-    if NO_ERROR.iter().any(|it| it.eq_ignore_ascii_case(word)) || is_informational(fault) {
+    let is_no_error = NO_ERROR.iter().any(|it| it.eq_ignore_ascii_case(word));
+    if is_no_error || is_about_its_ipp(word) || is_informational(fault) {
         return None;
     }
     let parts: Vec<String> = parts(word).collect();
@@ -79,6 +83,12 @@ fn reason(fault: &ReportedFault) -> Option<Reason> {
     } else {
         Reason::OtherFault
     })
+}
+
+/// True of a word by which CUPS says what is wrong with the IPP of a printer, and not with the printer.
+fn is_about_its_ipp(word: &str) -> bool {
+    let beginning = word.get(..ABOUT_ITS_IPP.len());
+    beginning.is_some_and(|it| it.eq_ignore_ascii_case(ABOUT_ITS_IPP))
 }
 
 /// True of an alert that tells of a state and not of an error.
@@ -106,6 +116,13 @@ mod tests {
             (&["none"][..], None),
             (&[], None),
             (&["paused", "identify-printer-requested"], None),
+            (
+                &[
+                    "cups-ipp-conformance-failure-report",
+                    "cups-ipp-missing-send-document",
+                ],
+                None,
+            ),
             (&["toner-low-report"], Some(SuppliesLow)),
             (
                 &["toner-empty-error", "toner-low-report"],

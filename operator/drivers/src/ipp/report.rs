@@ -54,6 +54,13 @@ const EVENT: &str = "warningBinaryChangeEvent";
 const ABOUT_THE_TABLE: &str = "alertRemovalOfBinaryChangeEntry";
 /// The alert code of something that has no code.
 const OTHER: &str = "other";
+/// The colours by which CUPS spells the colorants of printer-supply, with the names that RFC 3805 has for them.
+const COLORANTS: [(&str, &str); 4] = [
+    ("#000000", "black"),
+    ("#00ffff", "cyan"),
+    ("#ff00ff", "magenta"),
+    ("#ffff00", "yellow"),
+];
 /// The severities of an error.
 const SEVERITIES: [&str; 2] = ["critical", "warning"];
 
@@ -158,7 +165,8 @@ impl Answer<'_> {
             .collect()
     }
 
-    /// Returns the alerts: `code=markerTonerEmpty;severity=critical;group=markerSupplies;groupindex=1`.
+    /// Returns the alerts: `code=markerTonerEmpty;index=7;severity=critical;group=markerSupplies;groupindex=1`.
+    /// The index is that of the alert, and only the groupindex that of a row.
     /// A warning is an error like a critical one: a device that prints on without a colour warns of it.
     fn alerts(&self) -> Vec<ReportedFault> {
         let mut words = self.texts(ALERT_DESCRIPTION).into_iter();
@@ -172,7 +180,7 @@ impl Answer<'_> {
             if !tells_of_an_error(&row) {
                 return None;
             }
-            let index = row.get("groupindex").or_else(|| row.get("index"));
+            let index = row.get("groupindex");
             let index = index.and_then(|index| index.parse::<i64>().ok());
             // -1 is no row.
             let index = index.filter(|index| *index > 0);
@@ -206,7 +214,7 @@ impl Answer<'_> {
                 is_receptacle: row.get("class").is_some_and(|class| {
                     class == "receptacleThatIsFilled" || class == "supplyThatIsFilled"
                 }),
-                colorant: known("colorantname").cloned(),
+                colorant: known("colorantname").and_then(|name| colorant(name)),
                 description,
                 level: level(number("level"), number("maxcapacity")),
             });
@@ -255,6 +263,16 @@ fn without_label<'a>(name: &str, text: &'a str) -> &'a str {
     let labelled = text.strip_prefix(name).filter(|rest| rest.starts_with('['));
     let value = labelled.and_then(|rest| rest.split_once(" = "));
     value.map_or(text, |(_, value)| value)
+}
+
+/// Returns the name of a colorant; `None` of one that is spelled as a colour which has no name here.
+fn colorant(spelled: &str) -> Option<String> {
+    if !spelled.starts_with('#') {
+        return Some(spelled.to_owned());
+    }
+    let mut known = COLORANTS.iter();
+    let known = known.find(|(colour, _)| colour.eq_ignore_ascii_case(spelled));
+    known.map(|(_, name)| (*name).to_owned())
 }
 
 /// Returns the pairs of a text such as `index=1;type=toner;`, names in lower case.

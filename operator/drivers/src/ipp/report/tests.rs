@@ -42,6 +42,23 @@ fn pairs_are_read_with_blanks_and_odd_cases_and_without_what_is_none() {
     assert_eq!(found, expected);
 }
 
+// shows A2
+#[test]
+fn a_colour_of_a_screen_is_the_colorant_that_it_shows_and_another_one_is_none() {
+    for (spelled, name) in [
+        ("#00FFFF", Some("cyan")),
+        ("#ff00ff", Some("magenta")),
+        ("#FFFF00", Some("yellow")),
+        ("#000000", Some("black")),
+        ("#00CFFF", None),
+        ("#00FFFF#FF00FF#FFFF00", None),
+        ("cyan", Some("cyan")),
+        ("lightGray", Some("lightGray")),
+    ] {
+        assert_eq!(colorant(spelled).as_deref(), name, "{spelled}");
+    }
+}
+
 /// Returns the report of an answer with these attributes: name, tag of the values, values.
 fn report_of(attributes: &[(&str, u8, &[&str])]) -> StatusReport {
     let mut body = vec![2, 0, 0, 0, 0, 0, 0, 1, 0x04];
@@ -98,7 +115,7 @@ type Row = (
 );
 
 /// Alerts and their descriptions, and what is taken of them.
-const ALERTS: [Row; 15] = [
+const ALERTS: [Row; 16] = [
     // Printers, as public logs of IPP clients have them; the Xerox is one of gmuth/ipp-client-kotlin.
     (
         "Xerox B210, empty: labels, and no row of a supply",
@@ -165,6 +182,12 @@ const ALERTS: [Row; 15] = [
         &["code=markerTonerEmpty;severity=warning;group=markerSupplies;groupindex=2"],
         &["Cyan is empty"],
         &["markerTonerEmpty at 2: Cyan is empty"],
+    ),
+    (
+        "its own index, and no row of a supply",
+        &["code=markerTonerEmpty;index=2;severity=critical;group=markerSupplies"],
+        &[],
+        &["markerTonerEmpty"],
     ),
     ("of no severity", &["code=jam"], &[], &["jam"]),
     (
