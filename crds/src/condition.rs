@@ -135,8 +135,8 @@ reasons! {
     Scheduled => "Where the message counts devices that do not answer yet or are stuck, see to them before the start; else nothing.",
     /// Every required item was read back as Effective.
     Delivered => "Nothing.",
-    /// Everything is delivered except for some subscriptions, no more than maxUnavailable allows.
-    DeliveredWithExceptions => "See the condition DevicesFailing for those that are missing.",
+    /// Everything is delivered except for some subscriptions, no more than maxUnavailable allows, and for those with a setting that was changed at the device and is left so.
+    DeliveredWithExceptions => "See the condition DevicesFailing for those that are missing, and status.notReady for those with the reason Drifted.",
     /// The term is over, or the contract no longer asks for the service.
     Ended => "Nothing, or make a new contract.",
     /// Suspended by spec.suspend.
@@ -257,6 +257,8 @@ reasons! {
     UnsupportedByModel => "Complete the DeviceModel if the machine can do it; else use another model, or end the service on this device.",
     /// It was accepted with success and read back as something else.
     AcceptedNotEffective => "On a device correct the DeviceModel, whose attribute or operation does not take effect; on a service server check the log of the server.",
+    /// Settings were in effect, somebody has changed them at the device since, and driftPolicy Report leaves them.
+    Drifted => "See status.drift of the Device. Put the value back at the device, or set driftPolicy Revert on the Device or its Site, which has it set again at once; or wish for the value that is there in the contract.",
     /// The remote side says that it cannot be set.
     RejectedNotSettable => "Correct the DeviceModel: this attribute cannot be set.",
     /// The remote side refuses the value.
@@ -514,6 +516,7 @@ impl ConditionType {
                 Scheduled,
                 Delivered,
                 DeliveredWithExceptions,
+                Drifted,
                 Ended,
                 Withdrawing,
                 NotStarted,
@@ -653,6 +656,7 @@ impl ConditionType {
                 Progressing,
                 ProgressingWithRetry,
                 Delivered,
+                Drifted,
                 NotStarted,
                 AwaitingNotice,
                 NeverStarted,
@@ -678,7 +682,19 @@ impl ConditionType {
             Self::PromiseMissed => &[Reason::PromiseNotKept],
             Self::DevicesFailing => &[Reason::DevicesNotProgressing],
             Self::CompensationPending => &[Reason::NotFinal],
-            Self::DeviceConfigured | Self::ServerConfigured => blocking!(
+            Self::DeviceConfigured => blocking!(
+                InternalError,
+                Pending,
+                Succeeded,
+                Progressing,
+                Drifted,
+                NotStarted,
+                Ended,
+                NothingWanted,
+                NotObserved,
+                Withdrawing,
+            ),
+            Self::ServerConfigured => blocking!(
                 InternalError,
                 Pending,
                 Succeeded,
@@ -727,7 +743,16 @@ impl ConditionType {
                 Reason::NotHeardOf,
                 Reason::ConsentWithdrawn,
             ],
-            Self::SettingsApplied | Self::FirmwareCurrent | Self::ApplicationsInstalled => {
+            Self::SettingsApplied => blocking!(
+                Pending,
+                Succeeded,
+                Progressing,
+                Drifted,
+                NothingWanted,
+                NotStarted,
+                NotObserved,
+            ),
+            Self::FirmwareCurrent | Self::ApplicationsInstalled => {
                 blocking!(
                     Pending,
                     Succeeded,

@@ -90,6 +90,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "devices.conditions[].type",
     "devices.connections[].certificateSha256",
     "devices.connections[].name",
+    "devices.drift[].name",
     "devices.errors[].key",
     "devices.errors[].order.name",
     "devices.errors[].order.service",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::CaseKind::Device;
+use super::CaseKind::{Device, Site};
 use super::{Table, plain, put};
 use crate::example;
 
@@ -31,6 +31,7 @@ pub(super) fn whole() -> Value {
         "/spec/maintenanceWindows",
         json!([{"days": ["Sat", "Sun"], "start": "02:00", "duration": "4h"}]),
     );
+    put(&mut object, "/spec/driftPolicy", json!("Report"));
     put(
         &mut object,
         "/spec/disabledServices",
@@ -119,4 +120,15 @@ pub(super) fn case(table: &mut Table) {
     );
     let other = ("/spec/serialNumber", json!("NW500-9999"));
     table.accepts_update(Device, "another machine takes the place", &[], &[other]);
+    for policy in ["Revert", "Report"] {
+        let named = [("/spec/driftPolicy", json!(policy))];
+        table.accepts(Device, &format!("the drift policy {policy}"), &named);
+        table.accepts(Site, &format!("the drift policy {policy}"), &named);
+    }
+    for policy in ["Ignore", "report", ""] {
+        let named = [("/spec/driftPolicy", json!(policy))];
+        let case = format!("a drift policy that there is not: {policy:?}");
+        table.rejects_by_schema(Device, &case, &named, "Unsupported value");
+        table.rejects_by_schema(Site, &case, &named, "Unsupported value");
+    }
 }

@@ -150,6 +150,7 @@ pub fn osasco_site() -> Site {
                 start: "02:00".to_owned(),
                 duration: "4h".into(),
             }],
+            drift_policy: None,
         },
     );
     site.metadata.namespace = text(NAMESPACE);

@@ -223,6 +223,18 @@ pub enum DeletionPolicy {
     Keep,
 }
 
+/// Treatment of a setting that was in effect, and that somebody has changed at the device since.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DriftPolicy {
+    /// It is set again.
+    #[default]
+    Revert,
+    /// It is left as it is, and told in status.drift of the Device. A setting that was not in effect yet,
+    /// another wanted value, and everything that a promise needs which is not proved yet are set all the
+    /// same.
+    Report,
+}
+
 /// Delay that is allowed before compensation is owed.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

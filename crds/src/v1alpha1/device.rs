@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::*;
-use super::{Condition, ConsentWay, LocalReference, MaintenanceWindow, NameReference, ShipTo};
+use super::{
+    Condition, ConsentWay, DriftPolicy, LocalReference, MaintenanceWindow, NameReference, ShipTo,
+};
 use crate::{
     bounded::{Text, Token},
     condition::Reason,
@@ -20,6 +22,8 @@ use crate::{
 pub const MAX_IDENTITY: usize = 127;
 /// The most characters of the last request for a reconcile.
 pub const MAX_RECONCILE_AT: usize = 64;
+/// The most settings that a device has: those of its model.
+pub const MAX_DRIFT: usize = 128;
 
 /// One device: its model, serial number, address and connections.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -87,6 +91,11 @@ pub struct DeviceSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub maintenance_windows: Vec<MaintenanceWindow>,
+    /// Treatment of settings that somebody changes at the device after they were in effect: Revert sets
+    /// them again, Report leaves them and tells them in status.drift. Absent: that of the Site, else
+    /// Revert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_policy: Option<DriftPolicy>,
     /// The local switch as a command: the SmartServices that are off on this device. Their contracts go
     /// on, and everything but their activation is set up. A later word at the device counts instead;
     /// see status.localEnablement.
@@ -191,6 +200,13 @@ pub struct DeviceStatus {
     #[schemars(length(max = MAX_MESSAGES))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub messages: Vec<DisplayedMessage>,
+    /// With driftPolicy Report: the settings that were in effect, that somebody has changed at the device
+    /// since, and that are left as they are. An entry goes when the value is read back as wanted again, or
+    /// when it is set after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_DRIFT))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub drift: Vec<DriftedSetting>,
     /// A recent reading of the device. It is written when the result changes or when a person
     /// asked for it by entente.dev/reconcile-at, and otherwise at most twice in each sync.period of
     /// the Connection, so that the last reading may be up to half a period younger.
@@ -199,6 +215,24 @@ pub struct DeviceStatus {
     /// Value of the annotation entente.dev/reconcile-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
+}
+
+/// A setting that somebody has changed at a device, and that is left as it is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftedSetting {
+    /// Its name in the DeviceModel.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Digest of the wanted value, as in the item of the ServiceSubscription.
+    #[schemars(length(max = 64))]
+    pub desired_digest: Digest,
+    /// Digest of the value that was read last; absent if the device reports none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub observed_digest: Option<Digest>,
+    /// The instant since which another value than the wanted one is read.
+    pub since: Timestamp,
 }
 
 /// Local switch of a service on a device.

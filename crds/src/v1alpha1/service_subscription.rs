@@ -388,4 +388,9 @@ pub struct Evidence {
     /// A digest of the connection, the URL and the serial number.
     #[schemars(length(max = 64))]
     pub target_digest: Digest,
+    /// A digest of the machine alone: the serial number, and the identity that the Device names. With
+    /// another address it is the same machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub machine_digest: Option<Digest>,
 }

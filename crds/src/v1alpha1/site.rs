@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, MaintenanceWindow, ShipTo};
+use super::{Condition, DriftPolicy, MaintenanceWindow, ShipTo};
 use crate::schema;
 
 /// Fields that devices of one place share. A field that a Device has itself counts there instead.
@@ -18,7 +18,7 @@ use crate::schema;
     category = "entente",
     status = "SiteStatus",
     derive = "PartialEq",
-    doc = "A place of devices: time zone, language, address for supplies and maintenance windows of those that name it. A Device's own field counts instead.",
+    doc = "A place of devices: time zone, language, address for supplies, maintenance windows and drift policy of those that name it. A Device's own field counts instead.",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -48,6 +48,10 @@ pub struct SiteSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub maintenance_windows: Vec<MaintenanceWindow>,
+    /// Treatment of settings that somebody changes at a device after they were in effect: Revert sets
+    /// them again, Report leaves them and tells them in status.drift of the Device. Absent: Revert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_policy: Option<DriftPolicy>,
 }
 
 /// Observed state of a Site.

@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod broker;
+mod drift;
 mod edit;
 mod evidence;
 mod liar;

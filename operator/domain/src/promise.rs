@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::time::{DurationError, TermError, local_date, start_of_date, zone};
 
 pub use causes::counted_causes;
-pub use judge::{Circumstances, Look, evidence_is_lost, judge};
+pub use judge::{Circumstances, Look, evidence_is_lost, has_unproved, judge};
 pub(crate) use names::{DebtFacts, issue_of, next_issue};
 pub use names::{compensation_name, successor_name};
 pub use owed::{

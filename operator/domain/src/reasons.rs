@@ -276,6 +276,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Scheduled
         | Reason::Delivered
         | Reason::DeliveredWithExceptions
+        | Reason::Drifted
         | Reason::Ended
         | Reason::Valid
         | Reason::Resolved

@@ -30,6 +30,7 @@ pub fn at_site<'a>(device: &'a Device, site: Option<&Site>) -> Cow<'a, Device> {
         own.maintenance_windows
             .clone_from(&shared.maintenance_windows);
     }
+    own.drift_policy = own.drift_policy.or(shared.drift_policy);
     Cow::Owned(device)
 }
 
@@ -60,7 +61,10 @@ pub fn report_site(site: &Site, used_by: usize, now: Timestamp) -> SiteStatus {
 
 #[cfg(test)]
 mod tests {
-    use entente_crds::{example, v1alpha1::SiteSpec};
+    use entente_crds::{
+        example,
+        v1alpha1::{DriftPolicy, SiteSpec},
+    };
 
     use super::*;
     use crate::condition::find;
@@ -89,6 +93,26 @@ mod tests {
         );
         assert_eq!(told, (Some("en"), Some("Asia/Tokyo")));
         assert_eq!(*at_site(&device, None), device);
+    }
+
+    // shows D1
+    #[test]
+    fn the_drift_policy_of_the_site_counts_where_the_device_has_none() {
+        use DriftPolicy::{Report, Revert};
+        let rows = [
+            (None, None, None),
+            (None, Some(Report), Some(Report)),
+            (Some(Revert), Some(Report), Some(Revert)),
+            (Some(Report), None, Some(Report)),
+        ];
+        for (own, shared, counts) in rows {
+            let mut device = example::devices()[0].clone();
+            device.spec.drift_policy = own;
+            let mut site = site();
+            site.spec.drift_policy = shared;
+            let found = at_site(&device, Some(&site)).spec.drift_policy;
+            assert_eq!(found, counts, "{own:?} {shared:?}");
+        }
     }
 
     // shows K2

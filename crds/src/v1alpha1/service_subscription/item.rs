@@ -45,6 +45,11 @@ pub struct Item {
     /// absent if it was read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// A setting of the device: true if the wanted value was in effect on this machine before, and is not
+    /// known to be now. With driftPolicy Report it is not set again then, unless a promise needs it that
+    /// is not proved yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_effective: bool,
     /// Problem of the last attempt; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Box<Problem>>,

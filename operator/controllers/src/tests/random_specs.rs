@@ -14,8 +14,8 @@ use entente_crds::{
     spec_rules,
     v1alpha1::{
         Acceptance, Cause, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceModel,
-        ExcludedDevices, Exclusion, IppOperation, MessageText, NoticeType, Site, SmartService,
-        SupplyOrder,
+        DriftPolicy, ExcludedDevices, Exclusion, IppOperation, MessageText, NoticeType, Site,
+        SmartService, SupplyOrder,
     },
 };
 use entente_domain::{protocol::Place, remote::Scalar};
@@ -85,6 +85,7 @@ fn objects() -> Vec<(CaseKind, Value)> {
         plain(CaseKind::SmartService, &example::parts_life()),
         plain(CaseKind::SmartService, &checked_backup()),
         plain(CaseKind::Device, &example::devices()[0]),
+        plain(CaseKind::Device, &reporting()),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &excluding()),
@@ -115,6 +116,13 @@ fn working() -> InProcess {
         process.world.put_device(&url(number), device);
     }
     process
+}
+
+/// A device of the examples on which what somebody changes is left.
+fn reporting() -> Device {
+    let mut device = example::devices()[0].clone();
+    device.spec.drift_policy = Some(DriftPolicy::Report);
+    device
 }
 
 /// The contract of the examples with an exclusion.

@@ -276,3 +276,23 @@ fn a_device_that_cannot_be_read_and_is_off_at_the_start_is_looked_at_when_it_is_
     ];
     assert_eq!(run(&sequences), Ok(()));
 }
+
+// shows D1 K2 K5
+#[test]
+fn a_setting_that_somebody_changed_is_left_and_told_until_the_policy_is_edited() {
+    let device = objects::Subject::Device(2);
+    let sequences = [
+        vec![
+            Event::Edited(device, 6),
+            Event::Starts,
+            Event::Passes(Duration::from_mins(20)),
+        ],
+        vec![
+            Event::DeviceChanged(2, 1),
+            Event::ReconcileAsked(2, 1),
+            Event::Restarted,
+        ],
+        vec![Event::Edited(device, 6)],
+    ];
+    assert_eq!(run(&sequences), Ok(()));
+}

@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::Contract;
 use jiff::{SignedDuration, Timestamp};
 
 use super::parsed::created;
-use super::subscription_state::SubscriptionState;
+use super::subscription_state::{Progress, SubscriptionState, named};
 use super::{Awaited, EntryDevices, Fault, ResolvedContract, listed};
 use crate::clocks::{earlier_clock, later_clock};
 use crate::listing::some_of;
@@ -113,6 +113,27 @@ impl Assessment<'_> {
             .iter()
             .filter(|state| !state.is_delivered())
             .collect()
+    }
+
+    /// Returns the subscriptions that were delivered, and of which somebody has changed a setting since that
+    /// is left so.
+    pub(super) fn drifted(&self) -> Vec<&SubscriptionState> {
+        let states = self.states.iter();
+        states
+            .filter(|state| state.progress == Progress::Drifted)
+            .collect()
+    }
+
+    /// Returns the sentence about those; `None` if there are none.
+    pub(super) fn about_drift(&self) -> Option<String> {
+        let drifted = self.drifted();
+        if drifted.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "Settings were changed at the device and are left so, by driftPolicy Report: {}.",
+            named(&drifted)
+        ))
     }
 
     /// Returns the devices that do not progress, sorted, each once.

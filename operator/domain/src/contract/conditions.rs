@@ -151,6 +151,13 @@ impl Assessment<'_> {
         if pending.is_empty() {
             return (Status::True, Reason::Delivered, all_delivered(total));
         }
+        if let Some(about_drift) = self.about_drift()
+            && pending.len() == self.drifted().len()
+        {
+            let message =
+                format!("{delivered} of {total} subscriptions are delivered. {about_drift}");
+            return (Status::False, Reason::Drifted, message);
+        }
         let message = format!(
             "{delivered} of {total} subscriptions are delivered; waits for {}.",
             named(&pending)

@@ -219,17 +219,29 @@ impl Assessment<'_> {
     fn in_term(&self) -> Summary {
         let pending = self.pending();
         let total = self.states.len();
+        let delivered = total - pending.len();
         let missing = pending.len() + self.withdrawing.len();
         if missing == 0 {
             return Summary::done(Reason::Delivered, all_delivered(total));
         }
         if missing <= self.allowed {
             let message = format!(
-                "{} of {total} subscriptions are delivered, which maxUnavailable allows.",
-                total - pending.len()
+                "{delivered} of {total} subscriptions are delivered, which maxUnavailable allows."
             );
             return Summary::done(Reason::DeliveredWithExceptions, message);
         }
+        let drifted = self.drifted().len();
+        if let Some(about_drift) = self.about_drift()
+            && missing - drifted <= self.allowed
+        {
+            let message =
+                format!("{delivered} of {total} subscriptions are delivered. {about_drift}");
+            return Summary::done(Reason::DeliveredWithExceptions, message);
+        }
+        let pending: Vec<&SubscriptionState> = pending
+            .into_iter()
+            .filter(|state| state.progress != Progress::Drifted)
+            .collect();
         if pending.is_empty() {
             return Summary::open(
                 Reason::Withdrawing,
@@ -248,7 +260,6 @@ impl Assessment<'_> {
             .copied()
             .filter(|state| state.is_failing())
             .collect();
-        let delivered = total - pending.len();
         if failing.is_empty() {
             let message = format!(
                 "{delivered} of {total} subscriptions are delivered; waits for {}.",

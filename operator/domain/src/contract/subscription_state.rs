@@ -41,6 +41,8 @@ pub(super) enum Progress {
     Failing,
     /// The entry cannot be carried out on the device, because of labels.
     Excepted,
+    /// It was proven, and what somebody has changed at the device since is left so.
+    Drifted,
     /// It is proven.
     Delivered,
 }
@@ -200,9 +202,14 @@ fn state_of_existing(
     now: Timestamp,
 ) -> SubscriptionState {
     let holds = |condition| holds(found, condition, now);
+    let is_drifted = || {
+        let ready = current(found, ConditionType::Ready);
+        ready.is_some_and(|ready| ready.reason == Reason::Drifted.as_str())
+    };
     let progress = match (written, holds(ConditionType::Delivered), is_failing(found)) {
         (false, ..) => Progress::Unwritten,
         (true, true, _) => Progress::Delivered,
+        (true, false, _) if is_drifted() => Progress::Drifted,
         (true, false, true) => Progress::Failing,
         (true, false, false) => Progress::Pending,
     };

@@ -87,6 +87,7 @@ pub(super) fn assume_in_effect(snapshot: &mut DeviceSnapshot, resolved: &Resolve
         let evidence = resolved.target_digest.map(|target_digest| Evidence {
             device_uid: uid.clone(),
             target_digest,
+            machine_digest: resolved.machine_digest,
         });
         let object = Arc::make_mut(object);
         if let Some(status) = &mut object.status {

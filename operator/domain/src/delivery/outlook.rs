@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::digest::Digest;
-use entente_crds::v1alpha1::Connection;
+use entente_crds::v1alpha1::{Connection, DriftPolicy, Item};
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use crate::condition::find;
 use crate::delivery::claim::is_within_networks;
@@ -50,6 +51,8 @@ pub struct Outlook {
     target: Option<Digest>,
     /// Digest of each item that is wanted now, by subscription.
     wanted: BTreeMap<String, BTreeMap<String, Digest>>,
+    /// Settings that somebody has changed at the device and that are left so, by subscription.
+    drifted: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Returns the outlook of a device at `now`.
@@ -74,6 +77,7 @@ pub fn outlook(snapshot: &DeviceSnapshot, now: Timestamp) -> Outlook {
         if from.is_none() {
             found.target = resolved.target_digest;
             found.wanted = wanted(&resolved);
+            found.drifted = drifted(&snapshot);
         }
     }
     found
@@ -108,9 +112,14 @@ impl Outlook {
                 found.insert(name.clone(), words.to_owned());
                 continue;
             }
-            let differ = items
-                .iter()
-                .filter(|(key, digest)| old.get(*key).is_none_or(|before| before != *digest));
+            let is_left = |outlook: &Self, key: &str| {
+                let left = outlook.drifted.get(name);
+                left.is_some_and(|left| left.contains(key))
+            };
+            let differ = items.iter().filter(|(key, digest)| {
+                let is_set_again = is_left(before, key) && !is_left(self, key);
+                is_set_again || old.get(*key).is_none_or(|before| before != *digest)
+            });
             let mut names: Vec<&str> = differ.map(|(key, _)| &**key).collect();
             names.sort_unstable();
             if !names.is_empty() {
@@ -119,6 +128,28 @@ impl Outlook {
         }
         found
     }
+}
+
+/// Returns the settings that somebody has changed at the device and that are left so, by subscription.
+fn drifted(snapshot: &DeviceSnapshot) -> BTreeMap<String, BTreeSet<String>> {
+    let device = snapshot.device.as_deref();
+    let policy = device.and_then(|device| device.spec.drift_policy);
+    if policy != Some(DriftPolicy::Report) {
+        return BTreeMap::new();
+    }
+    let told = device.and_then(|device| device.status.as_ref());
+    let told = told.map_or(&[][..], |status| &status.drift);
+    let subscriptions = snapshot.subscriptions.iter();
+    let left = subscriptions.map(|subscription| {
+        let items = subscription.status.iter().flat_map(|it| &it.items);
+        let is_told = |item: &&Item| {
+            let mut told = told.iter();
+            item.was_effective && told.any(|it| item.key.name() == Some(it.name.as_str()))
+        };
+        let keys = items.filter(is_told).map(|item| item.key.to_string());
+        (subscription.name_any(), keys.collect())
+    });
+    left.collect()
 }
 
 fn told(

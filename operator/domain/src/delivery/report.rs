@@ -32,6 +32,7 @@ use crate::{
 mod activation;
 mod conditions;
 pub(super) mod device;
+mod drift;
 mod errors;
 pub(super) mod exclusive;
 mod items;
@@ -302,7 +303,7 @@ impl Report<'_> {
         let mut pending = self
             .verified
             .of_step(step)
-            .filter(|item| item.state != ItemState::Effective)
+            .filter(|item| !item.is_done())
             .peekable();
         let first = pending.peek().copied();
         let stalled = |item: &&VerifiedItem| {
@@ -424,9 +425,26 @@ impl Report<'_> {
                 Reason::Delivered,
                 "Every required item was read back as wanted.",
             ),
+            (Intent::SetUp, None) if self.is_delivered_but_for_drift() => {
+                Summary::done(Reason::Drifted, self.drifted())
+            }
             (_, None) => Summary::open(Reason::Progressing, self.progress(), Work::Progressing),
             (_, Some(blocked)) => failing(blocked),
         }
+    }
+
+    /// True if all that has to be in effect is, or is left as somebody has changed it.
+    fn is_delivered_but_for_drift(&self) -> bool {
+        let is_held_back = self.subscription.is_off() || self.subscription.comes();
+        let mut required = self.verified.required();
+        !is_held_back
+            && self.verified.drifted().next().is_some()
+            && required.all(VerifiedItem::is_done)
+    }
+
+    /// Returns the sentence about settings that are left as somebody has changed them.
+    fn drifted(&self) -> String {
+        words::drifted(self.verified.drifted())
     }
 
     fn progress(&self) -> String {

@@ -19,7 +19,7 @@ use crate::activation::MissingLeg;
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, ResolvedConnection, ResolvedDevice, ResolvedItem,
     ResolvedServer, ResolvedStep, ResolvedSubscription, digest, observations, previous,
-    resolve::endpoint::{resolve_connections, target_digest, unreachable},
+    resolve::endpoint::{machine_digest, resolve_connections, target_digest, unreachable},
     resolve::instance::resolve_server,
     schedule::intent::{has_begun, intent},
     schedule::revision,
@@ -64,6 +64,7 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
     software::merge(&mut subscriptions, now);
     ResolvedDevice {
         target_digest: target_digest(snapshot, &shared.connections),
+        machine_digest: machine_digest(snapshot),
         connections: shared.connections,
         unreachable: shared.unreachable,
         switches: shared.switches,

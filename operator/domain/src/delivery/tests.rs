@@ -12,6 +12,7 @@ mod debts;
 mod device_report;
 mod doubt;
 mod doubtful_writes;
+mod drift;
 mod endpoint;
 mod errors;
 mod foreseen_calls;

@@ -26,6 +26,7 @@ pub(super) mod compare;
 pub(super) mod data_types;
 mod device;
 pub(super) mod difference;
+mod drift;
 pub(super) mod faults;
 pub(super) mod identity;
 mod instance;
@@ -67,8 +68,21 @@ pub struct VerifiedItem {
     pub verified_at: Option<Timestamp>,
     /// Taken if it counts because it was accepted; `None` if it was read back.
     pub proof: Option<Proof>,
+    /// True if it is a setting whose wanted value was in effect on this machine before, and is not known to
+    /// be now.
+    pub was_effective: bool,
+    /// True if somebody has changed it at the device since, and it is left so: it is not in effect, and
+    /// nothing waits for it.
+    pub drifts: bool,
     /// Problem of the last attempt.
     pub problem: Option<Problem>,
+}
+
+impl VerifiedItem {
+    /// True if nothing has to be done about it, so that nothing waits for it.
+    pub fn is_done(&self) -> bool {
+        self.state == ItemState::Effective || self.drifts
+    }
 }
 
 impl Verified {
@@ -94,6 +108,12 @@ impl Verified {
         self.is_effective()
             .then(|| self.required().filter_map(|item| item.verified_at).max())
             .flatten()
+    }
+
+    /// Returns the settings that somebody has changed at the device since they were in effect, and that
+    /// are left so.
+    pub fn drifted(&self) -> impl Iterator<Item = &VerifiedItem> {
+        self.items.iter().filter(|item| item.drifts)
     }
 
     /// Returns the instant since which all but the check of the service is in effect: the service is
@@ -138,6 +158,7 @@ pub(super) fn verify(
                 observations,
                 subscription,
                 object,
+                leaves_drift: object.is_some_and(|it| drift::is_left(snapshot, it, now)),
                 device_faults: &device_faults,
                 another_machine: another_machine.as_ref(),
                 now,
@@ -153,6 +174,8 @@ struct Round<'a> {
     observations: &'a Observations,
     subscription: &'a ResolvedSubscription,
     object: Option<&'a ServiceSubscription>,
+    /// True if a setting that was in effect and that somebody has changed since is left as it is.
+    leaves_drift: bool,
     device_faults: &'a BTreeMap<ConnectionName, Blocked>,
     another_machine: Option<&'a Blocked>,
     now: Timestamp,
@@ -223,7 +246,7 @@ impl Round<'_> {
                 Wanted::Acceptance { .. } => self.acceptance_item(step, item, &verified),
             };
             let found = demote_if_overridden(tell_proof(found, item), item);
-            verified.items.push(found);
+            verified.items.push(self.tell_drift(found, item));
         }
         verified
     }
@@ -305,6 +328,8 @@ impl Round<'_> {
                 .and_then(|previous| previous.last_verified)
                 .or(Some(at)),
             proof: None,
+            was_effective: false,
+            drifts: false,
             problem,
         }
     }
@@ -424,6 +449,8 @@ impl Round<'_> {
             observed_digest: previous.and_then(|previous| previous.observed_digest),
             verified_at: previous.and_then(|previous| previous.last_verified),
             proof: proof.filter(|_| state == ItemState::Effective),
+            was_effective: false,
+            drifts: false,
             problem: previous.and_then(|previous| previous.problem.as_deref().cloned()),
         }
     }

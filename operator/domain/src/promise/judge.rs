@@ -71,13 +71,7 @@ pub fn judge(
     let mut promises: Vec<Promise> = previous.iter().filter(is_history).cloned().collect();
     for revision in entries {
         let (established, effective) = (circumstances.established, revision.effective);
-        // A status that was restored is older than what has happened.
-        let known = promise_of(subscription, effective).filter(|it| {
-            it.state != PromiseState::Open || !was_lost(subscription, established, effective)
-        });
-        let promise = known
-            .cloned()
-            .unwrap_or_else(|| first_sight(subscription, established, effective));
+        let promise = known_or_new(subscription, established, effective);
         let closing = closing(subscription, circumstances, revision);
         promises.push(if circumstances.clock_skewed {
             promise
@@ -91,6 +85,35 @@ pub fn judge(
     promises.sort_by_key(|promise| promise.effective);
     forget_the_oldest(&mut promises, subscription);
     promises
+}
+
+/// True if a promise whose instant has come is not proved yet, and not closed either.
+pub fn has_unproved(
+    subscription: &ServiceSubscription,
+    circumstances: &Circumstances<'_>,
+    now: Timestamp,
+) -> bool {
+    let revisions = subscription.spec.revisions.iter();
+    let mut begun = revisions.filter(|it| it.promised && it.effective <= now);
+    begun.any(|revision| {
+        let promise = known_or_new(subscription, circumstances.established, revision.effective);
+        promise.closed.is_none()
+    })
+}
+
+/// Returns the promise of an instant as it was judged last, or as it is at first sight. A status that was
+/// restored is older than what has happened.
+fn known_or_new(
+    subscription: &ServiceSubscription,
+    established: Option<Timestamp>,
+    effective: Timestamp,
+) -> Promise {
+    let known = promise_of(subscription, effective).filter(|it| {
+        it.state != PromiseState::Open || !was_lost(subscription, established, effective)
+    });
+    known
+        .cloned()
+        .unwrap_or_else(|| first_sight(subscription, established, effective))
 }
 
 /// True if a promise was never looked at since its instant: its amendment was withdrawn, or the start of

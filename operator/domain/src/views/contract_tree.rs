@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::condition::ConditionType;
+use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
     Condition, Contract, Item, ItemState, PromiseState, ServiceSubscription,
 };
@@ -19,6 +19,9 @@ use super::health::{Health, Said, find_true, health, next_step};
 use super::moment::Moment;
 use crate::condition::{find, is_true};
 use crate::time::zone;
+
+/// Words for an item that somebody has changed and that is left so.
+const CHANGED: &str = "was changed at the device";
 
 /// Size of a tree.
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +153,8 @@ pub struct ItemNode {
     pub key: String,
     /// Last proved state.
     pub state: String,
-    /// Reason of the problem of the last attempt.
+    /// Reason of the problem of the last attempt; Drifted where somebody has changed it and nothing is
+    /// attempted.
     pub problem: Option<String>,
     /// The problem in words.
     pub message: Option<String>,
@@ -347,8 +351,8 @@ fn device(found: &ServiceSubscription, options: TreeOptions) -> DeviceNode {
     let status = found.status.clone().unwrap_or_default();
     let mut ready = health(&found.metadata, &status.conditions);
     if ready.next_step.is_none() {
-        let problem = status.items.iter().find_map(|item| item.problem.as_ref());
-        ready.next_step = problem.and_then(|it| next_step(it.outcome.as_str()));
+        let problem = status.items.iter().find_map(problem_of);
+        ready.next_step = problem.and_then(|it| next_step(it.as_str()));
     }
     let items = status.items.iter();
     let items = items.filter(|item| options.everything || is_open(item));
@@ -372,14 +376,28 @@ fn is_open(item: &Item) -> bool {
     item.problem.is_some() || !matches!(item.state, ItemState::Effective | ItemState::Released)
 }
 
+/// True if somebody has changed an item since it was in effect, and it is left so.
+fn is_drifted(item: &Item) -> bool {
+    item.was_effective && item.state == ItemState::NotEffective && item.problem.is_none()
+}
+
+/// Returns the reason for which an item is not in effect, if it has one.
+fn problem_of(item: &Item) -> Option<Reason> {
+    let problem = item.problem.as_ref().map(|it| it.outcome);
+    problem.or_else(|| is_drifted(item).then_some(Reason::Drifted))
+}
+
 fn item(item: &Item) -> ItemNode {
     let problem = item.problem.as_ref();
+    let drifted = is_drifted(item).then(|| CHANGED.to_owned());
     ItemNode {
         key: item.key.as_str().to_owned(),
         state: format!("{:?}", item.state),
-        problem: problem.map(|it| it.outcome.as_str().to_owned()),
-        message: problem.map(|it| it.message.as_str().to_owned()),
-        since: problem.map(|it| it.since),
+        problem: problem_of(item).map(|it| it.as_str().to_owned()),
+        message: problem.map(|it| it.message.as_str().to_owned()).or(drifted),
+        since: problem
+            .map(|it| it.since)
+            .or_else(|| item.last_verified.filter(|_| is_drifted(item))),
         attempts: item.attempts.filter(|it| *it > 0),
     }
 }

@@ -6,14 +6,14 @@ use entente_crds::{
     FINALIZER_IN_USE,
     bounded::Text,
     item_key::ItemKey,
-    v1alpha1::{Item, ItemState, MaintenanceWindow, StepType},
+    v1alpha1::{DriftPolicy, Item, ItemState, MaintenanceWindow, StepType},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use entente_domain::delivery::{
     Action, CarriedItem, DeviceSnapshot, InstallationOrder, Intent, Plan, ResolvedDevice,
-    ResolvedSubscription, Verified, Wanted, instance_id,
+    ResolvedSubscription, ServedItem, Verified, Wanted, instance_id,
 };
 use entente_domain::names::{ConnectionName, SubscriptionName};
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
@@ -117,6 +117,7 @@ pub(crate) fn lint(
         faults.extend(installed_at_the_wrong_time(snapshot, action, now));
         faults.extend(written_check(resolved, action));
         faults.extend(put_back(snapshot, resolved, action));
+        faults.extend(overwritten(snapshot, resolved, action, now));
         if let Action::ReadDevice {
             connection,
             request,
@@ -130,6 +131,52 @@ pub(crate) fn lint(
     }
     faults.extend(two_activated(resolved, plan));
     faults
+}
+
+/// Returns the fault of a write for nobody but services that had the value in effect, where driftPolicy is
+/// Report: somebody has changed it since. By the statuses and the dates alone.
+fn overwritten(
+    snapshot: &DeviceSnapshot,
+    resolved: &ResolvedDevice,
+    action: &Action,
+    now: Timestamp,
+) -> Option<String> {
+    let policy = snapshot.device.as_ref()?.spec.drift_policy;
+    if policy != Some(DriftPolicy::Report) {
+        return None;
+    }
+    let writes: Vec<&[ServedItem]> = match action {
+        Action::WriteDevice { items, .. } => vec![items],
+        Action::WriteTwin { writes, .. } => writes.iter().map(|(_, items)| &items[..]).collect(),
+        _ => return None,
+    };
+    let had_it = |served: &ServedItem| {
+        let object = snapshot.subscription(&served.subscription)?;
+        let status = object.status.as_ref()?;
+        let entry = resolved.subscription(&served.subscription)?;
+        let (_, wanted) = entry.items().find(|(_, it)| it.key == served.item.key)?;
+        let machine = status.evidence.as_ref()?.machine_digest;
+        let mut begun = object.spec.revisions.iter();
+        let is_open = begun.any(|revision| {
+            let mut judged = status.promises.iter();
+            let is_closed =
+                judged.any(|it| it.effective == revision.effective && it.closed.is_some());
+            revision.promised && revision.effective <= now && !is_closed
+        });
+        let is_of_others = wanted.conflict.is_some() || wanted.overridden;
+        let is_free = is_open || is_of_others || status.ended.is_some();
+        let mut items = status.items.iter();
+        let was_there = items.any(|item| {
+            item.key == served.item.key
+                && item.desired_digest == Some(served.item.digest)
+                && item.released.is_none()
+                && (item.state == ItemState::Effective || item.was_effective)
+        });
+        (was_there && !is_free && machine == resolved.machine_digest).then_some(())
+    };
+    let mut overwritten = writes.into_iter().filter(|items| !items.is_empty());
+    let items = overwritten.find(|items| items.iter().all(|it| had_it(it).is_some()))?;
+    Some(format!("{items:?} are written over what somebody has set"))
 }
 
 /// Returns the fault of a plan that activates two subscriptions of one exclusive group.
@@ -321,13 +368,18 @@ fn faults_of(
     if state == Some(ItemState::Effective) && !matches!(action, Action::Provision { .. }) {
         faults.push(format!("{subscription}: {item} is sent although it is set"));
     }
+    if proved.item(item).is_some_and(|item| item.drifts) {
+        faults.push(format!(
+            "{subscription}: {item} is sent although it is left"
+        ));
+    }
     if let Some(step) = step {
         let earlier = entry.steps.iter().take_while(|it| it.r#type != *step);
         for before in earlier.map(|it| it.r#type) {
             let waits = |key: &ItemKey| entry.comes() && entry.keeps_for_the_switch(key);
             if proved
                 .of_step(before)
-                .any(|it| it.state != ItemState::Effective && !waits(&it.key))
+                .any(|it| !it.is_done() && !waits(&it.key))
             {
                 faults.push(format!(
                     "{subscription}: {step:?} starts before {before:?} is done"
@@ -363,7 +415,7 @@ fn places_wanted<'a>(
     let is_set_up = |entry: &ResolvedSubscription| {
         let proofs = verified.get(&entry.name).map(|proved| &proved.items);
         let mut others = proofs.into_iter().flatten();
-        others.all(|it| it.step == StepType::Acceptance || it.state == ItemState::Effective)
+        others.all(|it| it.step == StepType::Acceptance || it.is_done())
     };
     let subscriptions = resolved.subscriptions.iter();
     let asked = subscriptions.flat_map(|entry| {

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 
 mod asked_waits;
 mod calling;
+mod drift;
 mod events;
 mod provider;
 mod release;

@@ -27,7 +27,7 @@ mod truth;
 pub(crate) use broker::{Broker, Fault};
 pub(crate) use caller::{Caller, Conduct};
 pub(crate) use objects::{Wish, secret_reference};
-pub(crate) use printer::Printer;
+pub(crate) use printer::{Printer, scalars};
 pub(crate) use traffic::{Fate, Traffic};
 
 /// Fraction of the jitter with which every wait is the longest possible.

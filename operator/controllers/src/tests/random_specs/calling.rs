@@ -3,9 +3,9 @@
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    ConsentWay, Delay, DeploymentState, DeviceTwin, DeviceTwinStatus, Devices, MaintenanceWindow,
-    ReportedSetting, ReportedSoftware, SetBy, SoftwarePart, TwinConsent, TwinDeployment,
-    TwinDeploymentState, TwinRegistration,
+    ConsentWay, Delay, DeploymentState, DeviceTwin, DeviceTwinStatus, Devices, DriftPolicy,
+    MaintenanceWindow, ReportedSetting, ReportedSoftware, SetBy, SoftwarePart, TwinConsent,
+    TwinDeployment, TwinDeploymentState, TwinRegistration,
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
@@ -36,6 +36,7 @@ pub(super) fn objects() -> Vec<(CaseKind, Value)> {
 fn device() -> Device {
     let mut device = example::calling_device();
     device.metadata.name = Some(CALLER.to_owned());
+    device.spec.drift_policy = Some(DriftPolicy::Report);
     device.spec.maintenance_windows = vec![MaintenanceWindow {
         days: Vec::new(),
         start: "23:00".to_owned(),

@@ -83,6 +83,12 @@ fn start_by_notice(term: &mut Value) {
     });
 }
 
+/// Lets what somebody changes at the device be left, or be set again.
+fn turn_drift_policy(spec: &mut Value) {
+    let is_left = spec["driftPolicy"] == "Report";
+    spec["driftPolicy"] = json!(if is_left { "Revert" } else { "Report" });
+}
+
 pub(super) fn edit(process: &InProcess, subject: Subject, to: usize) {
     match subject {
         Subject::Amendment(number) => make_amendment(process, number, to),
@@ -112,6 +118,7 @@ fn edit_of_a_caller(process: &InProcess, subject: Subject, to: usize) {
             (Subject::Caller, 2) => spec["serialNumber"] = json!("NW5-6666"),
             (Subject::Caller, 3) => spec["modelRef"]["name"] = json!("mfp-500"),
             (Subject::Caller, 4) => spec["suspend"] = json!(spec["suspend"] != true),
+            (Subject::Caller, 6) => turn_drift_policy(spec),
             (Subject::Caller, _) => spec["timeZone"] = json!("Asia/Tokyo"),
             (Subject::CallersModel, 0) => spec["firmware"] = json!([]),
             (Subject::CallersModel, 1) => {
@@ -180,6 +187,7 @@ fn edit_spec(process: &InProcess, subject: Subject, to: usize) {
             (Subject::Device(_), 1) => spec["address"] = json!("10.99.3.1"),
             (Subject::Device(_), 2) => spec["serialNumber"] = json!("NW500-9999"),
             (Subject::Device(_), 3) => spec["modelRef"]["name"] = json!("another"),
+            (Subject::Device(_), 6) => turn_drift_policy(spec),
             (Subject::Device(_), _) => spec["connections"] = json!([{"name": "another"}]),
             (Subject::Service(0), 0 | 1) => {
                 spec["server"]["connectionRef"]["name"] = json!(OTHER_BROKER);

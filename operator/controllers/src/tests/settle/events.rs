@@ -4,7 +4,7 @@ use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
     v1alpha1::{ContractAmendment, ContractNotice, DeviceEnrollment},
 };
-use entente_domain::remote::FailureKind;
+use entente_domain::remote::{FailureKind, Scalar};
 use entente_drivers::fake::Fault;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use serde_json::json;
@@ -19,6 +19,13 @@ use super::{
     *,
 };
 use crate::context::Options;
+
+/// Attributes of the devices of the examples.
+const ATTRIBUTES: [&str; 3] = [
+    "nw-backup-endpoint",
+    "nw-alert-threshold",
+    "nw-backup-weekdays",
+];
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -57,6 +64,8 @@ pub(super) enum Event {
     DeviceOff(usize),
     DeviceOn(usize),
     DeviceRefuses(usize, usize),
+    /// Somebody changes a setting at the device.
+    DeviceChanged(usize, usize),
     BrokerOff,
     BrokerOn,
     BrokerFails(usize),
@@ -135,7 +144,7 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
     let times = [1, 300, 7_000, 61_000, 1_200_000, 18_000_000, 93_600_000];
     let times = prop::sample::select(times.map(Duration::from_millis).to_vec());
     let objects = prop_oneof![
-        4 => (subject(), 0..6_usize).prop_map(|(it, to)| Event::Edited(it, to)),
+        4 => (subject(), 0..7_usize).prop_map(|(it, to)| Event::Edited(it, to)),
         1 => subject().prop_map(Event::Deleted),
         2 => subject().prop_map(Event::Applied),
         1 => (0..DEVICES, any::<bool>()).prop_map(|(it, on)| Event::Labelled(it, on)),
@@ -168,6 +177,7 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         (0..DEVICES).prop_map(Event::DeviceOff),
         (0..DEVICES).prop_map(Event::DeviceOn),
         (0..DEVICES, 0..3_usize).prop_map(|(it, how)| Event::DeviceRefuses(it, how)),
+        (0..DEVICES, 0..3_usize).prop_map(|(it, how)| Event::DeviceChanged(it, how)),
         Just(Event::BrokerOff),
         Just(Event::BrokerOn),
         (0..4_usize).prop_map(Event::BrokerFails),
@@ -363,17 +373,22 @@ fn happen_outside(process: &InProcess, event: &Event) {
             world.put_device(&url(*number), device);
         }
         Event::DeviceRefuses(number, how) => {
-            let attributes = [
-                "nw-backup-endpoint",
-                "nw-alert-threshold",
-                "nw-backup-weekdays",
-            ];
-            let attribute = attributes[*how].to_owned();
+            let attribute = ATTRIBUTES[*how];
             world.change_device(&url(*number), |device| {
                 let places = device.values.keys().map(ToString::to_string);
-                let place = places.into_iter().find(|place| place.contains(&attribute));
+                let place = places.into_iter().find(|place| place.contains(attribute));
                 if let Some(place) = place {
                     device.refused.insert(place, FailureKind::RejectedValue);
+                }
+            });
+        }
+        Event::DeviceChanged(number, how) => {
+            let attribute = ATTRIBUTES[*how];
+            world.change_device(&url(*number), |device| {
+                let mut values = device.values.iter_mut();
+                let found = values.find(|(place, _)| place.to_string().contains(attribute));
+                if let Some((_, values)) = found {
+                    *values = vec![Scalar::Text("by somebody".to_owned())];
                 }
             });
         }

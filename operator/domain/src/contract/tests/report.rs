@@ -270,6 +270,45 @@ fn what_is_ready_depends_on_how_many_may_be_missing() {
     }
 }
 
+// shows D8 K2
+#[test]
+fn a_contract_waits_for_no_setting_that_was_changed_at_the_device_and_is_left_so() {
+    let drifted = Reason::Drifted;
+    for (stalled, most, ready, delivered) in [
+        (0, 0, "True DeliveredWithExceptions", "False Drifted"),
+        (1, 0, "False DevicesNotProgressing", "False DevicesPending"),
+        (1, 1, "True DeliveredWithExceptions", "False DevicesPending"),
+    ] {
+        let mut world = fleet(4);
+        world.contract.spec.max_unavailable = Some(IntOrString::Int(most));
+        world.pass(BEFORE);
+        world.deliver(&subscription(1));
+        world.deliver(&subscription(2));
+        world.say(&subscription(3), (true, drifted), (false, drifted));
+        if stalled == 0 {
+            world.say(&subscription(4), (true, drifted), (false, drifted));
+        } else {
+            stall(&mut world, 4);
+        }
+        world.pass(DURING);
+        assert_eq!(
+            said(&world, ConditionType::Ready),
+            ready,
+            "{stalled} {most}"
+        );
+        assert_eq!(said(&world, ConditionType::Delivered), delivered);
+        assert_eq!(said(&world, ConditionType::Stalled), "absent");
+        let first = &status(&world).not_ready[0];
+        assert_eq!((&*first.device, &*first.reason), ("m-03", "Drifted"));
+        let named = message(&world, ConditionType::Ready).contains("backup on m-03");
+        assert_eq!(
+            named,
+            ready.starts_with("True"),
+            "the others wait for nothing of it"
+        );
+    }
+}
+
 // shows K2 K3
 #[test]
 fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_among_them() {

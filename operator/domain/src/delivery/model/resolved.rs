@@ -51,6 +51,8 @@ pub struct ResolvedDevice {
     pub unreachable: Option<Blocked>,
     /// A digest of the target of every proof: the URLs and the serial number.
     pub target_digest: Option<Digest>,
+    /// A digest of the machine alone, which is the same at another address.
+    pub machine_digest: Option<Digest>,
     /// Its local switches, after the newest word on each.
     pub switches: Vec<LocalEnablement>,
     /// The subscriptions, in order of precedence.

@@ -7,10 +7,11 @@ mod ahead;
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::ItemState;
+use entente_crds::{item_key::ItemKey, v1alpha1::ItemState};
+use kube::ResourceExt as _;
 
 use crate::delivery::{
-    Action, InstallationOrder, Intent, Plan, ResolvedSubscription, ServedItem, Wanted,
+    Action, InstallationOrder, Intent, Plan, ServedItem, Wanted,
     model::backoffs::BackoffKey,
     panel,
     plan::{data_types, round::Round},
@@ -146,7 +147,7 @@ fn is_of_an_earlier_device(round: &Round<'_>) -> bool {
         .is_some_and(|(device, twin)| !is_of(twin, device))
 }
 
-/// Returns the settings of the twin that no subscription wants or has to put back.
+/// Returns the settings of the twin that no subscription asks for or has to put back.
 fn released(round: &Round<'_>) -> BTreeSet<String> {
     let snapshot = round.snapshot;
     // A subscription that cannot be read may want any of them.
@@ -159,15 +160,26 @@ fn released(round: &Round<'_>) -> BTreeSet<String> {
     // Of a service that has ended the status says what is still to be put back.
     let subscriptions = round.resolved.subscriptions.iter();
     let subscriptions = subscriptions.filter(|it| !matches!(it.intent, Intent::Withdraw { .. }));
-    let items = subscriptions.flat_map(ResolvedSubscription::items);
+    // What somebody has changed and is left so is not asked for either: a device may take all that it is
+    // asked for anew with each version of its twin.
+    let drifts = |subscription: &str, key: &ItemKey| {
+        let mut verified = round.verified.iter();
+        let verified = verified.find(|(name, _)| name.as_str() == subscription);
+        let item = verified.and_then(|(_, verified)| verified.item(key));
+        item.is_some_and(|item| item.drifts)
+    };
+    let items = subscriptions.flat_map(|it| it.items().map(move |(_, item)| (it, item)));
+    let items = items.filter(|(of, item)| !drifts(&of.name, &item.key));
     let wanted = items.filter_map(|(_, item)| match &item.wanted {
         Wanted::DeviceSetting { place, .. } => place.as_agent().map(str::to_owned),
         _ => None,
     });
-    let statuses = snapshot.subscriptions.iter();
-    let statuses = statuses.filter_map(|object| object.status.as_ref());
-    let kept = statuses.flat_map(|status| &status.items);
-    let kept = kept.filter(|item| item.state != ItemState::Released);
+    let objects = snapshot.subscriptions.iter();
+    let kept = objects.flat_map(|object| {
+        let items = object.status.iter().flat_map(|status| &status.items);
+        let name = object.name_any();
+        items.filter(move |item| item.state != ItemState::Released && !drifts(&name, &item.key))
+    });
     let kept = kept.filter_map(|item| {
         let located = locate(snapshot, &item.key)?;
         located.place.as_agent().map(str::to_owned)

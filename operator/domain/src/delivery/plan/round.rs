@@ -192,8 +192,8 @@ impl Round<'_> {
         reading?.result.as_ref().ok()
     }
 
-    /// True if no action is needed for an item now: it is done, backs off, or was accepted and
-    /// cannot be proved.
+    /// True if no action is needed for an item now: it is done or left as somebody has changed it, backs
+    /// off, or was accepted and cannot be proved.
     pub(in crate::delivery) fn is_settled(
         &self,
         subscription: &ResolvedSubscription,
@@ -203,7 +203,7 @@ impl Round<'_> {
         let Some(proved) = verified.item(&item.key) else {
             return true;
         };
-        if proved.state == ItemState::Effective || item.conflict.is_some() {
+        if proved.is_done() || item.conflict.is_some() {
             return true;
         }
         // What was accepted is not sent again, unless a person asks for it.

@@ -18,6 +18,7 @@ use crate::delivery::{
     model::backoffs::BackoffKey,
     plan::round::Round,
     plan::withdraw::{Withdrawal, Withdrawing},
+    verify::VerifiedItem,
 };
 
 use crate::names::SubscriptionName;
@@ -32,7 +33,8 @@ pub(in crate::delivery) fn told(serving: &SubscriptionName) -> String {
     }
 }
 
-/// True if all of a step is in effect but for what waits for the switch.
+/// True if all of a step is in effect but for what waits for the switch, and for what somebody has changed
+/// and is left so.
 pub(in crate::delivery) fn is_done(
     subscription: &ResolvedSubscription,
     step: &ResolvedStep,
@@ -40,9 +42,9 @@ pub(in crate::delivery) fn is_done(
 ) -> bool {
     !verified.requires(step.r#type)
         || step.items.iter().all(|item| {
-            let state = verified.item(&item.key).map(|item| item.state);
+            let proved = verified.item(&item.key);
             let waits = subscription.comes() && item.moves_with_the_switch();
-            waits || state.is_none_or(|state| state == ItemState::Effective)
+            waits || proved.is_none_or(VerifiedItem::is_done)
         })
 }
 

@@ -14,6 +14,7 @@ use crate::delivery::{
     Blocked, Intent, Turn,
     plan::{is_preempted, turns::told},
     report::Report,
+    verify::VerifiedItem,
 };
 
 impl Report<'_> {
@@ -62,7 +63,7 @@ impl Report<'_> {
             .verified
             .required()
             .filter(|item| !matches!(item.step, StepType::Activation | StepType::Acceptance));
-        before.all(|item| item.state == ItemState::Effective)
+        before.all(VerifiedItem::is_done)
     }
 
     /// True if the service server has turned it on, where it has to.

@@ -5,7 +5,7 @@ use entente_crds::{
     v1alpha1::{ItemState, StepType, SubscriptionActivation},
 };
 
-use crate::delivery::report::{Report, side_of};
+use crate::delivery::report::{Report, side_of, words};
 use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary, sentence},
@@ -115,6 +115,9 @@ impl Report<'_> {
             .iter()
             .filter(|item| steps.contains(&item.step))
             .collect();
+        if let Some(message) = self.drifted_among(&items) {
+            return set.with(condition, Status::False, Reason::Drifted, message);
+        }
         let unresolved = self.subscription.refused.is_some();
         let (status, reason, message) = match &self.subscription.intent {
             Intent::Withdraw { .. } | Intent::Detach => (
@@ -166,6 +169,15 @@ impl Report<'_> {
             },
         };
         set.with(condition, status, reason, message)
+    }
+
+    /// Returns the sentence about items of which some are left as somebody has changed them, if the others
+    /// are in effect.
+    fn drifted_among(&self, items: &[&VerifiedItem]) -> Option<String> {
+        let is_set_up = self.in_force() && self.subscription.refused.is_none();
+        let drifted = || items.iter().copied().filter(|item| item.drifts);
+        let is_all = items.iter().all(|item| item.is_done());
+        (is_set_up && is_all && drifted().next().is_some()).then(|| words::drifted(drifted()))
     }
 
     fn delivered(&self, set: ConditionSet, summary: &Summary) -> ConditionSet {

@@ -8,7 +8,7 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
         Device, DeviceClaim, DeviceConnectionStatus, DeviceFault, DeviceIdentity, DeviceStatus,
-        ItemState, LastSync, StepType, SubscriptionCounts, SyncResult,
+        LastSync, StepType, SubscriptionCounts, SyncResult,
     },
 };
 use jiff::Timestamp;
@@ -19,8 +19,9 @@ use crate::delivery::{
     claim::{self, claim_digest, next_claim},
     is_reconcile_requested, panel,
     plan::sync::{next_sync, sync_period},
-    report::exclusive,
     report::software::is_of_settings_or_software,
+    report::{exclusive, words},
+    verify::VerifiedItem,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
@@ -110,6 +111,7 @@ impl Report<'_> {
             local_enablement: self.resolved.switches.clone(),
             capabilities: self.snapshot.said().and_then(|it| it.capabilities.clone()),
             errors: self.errors(&previous, look.as_ref()),
+            drift: self.drift(&previous),
             messages: panel::report(
                 self.snapshot,
                 self.resolved,
@@ -219,6 +221,12 @@ impl Report<'_> {
             let message = "No service in force asks for anything on this device.";
             return Summary::done(Reason::NothingWanted, message);
         }
+        let (drifted, pending): (Vec<&str>, Vec<&str>) = pending
+            .into_iter()
+            .partition(|name| self.is_delivered_but_for_drift(name));
+        if pending.is_empty() && !drifted.is_empty() {
+            return Summary::done(Reason::Drifted, words::drifted(self.drifted()));
+        }
         if pending.is_empty() {
             let message = "Everything that is wanted on the device is in effect.";
             return Summary::done(Reason::Succeeded, message);
@@ -263,6 +271,14 @@ impl Report<'_> {
         self.reports
             .get(name)
             .is_some_and(|report| is_true(&report.status.conditions, ConditionType::Delivered))
+    }
+
+    /// True if all that a subscription wants is in effect, or is left as somebody has changed it.
+    fn is_delivered_but_for_drift(&self, name: &str) -> bool {
+        let mut reports = self.reports.iter();
+        let found = reports.find(|(of, _)| of.as_str() == name);
+        let ready = found.and_then(|(_, it)| find(&it.status.conditions, ConditionType::Ready));
+        ready.is_some_and(|ready| ready.reason == Reason::Drifted.as_str())
     }
 
     fn conditions(
@@ -359,15 +375,7 @@ impl Report<'_> {
         if let Some((reason, message)) = self.unsettable() {
             return set.with(condition, Status::False, reason, message);
         }
-        let items: Vec<_> = self
-            .in_force()
-            .filter_map(|subscription| {
-                let verified = self.verified.get(&subscription.name)?;
-                let items = verified.of_step(StepType::DeviceSettings);
-                Some(items.filter(|item| !subscription.keeps_for_the_switch(&item.key)))
-            })
-            .flatten()
-            .collect();
+        let items: Vec<_> = self.settings().collect();
         if items.is_empty() {
             return set.with(
                 condition,
@@ -376,14 +384,18 @@ impl Report<'_> {
                 "No service in force asks for a setting.",
             );
         }
-        let open = items
-            .iter()
-            .filter(|item| item.state != ItemState::Effective);
+        let open = items.iter().filter(|item| !item.is_done());
         let worst = open
             .clone()
             .find(|item| item.problem.is_some())
             .or_else(|| open.clone().next());
         match worst {
+            None if items.iter().any(|item| item.drifts) => set.with(
+                condition,
+                Status::False,
+                Reason::Drifted,
+                words::drifted(self.drifted()),
+            ),
             None => set.with(
                 condition,
                 Status::True,
@@ -405,6 +417,16 @@ impl Report<'_> {
                 ),
             },
         }
+    }
+
+    /// Returns the settings of subscriptions in force that are to be in effect now.
+    fn settings(&self) -> impl Iterator<Item = &VerifiedItem> {
+        let items = self.in_force().filter_map(|subscription| {
+            let verified = self.verified.get(&subscription.name)?;
+            let items = verified.of_step(StepType::DeviceSettings);
+            Some(items.filter(|item| !subscription.keeps_for_the_switch(&item.key)))
+        });
+        items.flatten()
     }
 
     /// Returns reason and message of the first subscription in force whose settings could not be

@@ -26,9 +26,16 @@ impl Report<'_> {
         if self.verified.items.is_empty() || withdraws {
             return previous.evidence.clone();
         }
+        let device_uid = device.metadata.uid.clone().unwrap_or_default();
+        let is_same =
+            |known: &&Evidence| known.device_uid == device_uid && known.target_digest == target;
+        if let Some(known) = previous.evidence.as_ref().filter(is_same) {
+            return Some(known.clone());
+        }
         Some(Evidence {
-            device_uid: device.metadata.uid.clone().unwrap_or_default(),
+            device_uid,
             target_digest: target,
+            machine_digest: self.resolved.machine_digest,
         })
     }
 
@@ -138,6 +145,7 @@ impl Report<'_> {
             last_sent: sent.map(|sent| sent.at).or(last_sent),
             last_verified: item.verified_at,
             proof: item.proof,
+            was_effective: item.was_effective,
             problem: item.problem.clone().map(Box::new),
             previous: self.previous_of(item, previous),
             released: None,

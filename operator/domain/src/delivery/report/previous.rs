@@ -130,6 +130,7 @@ impl Report<'_> {
         let kept = status.items.iter().filter(|item| is_kept(item));
         let items = kept.map(|item| Item {
             state: ItemState::Unknown,
+            was_effective: false,
             problem: None,
             previous: carried(self.snapshot, Some(item)),
             ..item.clone()

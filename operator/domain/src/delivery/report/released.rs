@@ -34,6 +34,10 @@ impl Report<'_> {
         let endings = withdrawing.endings();
         let is_first = previous.ended.is_none();
         let items = self.kept(previous);
+        let items = items.map(|item| Item {
+            was_effective: false,
+            ..item
+        });
         let items = items.map(|item| {
             let mut endings = endings.iter();
             match endings.find(|ending| ending.item.key == item.key) {

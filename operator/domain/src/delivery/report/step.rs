@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl Report<'_> {
-    /// Returns the first step that is not wholly Effective.
+    /// Returns the first step of which something is not Effective, and not left as it is either.
     pub(super) fn step_of_work(&self) -> Option<StepType> {
         let steps = || self.subscription.steps.iter();
         // Steps that wait for the switch are done after those that come before it.
@@ -34,7 +34,7 @@ impl Report<'_> {
         });
         let is_open = |step: &&ResolvedStep| {
             let mut items = self.verified.required();
-            items.any(|item| item.step == step.r#type && item.state != ItemState::Effective)
+            items.any(|item| item.step == step.r#type && !item.is_done())
         };
         before
             .or_else(|| steps().find(is_open))

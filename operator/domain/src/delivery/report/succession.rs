@@ -80,8 +80,10 @@ impl Report<'_> {
             let kept = item.previous.clone().filter(|_| is_wanted);
             let mut own = status.items.iter_mut();
             match own.find(|own| own.key == item.key) {
+                // That it was in effect for the other one holds nothing back here.
                 None => status.items.push(Item {
                     previous: kept,
+                    was_effective: false,
                     ..item.clone()
                 }),
                 Some(own) if is_proved_by(own, item) => {

@@ -1,17 +1,36 @@
-//! Report: the words of a problem that is still the same.
+//! Report: the words about settings that drifted, and those of a problem that is still the same.
 //!
 //! A remote side may put something else into each answer: a number of the request, the time of day.
 //! While all the rest of a status is equal, its words stay those that were written first, and are
 //! replaced once in [`KEPT`]: nobody loses the newest for longer, and retries write nothing.
 //! Decides nothing but that. Called by the pass.
 
+use std::collections::BTreeSet;
+
 use entente_crds::v1alpha1::{DeviceStatus, ServiceSubscriptionStatus};
 use jiff::SignedDuration;
 
 use crate::condition::without_words_of_attempts;
+use crate::delivery::verify::VerifiedItem;
+use crate::listing::some_of;
 
 /// Time for which the words of a problem stay as they are.
 pub(in crate::delivery) const KEPT: SignedDuration = SignedDuration::from_mins(10);
+
+/// The most settings that a sentence names.
+const NAMES_SHOWN: usize = 3;
+
+/// Returns the sentence about settings that are left as somebody has changed them.
+pub(super) fn drifted<'v>(items: impl Iterator<Item = &'v VerifiedItem>) -> String {
+    let names: BTreeSet<&str> = items.filter_map(|item| item.key.name()).collect();
+    let shown = some_of(&names, NAMES_SHOWN);
+    let (was, is) = if names.len() == 1 {
+        ("was", "is")
+    } else {
+        ("were", "are")
+    };
+    format!("{shown} {was} changed at the device and {is} left so, by driftPolicy Report.")
+}
 
 /// A status with words of remote sides.
 pub(in crate::delivery) trait Wordy: Clone + PartialEq {

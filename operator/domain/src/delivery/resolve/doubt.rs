@@ -60,7 +60,8 @@ fn stands(subscription: &ServiceSubscription) -> bool {
     let status = subscription.status.as_ref();
     status.is_some_and(|status| {
         let mut items = status.items.iter();
-        status.server.is_some() || items.any(|item| item.state == ItemState::Effective)
+        status.server.is_some()
+            || items.any(|item| item.state == ItemState::Effective || item.was_effective)
     })
 }
 

@@ -214,6 +214,12 @@ fn machine(device: &Device) -> serde_json::Value {
     }
 }
 
+/// Returns a digest of the machine that a spec means, wherever it is.
+pub(in crate::delivery) fn machine_digest(snapshot: &DeviceSnapshot) -> Option<Digest> {
+    let device = snapshot.device.as_deref()?;
+    Some(digest(&machine(device)))
+}
+
 /// Returns a digest of what proof is bound to, where the device can be reached: another URL,
 /// printer-uri, serial number or identity in the spec is another target. That a connection may not
 /// be used is none.

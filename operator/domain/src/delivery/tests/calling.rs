@@ -23,6 +23,7 @@ const ZERO: SignedDuration = SignedDuration::ZERO;
 mod activation;
 mod ahead;
 mod data_types;
+mod drift;
 mod errors;
 mod first_data;
 

@@ -20,12 +20,13 @@ use crate::delivery::{
 };
 use crate::{protocol::Place, remote::DeviceReading, remote::Value};
 
-/// Returns the instant since which each of these items but the check is in effect, if each is.
+/// Returns the instant since which each of these items but the check is in effect, if each is. One that
+/// somebody has changed, and that is left so, counts as it is.
 pub(super) fn set_up_since<'v>(items: impl Iterator<Item = &'v VerifiedItem>) -> Option<Timestamp> {
     let mut before = items.filter(|it| it.step != StepType::Acceptance);
     before.try_fold(Timestamp::MIN, |latest, item| {
-        let is_effective = item.state == ItemState::Effective;
-        is_effective.then(|| latest.max(item.verified_at.unwrap_or(latest)))
+        item.is_done()
+            .then(|| latest.max(item.verified_at.unwrap_or(latest)))
     })
 }
 
@@ -39,6 +40,8 @@ fn not_due(item: &ResolvedItem) -> VerifiedItem {
         observed_digest: None,
         verified_at: None,
         proof: None,
+        was_effective: false,
+        drifts: false,
         problem: None,
     }
 }
@@ -170,6 +173,8 @@ impl Round<'_> {
                 .filter(|first| self.counts(*first, check.since))
                 .or(Some(at)),
             proof: None,
+            was_effective: false,
+            drifts: false,
             problem: problem
                 .map(|(met, words)| self.problem(item, met, &format!("{}: {words}", item.key), at)),
         }

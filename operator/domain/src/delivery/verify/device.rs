@@ -167,6 +167,9 @@ impl Round<'_> {
         if !equal && self.is_proved_by_an_earlier_report(item, reading) {
             return self.of_status(step, item);
         }
+        if !equal && reading.waits_for_a_call(place, value) && self.is_known_to_drift(item) {
+            return self.of_status(step, item);
+        }
         let compared = if equal {
             Found::Wanted
         } else if reading.waits_for_a_call(place, value) {
@@ -268,13 +271,18 @@ impl Round<'_> {
                     observed_digest: Some(item.digest),
                     verified_at: Some(sent.at),
                     proof: None,
+                    was_effective: false,
+                    drifts: false,
                     problem: None,
                 },
                 Err(failure) => self.not_accepted(step, item, failure, sent.at),
             });
         }
-        let previous = self.previous(item)?;
-        (previous.state == ItemState::Effective).then(|| self.of_status(step, item))
+        let previous = self.previous(item);
+        if previous.is_some_and(|previous| previous.state == ItemState::Effective) {
+            return Some(self.of_status(step, item));
+        }
+        self.left_as_accepted(step, item)
     }
 
     /// Returns the proof of an item that cannot be read and was not accepted: no reading would

@@ -221,6 +221,8 @@ impl Round<'_> {
                 .or_else(|| previous.and_then(|previous| previous.last_sent))
                 .or(Some(at)),
             proof: Some(Proof::Taken),
+            was_effective: false,
+            drifts: false,
             problem: None,
         }
     }
@@ -238,6 +240,8 @@ impl Round<'_> {
                 .and_then(|previous| previous.last_verified)
                 .or(Some(at)),
             proof: None,
+            was_effective: false,
+            drifts: false,
             problem: Some(self.problem(
                 item,
                 Reason::NotVerifiable,

@@ -5,6 +5,7 @@
 //! run until T              passes now and whenever something is due
 //! pass                     one pass now
 //! device [SERIAL]          the Device is made
+//! drift Report|Revert      its driftPolicy
 //! subscribe C.S SERVICE from T [until T] [origin C.S] [plain] [allowed D] [lead D] [parameter=value …]
 //!                          origin C.S: it succeeds that subscription, or the first of its chain
 //!                          parameter=@NAME takes its value from a Secret
@@ -28,8 +29,8 @@ use std::collections::VecDeque;
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
     v1alpha1::{
-        Connection, DeletionPolicy, DeviceConnection, DeviceModel, IppOperation, Origin,
-        SecretParameter, SmartService,
+        Connection, DeletionPolicy, DeviceConnection, DeviceModel, DriftPolicy, IppOperation,
+        Origin, SecretParameter, SmartService,
     },
 };
 use entente_domain::{
@@ -46,6 +47,7 @@ use crate::simulation::{Fault, Simulation, Wish, secret_reference};
 /// Commands that change a spec, after which the controller drops its backoffs.
 const EDITS: &[&str] = &[
     "connect",
+    "drift",
     "replace-device",
     "subscribe",
     "revise",
@@ -92,7 +94,7 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         "pass" => {
             world.pass();
         }
-        "device" | "replace-device" | "connect" => of_device(world, verb, &words),
+        "device" | "replace-device" | "connect" | "drift" => of_device(world, verb, &words),
         "subscribe" => {
             let wish = wish(world, &mut words);
             world.create_subscription(&wish);
@@ -153,7 +155,13 @@ fn of_device(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
     }
     let device = world.device_mut();
     device.metadata.generation = device.metadata.generation.map(|one| one + 1);
-    if verb == "connect" {
+    if verb == "drift" {
+        device.spec.drift_policy = Some(match first {
+            "Report" => DriftPolicy::Report,
+            "Revert" => DriftPolicy::Revert,
+            _ => panic!("no policy: {first}"),
+        });
+    } else if verb == "connect" {
         let names = words.iter().map(|name| DeviceConnection {
             name: (*name).to_owned(),
             ..DeviceConnection::default()

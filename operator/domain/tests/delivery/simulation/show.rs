@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use entente_crds::{
     item_key::ItemKey,
     v1alpha1::{
-        Condition, Delay, ExclusiveHold, Previous, Promise, ReleasedAs, ServerInstance,
-        ServerOperationState, ServiceSubscription, Unsaved,
+        Condition, Delay, DriftedSetting, ExclusiveHold, Previous, Promise, ReleasedAs,
+        ServerInstance, ServerOperationState, ServiceSubscription, Unsaved,
     },
 };
 use entente_domain::{
@@ -185,6 +185,10 @@ impl Simulation {
                     condition.message
                 );
             }
+            for drifted in &status.drift {
+                let DriftedSetting { name, since, .. } = drifted;
+                let _ = write!(said, "\n    {name} drifted since {since}");
+            }
             for hold in &status.exclusive {
                 let ExclusiveHold {
                     group,
@@ -278,6 +282,9 @@ fn in_full(object: &ServiceSubscription) -> String {
         }
         if let Some(proof) = item.proof {
             let _ = write!(said, " {proof:?}");
+        }
+        if item.was_effective {
+            said.push_str(", was in effect");
         }
         if let Some(previous) = item.previous.as_deref().filter(|it| is_worth_a_word(it)) {
             let _ = write!(said, ", before: {}", values(previous));

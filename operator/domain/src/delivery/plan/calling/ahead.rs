@@ -47,8 +47,13 @@ pub(super) fn next(
         if !is_next_to_set(round, subscription) {
             continue;
         }
+        let is_promised = is_promised_at(round, subscription, effective);
         let others: Vec<&ResolvedItem> = settings_of(subscription, connection)
-            .filter(|(item, key, value)| item.conflict.is_none() && now.get(*key) != Some(value))
+            .filter(|(item, key, value)| {
+                let is_other = now.get(*key) != Some(value);
+                let is_changed = || is_promised && drifts(round, subscription, item);
+                item.conflict.is_none() && (is_other || is_changed())
+            })
             .map(|(item, ..)| item)
             .collect();
         if keeps(round, subscription, &others, read, plan) {
@@ -74,6 +79,24 @@ fn next_promise(round: &Round<'_>) -> Option<Timestamp> {
         prepared.map(|revision| revision.effective)
     });
     promises.min()
+}
+
+/// True if a subscription promises something for an instant.
+fn is_promised_at(
+    round: &Round<'_>,
+    subscription: &ResolvedSubscription,
+    effective: Timestamp,
+) -> bool {
+    let object = round.snapshot.subscription(&subscription.name);
+    let mut revisions = object.iter().flat_map(|object| &object.spec.revisions);
+    revisions.any(|it| it.promised && it.effective == effective)
+}
+
+/// True if somebody has changed a setting, which is left so until a promise needs it.
+fn drifts(round: &Round<'_>, subscription: &ResolvedSubscription, item: &ResolvedItem) -> bool {
+    let verified = round.verified.get(&subscription.name);
+    let proved = verified.and_then(|verified| verified.item(&item.key));
+    proved.is_some_and(|proved| proved.drifts)
 }
 
 fn set_up(resolved: &ResolvedDevice) -> impl Iterator<Item = &ResolvedSubscription> {
