@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{
     FINALIZER_IN_USE,
     bounded::Text,
+    condition::{ConditionType, Reason},
     item_key::ItemKey,
     v1alpha1::{DriftPolicy, Item, ItemState, MaintenanceWindow, StepType},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use entente_domain::condition::find;
 use entente_domain::delivery::{
     Action, CarriedItem, DeviceSnapshot, InstallationOrder, Intent, Plan, ResolvedDevice,
     ResolvedSubscription, ServedItem, Verified, Wanted, instance_id,
@@ -217,6 +219,12 @@ fn removed_too_early(
     let status = snapshot.device.as_ref()?.status.as_ref()?;
     let hold = status.exclusive.iter().find(|hold| hold.group == group)?;
     let object = snapshot.subscription(&entry.name)?;
+    // A removal that has begun goes on, also if the one that was to come ended before, and is extended now.
+    let status = object.status.as_ref();
+    let ready = status.and_then(|it| find(&it.conditions, ConditionType::Ready));
+    if ready.is_some_and(|it| it.reason == Reason::Withdrawing.as_str()) {
+        return None;
+    }
     let comes = |other: &&ResolvedSubscription| {
         let is_ready = other.intent == Intent::SetUp && other.refused.is_none();
         let is_object = other.name != entry.name && !other.name.is_leaving();

@@ -327,6 +327,17 @@ fn a_third_contract_that_comes_first_ends_the_one_that_serves_on() {
 
 // shows C11
 #[test]
+fn a_removal_that_has_begun_goes_on_when_the_contract_that_ended_in_between_is_extended() {
+    let events = [
+        (0, Event::BrokerDown(0, FailureKind::Unreachable)),
+        (80, Event::Extended(1)),
+    ];
+    let services = ["cloud", "cloud", "data-backup"];
+    assert_settled(&living(&services, true, &events));
+}
+
+// shows C11
+#[test]
 fn a_setting_of_the_service_before_is_not_listed_on_a_machine_that_never_had_it() {
     let events = [(80, Event::Dropped(0, 0)), (80, Event::DeviceReplaced)];
     let services = ["other-backup", "cloud", "data-backup"];
