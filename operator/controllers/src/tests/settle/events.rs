@@ -357,6 +357,17 @@ fn happen_to_made(process: &InProcess, event: &Event) {
     }
 }
 
+/// Somebody changes a setting at a device.
+fn change_device(process: &InProcess, number: usize, attribute: &str) {
+    process.world.change_device(&url(number), |device| {
+        let mut values = device.values.iter_mut();
+        let found = values.find(|(place, _)| place.to_string().contains(attribute));
+        if let Some((_, values)) = found {
+            *values = vec![Scalar::Text("by somebody".to_owned())];
+        }
+    });
+}
+
 fn happen_outside(process: &InProcess, event: &Event) {
     let (cluster, world) = (&process.cluster, &process.world);
     let own = Options::default().namespace;
@@ -382,16 +393,7 @@ fn happen_outside(process: &InProcess, event: &Event) {
                 }
             });
         }
-        Event::DeviceChanged(number, how) => {
-            let attribute = ATTRIBUTES[*how];
-            world.change_device(&url(*number), |device| {
-                let mut values = device.values.iter_mut();
-                let found = values.find(|(place, _)| place.to_string().contains(attribute));
-                if let Some((_, values)) = found {
-                    *values = vec![Scalar::Text("by somebody".to_owned())];
-                }
-            });
-        }
+        Event::DeviceChanged(number, how) => change_device(process, *number, ATTRIBUTES[*how]),
         Event::BrokerOff => _ = world.remove_server(BROKER_URL),
         Event::BrokerOn if world.server(BROKER_URL).is_none() => {
             world.put_server(BROKER_URL, fake_broker());

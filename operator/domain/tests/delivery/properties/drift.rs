@@ -4,7 +4,7 @@
 
 use entente_crds::v1alpha1::{DriftPolicy, IppOperation};
 use entente_domain::{
-    delivery::{Intent, Pass, Wanted},
+    delivery::{Intent, Pass, ResolvedSubscription, Wanted},
     protocol::Place,
     remote::Scalar,
 };
@@ -79,7 +79,7 @@ fn differing(world: &Simulation) -> Vec<String> {
     let pass = Pass::new(world.snapshot.clone(), world.backoffs.clone(), world.now);
     let in_force = pass.resolved().subscriptions.iter();
     let in_force = in_force.filter(|it| it.intent == Intent::SetUp && it.refused.is_none());
-    let items = in_force.flat_map(|entry| entry.items());
+    let items = in_force.flat_map(ResolvedSubscription::items);
     let items = items.filter(|(_, item)| item.conflict.is_none());
     let differing = items.filter_map(|(_, item)| match &item.wanted {
         Wanted::DeviceSetting { place, value, .. } => {
