@@ -123,6 +123,7 @@ impl SupplyOrders {
             subscription: subscription.as_deref(),
             service: service.as_deref(),
             device,
+            now,
             model: model.as_deref(),
         };
         fault_of(order, against)

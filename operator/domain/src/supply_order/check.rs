@@ -5,14 +5,18 @@
 //! server of that service, and for supplies that the device takes (K4). It must never look at a record that was sent already: its order is
 //! there, whatever became of the contract.
 
-use entente_crds::condition::Reason;
+use std::sync::Arc;
+
+use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
-    Device, DeviceModel, OrderCause, OrderRecord, ServiceSubscription, SmartService, SupplyOrder,
+    Device, DeviceModel, OrderCause, OrderRecord, Revision, ServiceSubscription, SmartService,
+    SupplyOrder,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::record::reference_of;
+use crate::condition::find;
 
 /// Objects against which an order by hand is checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +27,8 @@ pub struct CheckedAgainst<'a> {
     pub service: Option<&'a SmartService>,
     /// The Device.
     pub device: Option<&'a Device>,
+    /// The instant of the check.
+    pub now: Timestamp,
     /// Its DeviceModel; supplies of one that is gone are not checked.
     pub model: Option<&'a DeviceModel>,
 }
@@ -69,6 +75,9 @@ fn by_hand(record: &OrderRecord, against: CheckedAgainst<'_>) -> Option<(Reason,
         return Some((Reason::UnsupportedValue, message));
     };
     let spec = &subscription.spec;
+    if let Some(message) = not_in_force(named, subscription, against.now) {
+        return Some((Reason::UnsupportedValue, message));
+    }
     let same = [
         ("device.name", &record.device.name, &spec.device_ref.name),
         ("contract.name", &record.contract.name, &spec.contract.name),
@@ -102,6 +111,31 @@ fn by_hand(record: &OrderRecord, against: CheckedAgainst<'_>) -> Option<(Reason,
         return differs("provider", found, owed);
     }
     of_device(record, against)
+}
+
+/// Returns the words for a service that nobody owes at an instant: its contract begins later, is over, or is
+/// refused.
+fn not_in_force(named: &str, subscription: &ServiceSubscription, now: Timestamp) -> Option<String> {
+    let status = subscription.status.as_ref();
+    let accepted = status.and_then(|it| find(&it.conditions, ConditionType::Accepted));
+    if accepted.is_some_and(|it| it.status == "False") {
+        return Some(format!("the ServiceSubscription {named} is not accepted"));
+    }
+    let revisions = &subscription.spec.revisions;
+    let in_force =
+        |it: &Arc<Revision>| it.effective <= now && it.until.is_none_or(|until| now < until);
+    if revisions.iter().any(in_force) {
+        return None;
+    }
+    let begins = revisions
+        .iter()
+        .map(|it| it.effective)
+        .filter(|it| now < *it)
+        .min();
+    Some(match begins {
+        Some(begins) => format!("the service of {named} begins at {begins:.0}"),
+        None => format!("the service of {named} is over"),
+    })
 }
 
 /// Checks serial number and supplies: the part of a line that names a supply is that of the supply.

@@ -380,9 +380,26 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
         subscription: Some(&world.subscription),
         service: Some(&world.service),
         device: Some(&world.device),
+        now: begin(),
         model: Some(&world.model),
     };
     assert_eq!(fault_of(&spare, against), None);
+    for (now, said) in [
+        ("2026-01-01T00:00:00Z", "begins at"),
+        ("2099-01-01T00:00:00Z", "is over"),
+    ] {
+        let mut ended = world.subscription.clone();
+        for revision in &mut ended.spec.revisions {
+            std::sync::Arc::make_mut(revision).until = Some(at("2040-01-01T00:00:00Z"));
+        }
+        let against = CheckedAgainst {
+            now: at(now),
+            subscription: Some(&ended),
+            ..against
+        };
+        let (_, message) = fault_of(&spare, against).expect("it is not in force");
+        assert!(message.contains(said), "{message}");
+    }
     let edits: [(&str, Edit); 8] = [
         ("device.serialNumber is \"WRONG\"", |record| {
             record.device.serial_number = "WRONG".to_owned();
