@@ -25,6 +25,8 @@ use super::{
 };
 use crate::remote::StatusReport;
 
+/// An error whose time to begin is over for so long, and that nobody has reported since, has not begun.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 /// A supply that has at least so many percent, and had less when it was empty, was replaced.
 const NEW: i32 = 50;
 
@@ -35,6 +37,8 @@ pub struct Sightings<'a> {
     pub reports: Vec<(&'a str, &'a StatusReport)>,
     /// The connections by which the device may report, also those that gave no report now.
     pub sources: BTreeSet<&'a str>,
+    /// The connection by which the device calls, if it does: its word stands until it takes it back.
+    pub caller: Option<&'a str>,
     /// The instant of the look.
     pub at: Timestamp,
 }
@@ -70,8 +74,9 @@ pub struct Tracked {
     pub untold: Option<Untold>,
 }
 
-/// Returns the entries after a look; without one they are as before, but for those whose type the model does
-/// not have any more: they end now, since nobody looks for them.
+/// Returns the entries after a look; without one they are as before, but for those that were about to begin and
+/// that nobody has reported for long, and for those whose type the model does not have any more: they end now,
+/// since nobody looks for them.
 pub fn track(
     before: &[DeviceError],
     model: &DeviceModelSpec,
@@ -85,6 +90,13 @@ pub fn track(
     let has = |r#type: &str| model.errors.iter().any(|it| it.r#type == r#type);
     for entry in entries.values_mut().filter(|it| !has(&it.r#type)) {
         forgotten(entry, now);
+    }
+    for r#type in &model.errors {
+        let (begin, _) = times(r#type);
+        let of_type = entries.values_mut().filter(|it| it.r#type == r#type.r#type);
+        for entry in of_type.filter(|it| !stands(it, look)) {
+            forget_unheard(entry, (now, begin));
+        }
     }
     let mut sighted = BTreeMap::new();
     if let Some(look) = look {
@@ -353,6 +365,25 @@ fn ended(entry: &mut DeviceError, (at, end): (Timestamp, SignedDuration)) {
         ErrorEnd::ConnectionRemoved
     };
     close(entry, gone, end);
+}
+
+/// True if an error that was reported stands by the word of a device that calls, which need not repeat it.
+fn stands(entry: &DeviceError, look: Option<&Sightings<'_>>) -> bool {
+    let caller = look.and_then(|look| look.caller);
+    caller.is_some_and(|caller| entry.reported_by.iter().any(|name| name == caller))
+}
+
+/// Forgets that an error was reported which has not begun: by now somebody would have reported it again. One
+/// that is open is never forgotten so.
+fn forget_unheard(entry: &mut DeviceError, (now, begin): (Timestamp, SignedDuration)) {
+    let Some(reported) = entry.reported else {
+        return;
+    };
+    let is_old = now.duration_since(reported) >= begin.saturating_add(FORGOTTEN);
+    if entry.state == ErrorState::Closed && is_old {
+        entry.reported = None;
+        entry.reported_by = Vec::new();
+    }
 }
 
 /// Ends what there is of an error that the model does not have any more.

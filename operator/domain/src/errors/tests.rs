@@ -124,6 +124,7 @@ impl Device {
         let look = Sightings {
             reports: reports.to_vec(),
             sources: self.sources.iter().copied().collect(),
+            caller: None,
             at,
         };
         self.pass(Some(&look), at);

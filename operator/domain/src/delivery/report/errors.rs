@@ -66,6 +66,7 @@ impl Report<'_> {
         Some(Sightings {
             reports,
             sources,
+            caller: self.caller(),
             at,
         })
     }
@@ -109,6 +110,7 @@ impl Report<'_> {
             let look = Sightings {
                 reports: vec![(caller, &report)],
                 sources: self.sources(),
+                caller: Some(caller),
                 at,
             };
             let tracked = track(&errors, model, Some(&look), at);

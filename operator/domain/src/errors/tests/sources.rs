@@ -108,6 +108,7 @@ fn a_connection_that_the_device_has_no_more_reports_nothing() {
         let look = Sightings {
             reports: vec![("hq-ipp", &fine)],
             sources: ["hq-ipp"].into(),
+            caller: None,
             at: after(minute),
         };
         device.pass(Some(&look), after(minute));
@@ -237,5 +238,81 @@ fn a_waste_box_counts_as_replaced_by_the_word_of_one_that_said_it_was_full() {
             "{told_by:?} told it"
         );
         assert_eq!(error.reported_by.len(), 0);
+    }
+}
+
+// shows A9
+#[test]
+fn an_error_that_was_about_to_begin_is_forgotten_when_nobody_reports_it_for_long() {
+    let at = |seconds| begin() + SignedDuration::from_secs(seconds);
+    let fine = fine();
+    // The other connection answers, or nobody does.
+    for reports in [&[("hq-ipp", &fine)][..], &[]] {
+        let mut device = Device::new();
+        device.model = example::mfp_520().spec;
+        device.look_by(&[("hq-snmp", &empty())], at(0));
+        for minute in [10, 20, 30, 40, 50, 60] {
+            device.look_by(reports, at(minute * 60));
+            let error = device.error(BLACK);
+            assert_eq!(error.reported, Some(at(0)), "after {minute} minutes");
+        }
+        device.look_by(reports, at(60 * 60 + 30));
+        let error = device.error(BLACK);
+        assert_eq!((error.reported, error.reported_by.len()), (None, 0));
+        assert_eq!(next_look(&device.errors, &device.model), None);
+        // It is reported again after weeks: by that alone nothing has begun, and nothing began weeks ago.
+        let later = 21 * 24 * 60 * 60;
+        device.look_by(&[("hq-snmp", &empty())], at(later));
+        assert_eq!(device.error(BLACK).occurrence, 0);
+        device.look_by(&[("hq-snmp", &empty())], at(later + 30));
+        let error = device.error(BLACK);
+        assert_eq!((error.occurrence, error.since), (1, at(later)));
+    }
+}
+
+// shows A9
+#[test]
+fn an_error_that_is_reported_again_after_weeks_begins_then_also_if_nobody_looked_meanwhile() {
+    let mut device = Device::new();
+    device.model = example::mfp_520().spec;
+    device.look_by(&[("hq-snmp", &empty())], begin());
+    let again = after(21 * 24 * 60);
+    device.look_by(&[("hq-snmp", &empty())], again);
+    assert_eq!(device.error(BLACK).reported, Some(again));
+    assert_eq!(device.error(BLACK).occurrence, 0);
+}
+
+// shows A5 A9
+#[test]
+fn the_word_of_a_device_that_calls_stands_until_it_takes_it_back() {
+    let mut device = Device::new();
+    device.model = example::mfp_520().spec;
+    let empty = empty();
+    for minute in [0, 3 * 60] {
+        let look = Sightings {
+            reports: vec![("hq-snmp", &empty)],
+            sources: SOURCES.into(),
+            caller: Some("hq-snmp"),
+            at: after(minute),
+        };
+        device.pass(Some(&look), after(minute));
+    }
+    let error = device.error(BLACK);
+    assert_eq!((error.occurrence, error.since), (1, begin()));
+}
+
+// shows A9
+#[test]
+fn silence_alone_ends_no_error_however_long_it_lasts() {
+    let fine = fine();
+    for reports in [&[("hq-ipp", &fine)][..], &[]] {
+        let mut device = open();
+        for day in 0..60 {
+            device.look_by(reports, after(day * 24 * 60 + 1));
+            device.pass(None, after(day * 24 * 60 + 2));
+        }
+        let error = device.error(BLACK);
+        assert_eq!((error.state, error.gone), (ErrorState::Open, None));
+        assert_eq!(error.reported_by, ["hq-snmp"]);
     }
 }

@@ -101,6 +101,7 @@ impl Life {
         let look = Sightings {
             reports: vec![("hq-ipp", &report)],
             sources: ["hq-ipp"].into(),
+            caller: None,
             at: self.now,
         };
         let mut model = self.world.model.spec.clone();
