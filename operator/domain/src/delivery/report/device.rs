@@ -84,7 +84,7 @@ pub(super) struct Report<'a> {
     pub(super) reports: &'a BTreeMap<SubscriptionName, SubscriptionReport>,
     pub(super) observations: &'a Observations,
     pub(super) device: &'a Device,
-    faults: ConnectionFaults<'a>,
+    pub(super) faults: ConnectionFaults<'a>,
     pub(super) now: Timestamp,
 }
 

@@ -56,16 +56,12 @@ impl Report<'_> {
     pub(super) fn look<'r>(&'r self, by_twin: Option<&'r StatusReport>) -> Option<Sightings<'r>> {
         let asked = self.observations.status.answered();
         let by_twin = self.caller().zip(by_twin);
-        let (mut reports, at) = match (asked, by_twin) {
-            // An error that another connection tells of must not seem to be over.
-            (None, Some(_)) if !self.is_asked_elsewhere() => (Vec::new(), self.now),
-            (asked, _) => asked?,
-        };
+        let asked = asked.or_else(|| by_twin.map(|_| (Vec::new(), self.now)));
+        let (mut reports, at) = asked?;
         reports.extend(by_twin);
-        let sources = self.sources();
         Some(Sightings {
             reports,
-            sources,
+            sources: self.sources(),
             caller: self.caller(),
             at,
         })
@@ -97,8 +93,7 @@ impl Report<'_> {
     /// been away, and so may the operator.
     fn after_the_past(&self, before: &[DeviceError], model: &DeviceModelSpec) -> Vec<DeviceError> {
         let mut errors = before.to_vec();
-        let twin = self.twin().filter(|_| !self.is_asked_elsewhere());
-        let Some((twin, caller)) = twin.zip(self.caller()) else {
+        let Some((twin, caller)) = self.twin().zip(self.caller()) else {
             return errors;
         };
         let known = before.iter().flat_map(|error| {
@@ -117,16 +112,6 @@ impl Report<'_> {
             errors = tracked.into_iter().map(|it| it.error).collect();
         }
         errors
-    }
-
-    /// True if the device is asked for its status through another connection.
-    fn is_asked_elsewhere(&self) -> bool {
-        let usable = self.resolved.connections.iter();
-        let mut usable = usable.filter(|it| it.endpoint.is_ok());
-        usable.any(|it| {
-            let spec = self.snapshot.connections.get(&it.name);
-            spec.is_some_and(|it| is_asked_for_status(&it.spec))
-        })
     }
 
     /// Returns the status report of a device that calls, unless it is left alone.
@@ -183,11 +168,28 @@ impl Report<'_> {
         // Nobody said that it is over.
         let is_open = reports.is_empty()
             || reports.iter().any(|it| it.is_partial)
+            || look.is_some_and(|look| self.is_not_asked(look))
             || previous.is_some_and(|status| is_told_elsewhere(&status.errors, look));
         match known.filter(|_| is_open) {
             Some(_) => set.keep(condition),
             None => set,
         }
+    }
+
+    /// True if a connection was not asked in this pass, and answered when it was asked last: a device that calls
+    /// is heard in each pass, and the others are not.
+    fn is_not_asked(&self, look: &Sightings<'_>) -> bool {
+        let mut usable = self
+            .resolved
+            .connections
+            .iter()
+            .filter(|it| it.endpoint.is_ok());
+        usable.any(|it| {
+            let spec = self.snapshot.connections.get(&it.name);
+            let is_asked = spec.is_some_and(|it| is_asked_for_status(&it.spec));
+            let was_asked = self.observations.status.report(&it.name).is_some();
+            is_asked && !was_asked && look.caller.is_some() && self.faults.of(&it.name).is_none()
+        })
     }
 }
 

@@ -9,7 +9,10 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 
 use super::*;
+use crate::delivery::{Action, Answer, Blocked, model::backoffs::BackoffKey};
 use crate::errors::{KnownLine, KnownOrder};
+use crate::protocol::Place;
+use crate::remote::{Failure, FailureKind, ReportedFault, StatusReport};
 
 const ORDER: &str = "lobby-mfp.toner-empty.black-toner.1";
 
@@ -28,6 +31,10 @@ fn error(state: TwinErrorState, since: Timestamp) -> TwinError {
         impressions: Some(48213),
         ..TwinError::default()
     }
+}
+
+fn dead() -> Failure {
+    Failure::new(FailureKind::Unreachable, "nobody is there")
 }
 
 impl Calling {
@@ -55,6 +62,38 @@ impl Calling {
         calling.report(ZERO, |_| {});
         calling.pass(ZERO);
         calling
+    }
+
+    /// The device has another connection, by which it is dialled.
+    fn is_dialled_too(&mut self) {
+        let dialled = example::hq_ipp();
+        let name = dialled.name_any();
+        let connections = &mut self.0.snapshot.connections;
+        connections.insert(name.as_str().into(), Arc::new(dialled));
+        self.0.edit_device(|device| {
+            device.spec.address = example::devices()[0].spec.address.clone();
+            let mut connection = device.spec.connections[0].clone();
+            connection.name = name;
+            device.spec.connections.push(connection);
+        });
+    }
+
+    /// A pass in which the connection by which the device is dialled reports so; it is dead without.
+    fn dialled_pass(&mut self, after: SignedDuration, report: Option<&StatusReport>) {
+        self.0.pass(after, |action| match action {
+            Action::ReadDevice { request, .. } if request.identity == Place::Registration => None,
+            Action::ReadDevice { .. } if report.is_none() => Some(Answer::DeviceRead {
+                result: Err(dead()),
+                claimed_by_another: None,
+            }),
+            Action::ReadStatus { .. } => Some(Answer::Status(report.cloned().ok_or_else(dead))),
+            _ => None,
+        });
+    }
+
+    fn faulted(&self) -> Option<String> {
+        let conditions = self.status().conditions;
+        find(&conditions, ConditionType::Faulted).map(|found| found.reason.clone())
     }
 
     fn has(&mut self, errors: Vec<TwinError>) {
@@ -341,4 +380,63 @@ fn a_message_is_in_the_language_of_the_device_and_its_short_form_has_room_on_the
     assert_eq!(message.state, MessageState::Undeliverable);
     assert_eq!(message.reason, Some(Reason::NoText));
     assert!(message.problem.expect("words").contains("no room"));
+}
+
+// shows A1 A9
+#[test]
+fn a_connection_that_is_dead_mutes_no_error_that_the_device_itself_tells_of() {
+    let mut calling = Calling::with_errors();
+    calling.is_dialled_too();
+    calling.dialled_pass(minutes(1), None);
+    calling.has(vec![error(TwinErrorState::Raised, now() + minutes(2))]);
+    calling.dialled_pass(minutes(5), None);
+    let found = calling.one();
+    assert_eq!((found.occurrence, found.state), (1, ErrorState::Open));
+    assert_eq!(found.since, now() + minutes(2), "the device told when");
+    assert_eq!(found.reported_by, ["gateway"]);
+    assert_eq!(found.order.expect("an order").name, ORDER);
+    assert_eq!(calling.faulted().as_deref(), Some("SuppliesEmpty"));
+    let mut cleared = error(TwinErrorState::Cleared, now() + minutes(2));
+    cleared.until = Some(now() + minutes(30));
+    calling.has(vec![cleared]);
+    calling.dialled_pass(minutes(31), None);
+    calling.dialled_pass(minutes(45), None);
+    let found = calling.one();
+    assert_eq!(found.state, ErrorState::Closed);
+    assert_eq!(found.until, Some(now() + minutes(30)));
+    assert_eq!(calling.faulted(), None);
+}
+
+// shows A9
+#[test]
+fn an_error_that_is_told_when_the_device_is_dialled_is_not_over_by_what_it_tells_itself() {
+    let mut calling = Calling::with_errors();
+    calling.is_dialled_too();
+    let told = StatusReport {
+        identity: Some("urn:uuid:1".to_owned()),
+        faults: vec![
+            ReportedFault::state_reason("toner-empty"),
+            ReportedFault::state_reason("cover-open"),
+        ],
+        ..StatusReport::default()
+    };
+    let mut told_of_black = told;
+    told_of_black.supplies = crate::delivery::tests::errors::report(&[], 0).supplies;
+    calling.dialled_pass(minutes(1), Some(&told_of_black));
+    let found = calling.one();
+    assert_eq!(found.reported_by, ["hq-ipp"]);
+    assert_eq!(calling.faulted().as_deref(), Some("CoverOpen"));
+    // Its calls are read in each pass, and it is asked now and then.
+    calling.0.backoffs.wait_to_look(
+        BackoffKey::status(&"hq-ipp".into()),
+        Blocked::new(Reason::Waiting, "it is not due".to_owned()),
+        now() + hours(5),
+    );
+    for minute in [10, 30, 60] {
+        calling.dialled_pass(minutes(minute), Some(&told_of_black));
+        assert_eq!(calling.0.remote.count("ReadStatus"), 0, "it is not due");
+        let found = calling.one();
+        assert_eq!((found.state, found.gone), (ErrorState::Open, None));
+        assert_eq!(calling.faulted().as_deref(), Some("CoverOpen"), "{minute}");
+    }
 }
