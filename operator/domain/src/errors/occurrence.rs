@@ -48,6 +48,11 @@ impl Sightings<'_> {
     fn is_whole(&self) -> bool {
         self.reports.iter().any(|(_, report)| !report.is_partial)
     }
+
+    /// True if an error that nobody reports can be over: somebody could have reported it, or nobody ever will.
+    fn can_end(&self) -> bool {
+        self.is_whole() || self.sources.is_empty()
+    }
 }
 
 /// An error as the reports have it.
@@ -299,7 +304,7 @@ fn advance(
             (Some(sighting), ErrorState::Closed) => began(entry, sighting, (look.at, begin)),
             _ if is_reported => entry.gone = None,
             (_, ErrorState::Closed) => entry.reported = None,
-            (_, ErrorState::Open) if look.is_whole() => ended(entry, (look.at, end)),
+            (_, ErrorState::Open) if look.can_end() => ended(entry, (look.at, end)),
             (_, ErrorState::Open) => {}
         }
         note_replacement(entry, model, look);

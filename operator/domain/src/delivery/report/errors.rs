@@ -52,16 +52,19 @@ impl Report<'_> {
     }
 
     /// Returns the status reports of this pass: those that were asked for, and the one in the twin, which is
-    /// there without a request.
+    /// there without a request. Where no connection is left that reports, the look at the device that nobody
+    /// can have: what it reported before is over then.
     pub(super) fn look<'r>(&'r self, by_twin: Option<&'r StatusReport>) -> Option<Sightings<'r>> {
+        let sources = self.sources();
         let asked = self.observations.status.answered();
         let by_twin = self.caller().zip(by_twin);
-        let asked = asked.or_else(|| by_twin.map(|_| (Vec::new(), self.now)));
+        let is_known = by_twin.is_some() || sources.is_empty();
+        let asked = asked.or_else(|| is_known.then(|| (Vec::new(), self.now)));
         let (mut reports, at) = asked?;
         reports.extend(by_twin);
         Some(Sightings {
             reports,
-            sources: self.sources(),
+            sources,
             caller: self.caller(),
             at,
         })
@@ -165,8 +168,9 @@ impl Report<'_> {
         }
         let previous = self.device.status.as_ref();
         let known = previous.and_then(|status| find(&status.conditions, condition));
+        let can_be_told = look.is_none_or(|look| !look.sources.is_empty());
         // Nobody said that it is over.
-        let is_open = reports.is_empty()
+        let is_open = reports.is_empty() && can_be_told
             || reports.iter().any(|it| it.is_partial)
             || look.is_some_and(|look| self.is_not_asked(look))
             || previous.is_some_and(|status| is_told_elsewhere(&status.errors, look));

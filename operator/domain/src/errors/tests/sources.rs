@@ -316,3 +316,28 @@ fn silence_alone_ends_no_error_however_long_it_lasts() {
         assert_eq!(error.reported_by, ["hq-snmp"]);
     }
 }
+
+// shows A9
+#[test]
+fn an_error_of_a_device_without_a_connection_that_reports_ends_and_says_so() {
+    let full = reasons(&["marker-waste-full"], percents([40, 40, 40, 40]));
+    let key = "WasteBoxFull/waste-toner-box";
+    let mut device = Device::new();
+    device.look_by(&[("hq-snmp", &full)], begin());
+    device.sources = Vec::new();
+    device.look_by(&[], after(5));
+    assert_eq!(device.error(key).state, ErrorState::Open, "it may be back");
+    let settled = next_look(&device.errors, &device.model);
+    assert_eq!(settled, Some(after(15)));
+    device.look_by(&[], after(15));
+    let error = device.error(key);
+    assert_eq!(
+        (error.state, error.until, error.end),
+        (
+            ErrorState::Closed,
+            Some(after(5)),
+            Some(ErrorEnd::ConnectionRemoved)
+        )
+    );
+    assert_eq!(error.replaced, None, "nothing proves that");
+}
