@@ -209,6 +209,7 @@ pub fn decided(mut model: DeviceModelSpec, report: &StatusReport) -> String {
     let look = Sightings {
         reports: vec![("hq", report)],
         sources: ["hq"].into(),
+        caller: None,
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     let provider = Provider {

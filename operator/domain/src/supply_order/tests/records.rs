@@ -368,14 +368,20 @@ fn what_is_missing_for_a_record_is_named() {
     }
 }
 
-// shows K4
-#[test]
-fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through_its_service() {
-    let world = world();
+/// Returns an order that a person makes.
+fn by_hand() -> SupplyOrder {
     let mut spare = order();
     spare.metadata.name = Some("spare".to_owned());
     let record = &mut spare.spec.record;
     (record.cause, record.error, record.reference) = (OrderCause::Manual, None, None);
+    spare
+}
+
+// shows K4
+#[test]
+fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through_its_service() {
+    let world = world();
+    let spare = by_hand();
     let against = CheckedAgainst {
         subscription: Some(&world.subscription),
         service: Some(&world.service),
@@ -384,22 +390,6 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
         model: Some(&world.model),
     };
     assert_eq!(fault_of(&spare, against), None);
-    for (now, said) in [
-        ("2026-01-01T00:00:00Z", "begins at"),
-        ("2099-01-01T00:00:00Z", "is over"),
-    ] {
-        let mut ended = world.subscription.clone();
-        for revision in &mut ended.spec.revisions {
-            std::sync::Arc::make_mut(revision).until = Some(at("2040-01-01T00:00:00Z"));
-        }
-        let against = CheckedAgainst {
-            now: at(now),
-            subscription: Some(&ended),
-            ..against
-        };
-        let (_, message) = fault_of(&spare, against).expect("it is not in force");
-        assert!(message.contains(said), "{message}");
-    }
     let edits: [(&str, Edit); 8] = [
         ("device.serialNumber is \"WRONG\"", |record| {
             record.device.serial_number = "WRONG".to_owned();
@@ -446,6 +436,31 @@ fn an_order_by_hand_is_sent_only_for_a_subscription_of_its_namespace_and_through
     assert!(message.contains("spec.record.device: "), "{message}");
     let nobody = fault_of(&spare, CheckedAgainst::default()).expect("it is refused");
     assert!(nobody.1.contains("does not exist"), "{}", nobody.1);
+}
+
+// shows K4
+#[test]
+fn an_order_by_hand_needs_a_service_in_force() {
+    let world = world();
+    let spare = by_hand();
+    for (now, said) in [
+        ("2026-01-01T00:00:00Z", "begins at"),
+        ("2099-01-01T00:00:00Z", "is over"),
+    ] {
+        let mut ended = world.subscription.clone();
+        for revision in &mut ended.spec.revisions {
+            std::sync::Arc::make_mut(revision).until = Some(at("2040-01-01T00:00:00Z"));
+        }
+        let against = CheckedAgainst {
+            now: at(now),
+            subscription: Some(&ended),
+            service: Some(&world.service),
+            device: Some(&world.device),
+            model: Some(&world.model),
+        };
+        let (_, message) = fault_of(&spare, against).expect("it is not in force");
+        assert!(message.contains(said), "{message}");
+    }
 }
 
 // shows A10
