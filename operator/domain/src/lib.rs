@@ -27,6 +27,7 @@ pub mod expiring;
 pub mod gateway;
 pub mod identity;
 pub mod inventory;
+pub mod listening;
 pub mod listing;
 pub mod money;
 pub mod names;

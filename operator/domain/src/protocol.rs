@@ -405,6 +405,11 @@ pub fn is_asked_for_status(connection: &ConnectionSpec) -> bool {
         || panel_path(connection).is_some_and(|path| path != PanelPath::Reported)
 }
 
+/// True if the notifications of the device can be fetched through a connection, besides its status.
+pub fn notifies(connection: &ConnectionSpec) -> bool {
+    connection.protocol == Protocol::IPP && is_asked_for_status(connection)
+}
+
 /// Returns the object that an IPP connection leads to.
 fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
     let (_, rest) = connection.ipp.as_ref()?.url.split_once("://")?;

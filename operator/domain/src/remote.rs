@@ -3,6 +3,7 @@
 //! Drivers turn these into requests and answers into these; the domain decides on them. Nothing
 //! here knows HTTP. A secret is a [`SecretText`], which shows itself to drivers only.
 
+mod notifications;
 mod status_report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,9 @@ use entente_crds::{digest::Digest, v1alpha1::SoftwarePart};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+pub use self::notifications::{
+    FetchedEvent, FetchedEvents, NotificationAnswer, NotificationRequest, PrinterEvent,
+};
 pub use self::status_report::{
     DeviceState, DisplayRequest, FaultSource, FaultySupply, Panel, ReportedFault, ReportedSupply,
     StatusReport, SupplyLevel,

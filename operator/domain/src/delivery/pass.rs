@@ -26,7 +26,7 @@ use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice, ResolvedItem,
     SavedItem, SubscriptionReport, Verified, leaving,
     model::backoffs::BackoffKey,
-    plan::plan,
+    plan::{plan, round::Round},
     report::Report,
     report::device::report_device,
     report::exclusive,
@@ -35,6 +35,7 @@ use crate::delivery::{
     schedule::intent::next_instant,
     verify::verify,
 };
+use crate::listening::Listened;
 use crate::names::SubscriptionName;
 use crate::site::at_site;
 
@@ -84,6 +85,10 @@ impl Pass {
     pub fn new(mut snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if snapshot.reconcile_requested {
             backoffs.clear_for(snapshot.open_wishes());
+        }
+        // The next report is due, in this pass or as soon as the device may be asked.
+        for connection in snapshot.notified.keys() {
+            backoffs.end(&BackoffKey::status(connection));
         }
         let resolved = resolve_anew(&mut snapshot, now);
         let mut pass = Self {
@@ -160,6 +165,19 @@ impl Pass {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Returns the connection through which the device is listened to until its next pass; none if it is not.
+    pub fn listened(&self, now: Timestamp) -> Option<Listened> {
+        let round = Round {
+            snapshot: &self.snapshot,
+            resolved: &self.resolved,
+            verified: &self.verified,
+            observations: &self.observations,
+            backoffs: &self.backoffs,
+            now,
+        };
+        round.listened()
     }
 
     /// Returns the report of a subscription of this pass, on top of `object`; `None` if it is not

@@ -118,8 +118,8 @@ pub(super) fn is_preempted(refused: &Blocked) -> bool {
 
 impl Round<'_> {
     /// True if the device has to be read although nothing is pending: it was never read, its last
-    /// reading failed or was of another machine, its claim is not proved yet, or the sync period is
-    /// over.
+    /// reading failed or was of another machine, its claim is not proved yet, it has notified us of a
+    /// changed setting, or the sync period is over.
     ///
     /// A machine that another Device has is left alone: it is never asked at an endpoint that the
     /// other one has proved, and elsewhere once in each sync period, since only an answer tells
@@ -160,7 +160,8 @@ impl Round<'_> {
             return true;
         }
         let is_free = self.snapshot.claimed_by_another.is_empty();
-        is_free && (silent || unproved || failed) || self.sync_is_due(device)
+        let may_differ = self.snapshot.has_notified_of_settings(name);
+        is_free && (silent || unproved || failed || may_differ) || self.sync_is_due(device)
     }
 
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {

@@ -22,7 +22,7 @@ use crate::{
     errors::KnownOrder,
     promise::{Circumstances, CompensationRecord},
     reconcile_wish::Wish,
-    remote::Catalog,
+    remote::{Catalog, PrinterEvent},
     secret::Secrets,
     unreadable::{Referent, UnreadableObjects},
 };
@@ -87,6 +87,9 @@ pub struct DeviceSnapshot {
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.
     pub catalogs: BTreeMap<ConnectionName, Arc<Catalog>>,
+    /// The connections through which the device has notified us since the last pass, each with what it was
+    /// about: a reason to look there, and no fact.
+    pub notified: BTreeMap<ConnectionName, BTreeSet<PrinterEvent>>,
     /// The orders of supplies for the device.
     pub supply_orders: Vec<KnownOrder>,
     /// The texts for panels, one for each type of error.
@@ -129,6 +132,12 @@ impl DeviceSnapshot {
         let device = self.device.as_deref()?;
         let twin = self.twin.as_deref().filter(|twin| is_of(twin, device))?;
         twin.status.as_ref()
+    }
+
+    /// True if the device has notified us through a connection that a setting of it changed.
+    pub(in crate::delivery) fn has_notified_of_settings(&self, connection: &str) -> bool {
+        let events = self.notified.get(connection);
+        events.is_some_and(|events| events.contains(&PrinterEvent::ConfigChanged))
     }
 
     /// Returns the obstacle of a reference to an object that is not in the snapshot.

@@ -3,11 +3,13 @@
 //! Decides when the next report is taken, and that a report of another machine counts for nothing. Called
 //! by the pass.
 
-use entente_crds::{condition::Reason, v1alpha1::Sync};
+use entente_crds::condition::Reason;
 
 use super::{Pass, answer::Moment};
 use crate::delivery::{
-    Action, Answer, Blocked, PanelAnswer, model::backoffs::BackoffKey, plan::sync::jittered,
+    Action, Answer, Blocked, PanelAnswer,
+    model::backoffs::BackoffKey,
+    plan::sync::{jittered, status_period},
     verify::identity::pinned_identity,
 };
 use crate::identity::Identity;
@@ -76,11 +78,7 @@ impl Pass {
     }
 
     fn wait_for_the_next_report(&mut self, connection: &ConnectionName, moment: Moment) {
-        let spec = self.snapshot.connections.get(connection);
-        let sync = spec.and_then(|it| it.spec.sync.clone()).unwrap_or_default();
-        let period = sync.status.length();
-        let period = period.or_else(|_| Sync::default().status.length());
-        let period = jittered(&self.snapshot, period.unwrap_or_default());
+        let period = jittered(&self.snapshot, status_period(&self.snapshot, connection));
         let why = Blocked::new(
             Reason::Waiting,
             "the next status report is not due".to_owned(),

@@ -1,7 +1,8 @@
 //! Plan: status reports of a device whose model has errors, and messages on its panel.
 //!
-//! A report is taken at the period of its connection, when an error is about to begin or to end, when another
-//! connection reported in this pass and something is wrong, and before anything is shown. It serves no
+//! A report is taken at the period of its connection, when the device has notified us there, when an error is
+//! about to begin or to end, when another connection reported in this pass and something is wrong, and before
+//! anything is shown. It serves no
 //! subscription. Called by plan, after the readings of the device.
 
 use entente_crds::{
@@ -12,11 +13,15 @@ use entente_crds::{
 use super::round::Round;
 use crate::condition::find;
 use crate::delivery::{
-    Action, Plan, ResolvedConnection, model::backoffs::BackoffKey, panel, plan::action_reads,
+    Action, Plan, ResolvedConnection,
+    model::backoffs::BackoffKey,
+    panel,
+    plan::{action_reads, sync::status_period},
     verify::identity,
 };
 use crate::errors::next_look;
-use crate::protocol::is_asked_for_status;
+use crate::listening::Listened;
+use crate::protocol::{is_asked_for_status, notifies};
 
 impl Round<'_> {
     /// Plans the status reports that are due, and the messages that the last ones lack.
@@ -72,6 +77,25 @@ impl Round<'_> {
             || is_followed
             || self.snapshot.reconcile_requested
             || !self.backoffs.is_pending(&key, None, self.now)
+    }
+
+    /// Returns the connection through which the device is listened to: the first one by whose protocol
+    /// notifications are fetched, if the device is asked for its status there.
+    pub(in crate::delivery) fn listened(&self) -> Option<Listened> {
+        let device = self.snapshot.device.as_deref()?;
+        let model = self.snapshot.model.as_deref()?;
+        if model.spec.errors.is_empty() || device.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let has_notifications = |connection: &&ResolvedConnection| {
+            let spec = self.snapshot.connections.get(&connection.name);
+            spec.is_some_and(|it| notifies(&it.spec))
+        };
+        let connection = self.resolved.connections.iter().find(has_notifications)?;
+        self.may_be_asked(device, connection).then(|| Listened {
+            connection: connection.name.clone(),
+            period: status_period(self.snapshot, &connection.name),
+        })
     }
 
     /// True if the machine behind a connection is known to be the expected one, and may be asked.

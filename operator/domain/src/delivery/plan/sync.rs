@@ -3,7 +3,7 @@
 //!
 //! Called by plan, which reads it then, and by `report_device`, which returns that time.
 
-use entente_crds::v1alpha1::{Device, DeviceStatus};
+use entente_crds::v1alpha1::{Device, DeviceStatus, Sync};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{DeviceSnapshot, digest};
@@ -38,6 +38,18 @@ pub(in crate::delivery) fn sync_period(
         .unwrap_or_else(|| SignedDuration::from_hours(24));
     // A period of zero is refused when it is written; one that is stored must not read for ever.
     jittered(snapshot, period.max(SHORTEST_PERIOD))
+}
+
+/// Returns the time between two status reports through a connection.
+pub(in crate::delivery) fn status_period(
+    snapshot: &DeviceSnapshot,
+    connection: &str,
+) -> SignedDuration {
+    let spec = snapshot.connections.get(connection);
+    let sync = spec.and_then(|it| it.spec.sync.clone()).unwrap_or_default();
+    let period = sync.status.length();
+    let period = period.or_else(|_| Sync::default().status.length());
+    period.unwrap_or_default()
 }
 
 /// Returns a period of a device, of which a part is taken off by namespace and name.
