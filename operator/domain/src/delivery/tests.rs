@@ -28,6 +28,7 @@ mod intent;
 mod lint;
 mod maintenance_windows;
 mod messages;
+mod notified;
 mod odd_rollouts;
 mod offering;
 mod organization;

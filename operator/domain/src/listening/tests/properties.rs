@@ -1,4 +1,4 @@
-//! Whatever a printer answers: it is not asked often, and what does not end is cancelled.
+//! Answers of a printer that nobody foresees: it is not asked often, and what does not end is cancelled.
 
 use std::collections::BTreeSet;
 
