@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use entente_domain::protocol::Place;
 use entente_domain::remote::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, StatusReport,
+    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind,
+    NotificationAnswer, NotificationRequest, StatusReport,
 };
 use entente_domain::secret::Secrets;
 
@@ -70,4 +71,18 @@ pub trait DeviceDriver: Send + Sync {
     /// the device may have shown it.
     async fn display(&self, target: &DeviceTarget, request: &DisplayRequest)
     -> Result<(), Failure>;
+
+    /// Sends a request about the notifications of the device. Only a request for events that waits may take
+    /// longer than the timeout of its Connection.
+    ///
+    /// # Errors
+    /// A `Failure` of kind `Unsupported` where the device, or its protocol, has no notifications.
+    async fn notifications(
+        &self,
+        _target: &DeviceTarget,
+        _request: &NotificationRequest,
+    ) -> Result<NotificationAnswer, Failure> {
+        let message = "no notifications are fetched by this protocol";
+        Err(Failure::new(FailureKind::Unsupported, message))
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::protocol::Place;
-use entente_domain::remote::{Catalog, Failure, FailureKind, Scalar, StatusReport};
+use entente_domain::remote::{Catalog, Failure, FailureKind, PrinterEvent, Scalar, StatusReport};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -30,6 +30,10 @@ pub enum Operation {
     DeviceStatus,
     /// `DeviceDriver::display`.
     DeviceDisplay,
+    /// `DeviceDriver::notifications` of a question.
+    NotificationsAsk,
+    /// `DeviceDriver::notifications` of a change.
+    NotificationsChange,
     /// `ServiceDriver::catalog`.
     Catalog,
     /// `ServiceDriver::observe`.
@@ -59,6 +63,7 @@ impl Operation {
             self,
             Self::DeviceApply
                 | Self::DeviceDisplay
+                | Self::NotificationsChange
                 | Self::Provision
                 | Self::Update
                 | Self::Deprovision
@@ -136,6 +141,23 @@ pub struct FakeDevice {
     pub refused: BTreeMap<String, FailureKind>,
     /// The status report that it gives; its panel, if it has one, shows what was sent.
     pub report: StatusReport,
+    /// Its notifications, if it has some.
+    pub notifications: Option<FakeNotifications>,
+}
+
+/// Notifications of a device in memory.
+#[derive(Clone, Debug, Default)]
+pub struct FakeNotifications {
+    /// The printer subscriptions that there are.
+    pub subscriptions: BTreeSet<i32>,
+    /// Id of the last one that was made.
+    pub last: i32,
+    /// The events that happened, each with its number from 1 on.
+    pub events: Vec<PrinterEvent>,
+    /// Wait that it names in each answer with events.
+    pub interval: Option<SignedDuration>,
+    /// Time for which it holds an answer that is waited for; an event that comes meanwhile ends it.
+    pub holds_for: Option<Duration>,
 }
 
 /// A service server in memory.

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use entente_domain::protocol::Place;
 use entente_domain::remote::{
     Catalog, DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind,
-    InstanceContext, InstanceKey, InstanceReading, InstanceRequest, OperationState, ServerAnswer,
-    StatusReport,
+    InstanceContext, InstanceKey, InstanceReading, InstanceRequest, NotificationAnswer,
+    NotificationRequest, OperationState, ServerAnswer, StatusReport,
 };
 use entente_domain::supply_order::{OrderAnswer, OrderRequest};
 use futures::FutureExt as _;
@@ -143,6 +143,20 @@ impl<D: DeviceDriver> DeviceDriver for Guarded<D> {
         self.change(connection, self.driver.display(target, request))
             .await
     }
+
+    async fn notifications(
+        &self,
+        target: &DeviceTarget,
+        request: &NotificationRequest,
+    ) -> Result<NotificationAnswer, Failure> {
+        let sent = self.driver.notifications(target, request);
+        let connection = &target.profile.name;
+        if request.writes() {
+            self.change(connection, sent).await
+        } else {
+            self.ask(connection, sent).await
+        }
+    }
 }
 
 #[async_trait]
@@ -238,11 +252,13 @@ mod tests {
         profile::ConnectionProfile,
     };
 
-    const OPERATIONS: [Operation; 14] = [
+    const OPERATIONS: [Operation; 16] = [
         Operation::DeviceObserve,
         Operation::DeviceApply,
         Operation::DeviceStatus,
         Operation::DeviceDisplay,
+        Operation::NotificationsAsk,
+        Operation::NotificationsChange,
         Operation::Catalog,
         Operation::InstanceObserve,
         Operation::Provision,
@@ -289,6 +305,14 @@ mod tests {
         if operation == Operation::DeviceDisplay {
             let request = DisplayRequest::default();
             return driver.display(&target, &request).await;
+        }
+        let about_notifications = match operation {
+            Operation::NotificationsAsk => Some(NotificationRequest::Support),
+            Operation::NotificationsChange => Some(NotificationRequest::Cancel { subscription: 1 }),
+            _ => None,
+        };
+        if let Some(request) = about_notifications {
+            return driver.notifications(&target, &request).await.map(drop);
         }
         let request = DeviceReadRequest {
             identity: place,
@@ -375,7 +399,9 @@ mod tests {
             Operation::DeviceObserve
             | Operation::DeviceApply
             | Operation::DeviceStatus
-            | Operation::DeviceDisplay => ask_a_device(drivers, operation).await,
+            | Operation::DeviceDisplay
+            | Operation::NotificationsAsk
+            | Operation::NotificationsChange => ask_a_device(drivers, operation).await,
             Operation::OrderFind
             | Operation::OrderPlace
             | Operation::OrderRead

@@ -6,6 +6,7 @@
 //! shown by the next reading.
 
 mod codec;
+mod notifications;
 mod old_devices;
 pub(crate) mod report;
 mod response;
@@ -20,7 +21,7 @@ use entente_crds::v1alpha1::IppOperation;
 use entente_domain::protocol::{IppObject, Place};
 use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind,
-    StatusReport,
+    NotificationAnswer, NotificationRequest, StatusReport,
 };
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
@@ -29,6 +30,7 @@ use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::parsing::parse;
+use crate::profile::ConnectionProfile;
 use crate::refusal;
 use crate::text::{PrivateTexts, is_an_echo, places_with_a_secret};
 use crate::transport::{Answer, Exchange, Transport};
@@ -312,6 +314,38 @@ impl DeviceDriver for IppDriver {
             },
         };
         self.send(target, &asked).await.map(drop)
+    }
+
+    async fn notifications(
+        &self,
+        target: &DeviceTarget,
+        request: &NotificationRequest,
+    ) -> Result<NotificationAnswer, Failure> {
+        let asked = Asked {
+            object: IppObject::Printer,
+            operation: notifications::operation(request),
+            groups: codec::notification_groups(request)?,
+            purpose: notifications::purpose(request),
+        };
+        let target = match request {
+            NotificationRequest::Fetch { waits: true, .. } => Cow::Owned(patient(target)),
+            _ => Cow::Borrowed(target),
+        };
+        let (response, answer) = self.send(&target, &asked).await?;
+        let take = || notifications::answer(request, &response);
+        parse(answer.body.len(), take).await
+    }
+}
+
+/// Returns the target with time for an answer that is held back.
+fn patient(target: &DeviceTarget) -> DeviceTarget {
+    let profile = &*target.profile;
+    DeviceTarget {
+        profile: Arc::new(ConnectionProfile {
+            request_timeout: profile.request_timeout + notifications::LONGEST_WAIT,
+            ..profile.clone()
+        }),
+        ..target.clone()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod wire {
     pub(crate) mod ipp;
+    pub(crate) mod ipp_notifications;
     pub(crate) mod ipp_versions;
     pub(crate) mod odd_settings_servers;
     pub(crate) mod orders;

@@ -3,13 +3,16 @@
 use async_trait::async_trait;
 use entente_domain::protocol::Place;
 use entente_domain::remote::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind, Scalar,
+    DeviceReadRequest, DeviceReading, DeviceWrite, DisplayRequest, Failure, FailureKind,
+    FetchedEvent, FetchedEvents, NotificationAnswer, NotificationRequest, PrinterEvent, Scalar,
     StatusReport, Value,
 };
 
+use jiff::SignedDuration;
 use serde_json::Map;
+use tokio::time::{Duration, Instant, sleep};
 
-use super::{Fault, Operation, World, early_end, lost_answer};
+use super::{FakeNotifications, Fault, Operation, World, early_end, lost_answer};
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::profile::TrustProfile;
 
@@ -158,9 +161,111 @@ impl DeviceDriver for World {
         });
         Ok(())
     }
+
+    async fn notifications(
+        &self,
+        target: &DeviceTarget,
+        request: &NotificationRequest,
+    ) -> Result<NotificationAnswer, Failure> {
+        let operation = if request.writes() {
+            Operation::NotificationsChange
+        } else {
+            Operation::NotificationsAsk
+        };
+        let asked = std::iter::once(("request".to_owned(), format!("{request:?}").into()));
+        let device = self.asked(target, operation, asked.collect()).await?;
+        let mut notifications = device.notifications.ok_or_else(without_notifications)?;
+        let answer = notifications.answer(request);
+        if let NotificationRequest::Fetch { waits: true, .. } = request
+            && let NotificationAnswer::Events(fetched) = &answer
+            && fetched.events.is_empty()
+            && let Some(held) = notifications.holds_for
+        {
+            return Ok(self.hold(&target.url, request, held).await);
+        }
+        self.change_device(&target.url, |device| {
+            device.notifications = Some(notifications);
+        });
+        Ok(answer)
+    }
+}
+
+fn without_notifications() -> Failure {
+    let message = "server-error-operation-not-supported";
+    Failure::new(FailureKind::Unsupported, message)
+}
+
+impl FakeNotifications {
+    fn answer(&mut self, request: &NotificationRequest) -> NotificationAnswer {
+        let lease = |asked: &SignedDuration| Some(*asked);
+        match request {
+            NotificationRequest::Support => {
+                NotificationAnswer::Support(PrinterEvent::ALL.into_iter().collect())
+            }
+            NotificationRequest::Subscribe { lease: asked, .. } => {
+                self.last += 1;
+                self.subscriptions.insert(self.last);
+                NotificationAnswer::Subscribed {
+                    subscription: self.last,
+                    lease: lease(asked),
+                }
+            }
+            NotificationRequest::Renew { subscription, .. }
+            | NotificationRequest::Fetch { subscription, .. }
+            | NotificationRequest::Cancel { subscription }
+                if !self.subscriptions.contains(subscription) =>
+            {
+                NotificationAnswer::NoSuchSubscription
+            }
+            NotificationRequest::Renew { lease: asked, .. } => NotificationAnswer::Renewed {
+                lease: lease(asked),
+            },
+            NotificationRequest::Cancel { subscription } => {
+                self.subscriptions.remove(subscription);
+                NotificationAnswer::Cancelled
+            }
+            NotificationRequest::Fetch {
+                subscription, from, ..
+            } => {
+                let numbered = (1..).zip(&self.events);
+                let wanted = numbered.filter(|(number, _)| number >= from);
+                let event = |(number, event): (i32, &PrinterEvent)| FetchedEvent {
+                    subscription: Some(*subscription),
+                    number: Some(number),
+                    event: Some(*event),
+                };
+                NotificationAnswer::Events(FetchedEvents {
+                    events: wanted.map(event).collect(),
+                    interval: self.interval,
+                    is_complete: false,
+                })
+            }
+        }
+    }
 }
 
 impl World {
+    /// Holds an answer until there is an event, or its time is over.
+    async fn hold(
+        &self,
+        url: &str,
+        request: &NotificationRequest,
+        held: Duration,
+    ) -> NotificationAnswer {
+        let end = Instant::now() + held;
+        loop {
+            let notifications = self.device(url).and_then(|it| it.notifications);
+            let mut notifications = notifications.unwrap_or_default();
+            let answer = notifications.answer(request);
+            let is_empty = matches!(&answer, NotificationAnswer::Events(fetched)
+                if fetched.events.is_empty());
+            if !is_empty || Instant::now() >= end {
+                return answer;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Records a request to a device and returns the device, unless a fault ends the request.
     async fn asked(
         &self,

@@ -8,14 +8,16 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use entente_crds::v1alpha1::IppSyntax;
 use entente_domain::protocol::{IppObject, Place};
 use entente_domain::remote::{
-    DeviceReadRequest, DeviceReading, Failure, FailureKind, Scalar, Value,
+    DeviceReadRequest, DeviceReading, Failure, FailureKind, NotificationRequest, Scalar, Value,
 };
 use ipp::IppHeader;
 use ipp::attribute::{IppAttribute, IppAttributes};
 use ipp::model::{DelimiterTag, IppVersion};
 use ipp::parser::IppParseError;
 use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppValue};
+use jiff::SignedDuration;
 
+use super::notifications;
 use super::report;
 use super::response::{self, Response};
 
@@ -58,6 +60,8 @@ pub(super) struct Groups {
     operation: Vec<IppAttribute>,
     /// Attributes of the object itself.
     written: Vec<IppAttribute>,
+    /// Attributes of a subscription to notifications.
+    subscription: Vec<IppAttribute>,
 }
 
 /// A request before it is encoded.
@@ -105,7 +109,7 @@ fn requested<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Groups, Fai
     let asked = IppValue::Array(names.collect::<Result<_, _>>()?);
     Ok(Groups {
         operation: vec![attribute(IppAttribute::REQUESTED_ATTRIBUTES, asked)?],
-        written: Vec::new(),
+        ..Groups::default()
     })
 }
 
@@ -129,7 +133,7 @@ pub(super) fn identify_groups(message: &str) -> Result<Groups, Failure> {
             attribute("identify-actions", keyword("display")?)?,
             attribute("message", text)?,
         ],
-        written: Vec::new(),
+        ..Groups::default()
     })
 }
 
@@ -140,8 +144,64 @@ pub(super) fn write_groups(
     wanted: &Value,
 ) -> Result<Groups, Failure> {
     Ok(Groups {
-        operation: Vec::new(),
         written: vec![attribute(name, value(syntax, wanted)?)?],
+        ..Groups::default()
+    })
+}
+
+/// Returns the groups of a request about notifications (RFC 3995 section 11, RFC 3996 section 5.1).
+pub(super) fn notification_groups(request: &NotificationRequest) -> Result<Groups, Failure> {
+    let lease = |lease: &SignedDuration| {
+        let seconds = i32::try_from(lease.as_secs()).unwrap_or(i32::MAX);
+        attribute("notify-lease-duration", IppValue::Integer(seconds))
+    };
+    let named = |id: i32| attribute("notify-subscription-id", IppValue::Integer(id));
+    Ok(match request {
+        NotificationRequest::Support => requested(notifications::ATTRIBUTES)?,
+        NotificationRequest::Subscribe {
+            events,
+            lease: asked,
+        } => {
+            let events = events.iter().map(|event| keyword(event.keyword()));
+            let events = IppValue::Array(events.collect::<Result<_, _>>()?);
+            Groups {
+                subscription: vec![
+                    attribute("notify-events", events)?,
+                    attribute("notify-pull-method", keyword(notifications::PULL_METHOD)?)?,
+                    lease(asked)?,
+                ],
+                ..Groups::default()
+            }
+        }
+        NotificationRequest::Renew {
+            subscription,
+            lease: asked,
+        } => Groups {
+            operation: vec![named(*subscription)?],
+            subscription: vec![lease(asked)?],
+            ..Groups::default()
+        },
+        NotificationRequest::Cancel { subscription } => Groups {
+            operation: vec![named(*subscription)?],
+            ..Groups::default()
+        },
+        NotificationRequest::Fetch {
+            subscription,
+            from,
+            waits,
+        } => {
+            let mut operation = vec![
+                attribute("notify-subscription-ids", IppValue::Integer(*subscription))?,
+                attribute("notify-sequence-numbers", IppValue::Integer(*from))?,
+            ];
+            if *waits {
+                operation.push(attribute("notify-wait", IppValue::Boolean(true))?);
+            }
+            Groups {
+                operation,
+                ..Groups::default()
+            }
+        }
     })
 }
 
@@ -250,6 +310,9 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     }
     for attribute in &request.groups.written {
         attributes.add(group(request.object), attribute.clone());
+    }
+    for attribute in &request.groups.subscription {
+        attributes.add(DelimiterTag::SubscriptionAttributes, attribute.clone());
     }
     let header = IppHeader::new(request.version, request.operation.cast_signed(), request.id);
     let mut body = BytesMut::new();

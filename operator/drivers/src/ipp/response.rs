@@ -42,6 +42,10 @@ const LATEST_MAJOR: u8 = 2;
 
 /// Group of operation attributes.
 pub(super) const OPERATION_GROUP: u8 = 0x01;
+/// Group of a subscription to notifications (RFC 3995 section 5.2).
+pub(super) const SUBSCRIPTION_GROUP: u8 = 0x06;
+/// Group of a notification (RFC 3996 section 5.2).
+pub(super) const EVENT_GROUP: u8 = 0x07;
 /// Group of unsupported attributes.
 pub(super) const UNSUPPORTED_GROUP: u8 = 0x05;
 
@@ -73,6 +77,8 @@ pub(super) struct Response {
 #[derive(Debug)]
 pub(super) struct Attribute {
     group: u8,
+    /// Place of its group among the groups of the answer.
+    place: u32,
     name: Bytes,
     values: Vec<Raw>,
     /// Flaw of the message at this attribute.
@@ -111,6 +117,18 @@ impl Response {
     /// Returns the attributes of all groups with a tag, in the order of the answer.
     pub(super) fn attributes(&self, group: u8) -> impl Iterator<Item = Attribute> {
         self.walk().filter(move |found| found.group == group)
+    }
+
+    /// Returns the attributes of each group with a tag, in the order of the answer.
+    pub(super) fn groups(&self, tag: u8) -> Vec<Vec<Attribute>> {
+        let mut groups: Vec<(u32, Vec<Attribute>)> = Vec::new();
+        for attribute in self.attributes(tag) {
+            match groups.last_mut() {
+                Some((place, group)) if *place == attribute.place => group.push(attribute),
+                _ => groups.push((attribute.place, vec![attribute])),
+            }
+        }
+        groups.into_iter().map(|(_, group)| group).collect()
     }
 
     /// Returns the values of those of the named attributes that the groups with a tag have. One of
@@ -155,6 +173,7 @@ impl Response {
             rest: self.groups.clone(),
             group: 0,
             groups_seen: 0,
+            place: 0,
             attribute: None,
             depth: 0,
             is_cut_off: false,
@@ -168,6 +187,8 @@ struct Walk {
     group: u8,
     /// The groups that began: bit n for the tag n.
     groups_seen: u16,
+    /// Number of groups that began.
+    place: u32,
     /// The attribute that further values may belong to.
     attribute: Option<Attribute>,
     /// Collections that have begun and not ended.
@@ -189,6 +210,7 @@ impl Walk {
         }
         self.attribute.replace(Attribute {
             group: self.group,
+            place: self.place,
             name,
             values: vec![value],
             flaw: None,
@@ -252,6 +274,7 @@ impl Iterator for Walk {
                 self.end_collections();
                 self.group = tag;
                 self.groups_seen |= 1 << tag;
+                self.place = self.place.saturating_add(1);
                 if let Some(complete) = self.attribute.take() {
                     return Some(complete);
                 }

@@ -14,7 +14,15 @@ use crate::text::{NOT_SHOWN, PrivateTexts, quote};
 const BAD_REQUEST: u16 = 0x0400;
 /// client-error-not-found.
 const NOT_FOUND: u16 = 0x0406;
+/// client-error-gone.
+const GONE: u16 = 0x0407;
 const ATTRIBUTES_OR_VALUES_NOT_SUPPORTED: u16 = 0x040B;
+/// client-error-ignored-all-subscriptions (RFC 3995 section 13.2).
+const IGNORED_ALL_SUBSCRIPTIONS: u16 = 0x0414;
+/// client-error-too-many-subscriptions (RFC 3995 section 13.3).
+const TOO_MANY_SUBSCRIPTIONS: u16 = 0x0415;
+/// server-error-busy.
+const BUSY: u16 = 0x0507;
 /// server-error-operation-not-supported.
 const OPERATION_NOT_SUPPORTED: u16 = 0x0501;
 /// server-error-version-not-supported.
@@ -36,12 +44,21 @@ pub(super) enum Purpose<'a> {
         /// Its name.
         attribute: &'a str,
     },
+    /// Subscribes to notifications, or fetches them.
+    Notify {
+        /// True if a subscription is made, changed or ended.
+        writes: bool,
+    },
 }
 
 impl Purpose<'_> {
     /// True if the device is to change something.
     pub(super) fn writes(self) -> bool {
-        matches!(self, Self::Write { .. })
+        match self {
+            Self::Read { .. } => false,
+            Self::Write { .. } => true,
+            Self::Notify { writes } => writes,
+        }
     }
 }
 
@@ -73,6 +90,7 @@ pub(super) fn ending(
     let judged = match purpose {
         Purpose::Read { .. } => of_reading(&response, private),
         Purpose::Write { attribute } => of_write(&response, &[attribute], private),
+        Purpose::Notify { .. } => of_notifications(&response, private),
     };
     let is_unclear = response.status == VERSION_NOT_SUPPORTED
         || (response.status == BAD_REQUEST && !purpose.writes());
@@ -125,6 +143,56 @@ fn of_reading(response: &Response, private: PrivateTexts<'_>) -> Result<(), Fail
         message = format!("no printer is at the path of the URL: {message}");
     }
     Err(Failure::new(kind, message))
+}
+
+/// Refuses an answer about notifications that says nothing of them: what it says of a subscription is left
+/// to the caller.
+fn of_notifications(response: &Response, private: PrivateTexts<'_>) -> Result<(), Failure> {
+    let about = subscription_refused(response).is_some() || response.status == BUSY;
+    if response.status < FIRST_FAILURE || about {
+        return Ok(());
+    }
+    let message = message(response, &[], private);
+    Err(Failure::new(kind_of(response.status), message))
+}
+
+/// Meaning of a refusal for a subscription to notifications.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum SubscriptionRefusal {
+    /// There is none of that id.
+    None,
+    /// No further one is kept.
+    TooMany,
+    /// None of those in the request was made.
+    Ignored,
+}
+
+/// Returns the meaning of a response for a subscription to notifications, if it refuses it as such.
+pub(super) fn subscription_refused(response: &Response) -> Option<SubscriptionRefusal> {
+    match response.status {
+        NOT_FOUND | GONE => Some(SubscriptionRefusal::None),
+        TOO_MANY_SUBSCRIPTIONS => Some(SubscriptionRefusal::TooMany),
+        IGNORED_ALL_SUBSCRIPTIONS => Some(SubscriptionRefusal::Ignored),
+        _ => None,
+    }
+}
+
+/// Returns the failure of one subscription of a request (RFC 3995 section 5.2, "notify-status-code"): the
+/// reason for which it alone was not made.
+pub(super) fn of_one_subscription(status: u16) -> Failure {
+    let name = status_name(status).map_or_else(|| format!("status 0x{status:04x}"), str::to_owned);
+    let message = format!("the subscription to notifications was not made: {name}");
+    Failure::new(kind_of(status), message)
+}
+
+/// True if a response says that the device is busy.
+pub(super) fn is_busy(response: &Response) -> bool {
+    response.status == BUSY
+}
+
+/// True if a status says that no further subscription is kept.
+pub(super) fn is_too_many(status: u16) -> bool {
+    status == TOO_MANY_SUBSCRIPTIONS
 }
 
 /// Decides whether a write of these attributes was accepted.
@@ -254,6 +322,8 @@ fn status_name(status: u16) -> Option<&'static str> {
         0x040D => "client-error-charset-not-supported",
         0x040E => "client-error-conflicting-attributes",
         0x0413 => "client-error-attributes-not-settable",
+        0x0414 => "client-error-ignored-all-subscriptions",
+        0x0415 => "client-error-too-many-subscriptions",
         0x0500 => "server-error-internal-error",
         0x0501 => "server-error-operation-not-supported",
         0x0502 => "server-error-service-unavailable",

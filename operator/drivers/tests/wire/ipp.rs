@@ -24,7 +24,7 @@ pub(super) fn reply(arrived: &Arrived, status: u16, groups: &[u8]) -> Reply {
     ("200 OK\r\nContent-Type: application/ipp".to_owned(), body)
 }
 
-fn value(tag: u8, name: &str, value: &str) -> Vec<u8> {
+pub(super) fn value(tag: u8, name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![tag];
     for part in [name, value] {
         bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_be_bytes());
@@ -33,7 +33,7 @@ fn value(tag: u8, name: &str, value: &str) -> Vec<u8> {
     bytes
 }
 
-fn group(tag: u8, values: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn group(tag: u8, values: &[Vec<u8>]) -> Vec<u8> {
     [vec![tag], values.concat()].concat()
 }
 
@@ -70,7 +70,7 @@ pub(super) fn location(operation: IppOperation) -> DeviceWrite {
     text(operation, "printer-location")
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack
         .windows(needle.len())
         .any(|window| window == needle)
