@@ -28,7 +28,10 @@ use std::{
 };
 
 use entente_crds::v1alpha1::Device;
-use entente_domain::delivery::{Pass, UnsaidAttempts, next_date};
+use entente_domain::{
+    delivery::{Pass, UnsaidAttempts, next_date},
+    listening::Listened,
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -38,6 +41,7 @@ use crate::{
     context::Context,
     controller::{Failed, PassObject, Reconcile, Watches},
     defect::Defect,
+    listening::{Attention, Offer, ProfileKey},
     objects::{BY_DEVICE, Objects, path},
     queue::Requeue,
     secrets::Secrets,
@@ -55,6 +59,7 @@ pub(crate) struct Delivery {
     secrets: Arc<Secrets>,
     pub(crate) profiles: Arc<ConnectionProfiles>,
     pub(crate) catalogs: Arc<BrokerCatalogs>,
+    attention: Arc<Attention>,
     /// Once requested, a pass sends no more requests and reports what it knows.
     shutdown: Shutdown,
     backoffs: DeviceBackoffs,
@@ -95,6 +100,7 @@ impl Reconcile for Delivery {
         let first = self.catalogs.subscribe_from_first();
         watches.channel(first, triggers::catalog_without_the_wanted);
         watches.channel(self.context.skew.subscribe(), triggers::clock);
+        watches.channel(self.attention.wakes(), triggers::notified);
         let unreadable = objects.devices.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable::device);
         let unreadable = objects.subscriptions.subscribe_unreadable();
@@ -117,6 +123,7 @@ impl Reconcile for Delivery {
             self.backoffs.forget(key);
             self.unwritten.written(key);
             self.attempts.keep(key, UnsaidAttempts::new());
+            self.attention.forget(key);
             return Ok(None);
         }
         let looks = Looks {
@@ -141,6 +148,7 @@ impl Reconcile for Delivery {
         // The claim is in the cache now.
         drop(looks);
         let passed = report::date_that_passed(self, &pass, began);
+        self.attend(key, &pass).await;
         let next = [reported.wake, pass.wake(), passed];
         let next = next.into_iter().flatten().min();
         if pass.is_endless() {
@@ -183,12 +191,47 @@ impl Delivery {
         found.is_none_or(|found| meant(&found) != meant(known))
     }
 
+    /// Has the device listened to until its next pass, or not.
+    async fn attend(&self, key: &Key, pass: &Pass) {
+        let now = self.context.clock.now();
+        let offer = match pass.listened(now) {
+            Some(listened) => self.offer(pass, listened, now).await,
+            None => None,
+        };
+        self.attention.offer(key, offer);
+    }
+
+    async fn offer(&self, pass: &Pass, listened: Listened, now: Timestamp) -> Option<Offer> {
+        let snapshot = pass.snapshot();
+        let endpoint = pass.resolved().endpoint(&listened.connection)?;
+        let connection = snapshot.connections.get(&listened.connection)?;
+        let profile = observe::profile(self, snapshot, connection, now)
+            .await
+            .ok()?;
+        let login = observe::device_credentials(snapshot, &listened.connection);
+        let of = ProfileKey {
+            connection: listened.connection.clone(),
+            namespace: snapshot.namespace.clone(),
+            login: login.map(|(_, secret)| secret.name.clone()),
+        };
+        self.attention
+            .keep_profile(of.clone(), profile, listened.period, now);
+        Some(Offer {
+            profile: of,
+            url: endpoint.url.clone(),
+            printer_uri: endpoint.printer_uri.clone(),
+            pinned_certificate: endpoint.pinned_certificate.clone(),
+            listened,
+        })
+    }
+
     pub(crate) fn new(
         context: Context,
         objects: Arc<Objects>,
         secrets: Arc<Secrets>,
         profiles: Arc<ConnectionProfiles>,
         catalogs: Arc<BrokerCatalogs>,
+        attention: Arc<Attention>,
         shutdown: Shutdown,
     ) -> Self {
         Self {
@@ -197,6 +240,7 @@ impl Delivery {
             secrets,
             profiles,
             catalogs,
+            attention,
             shutdown,
             backoffs: DeviceBackoffs::default(),
             machines: Machines::default(),

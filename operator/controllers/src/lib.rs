@@ -35,6 +35,7 @@ pub mod fake_api;
 #[cfg(test)]
 mod in_process;
 mod internal_errors;
+mod listening;
 pub mod liveness;
 pub mod metrics;
 mod objects;
@@ -58,10 +59,21 @@ mod unreadable;
 use std::sync::Arc;
 
 use crate::{
-    board::Board, broker_catalogs::BrokerCatalogs, catalogue::Catalogue,
-    compensation::Compensations, connection_profiles::ConnectionProfiles, context::Context,
-    contract::Contracts, delivery::Delivery, election::Leadership, enrollments::Enrollments,
-    objects::Objects, secrets::Secrets, shutdown::Shutdown, sites::Sites,
+    board::Board,
+    broker_catalogs::BrokerCatalogs,
+    catalogue::Catalogue,
+    compensation::Compensations,
+    connection_profiles::ConnectionProfiles,
+    context::Context,
+    contract::Contracts,
+    delivery::Delivery,
+    election::Leadership,
+    enrollments::Enrollments,
+    listening::{Attention, Listeners},
+    objects::Objects,
+    secrets::Secrets,
+    shutdown::Shutdown,
+    sites::Sites,
     supply_orders::SupplyOrders,
 };
 
@@ -107,6 +119,7 @@ async fn run_controllers(
     ));
     let profiles = Arc::new(ConnectionProfiles::new(Arc::clone(&secrets)));
     let catalogs = Arc::new(BrokerCatalogs::default());
+    let attention = Arc::new(Attention::default());
     let enrollments = Enrollments::new(context.clone(), Arc::clone(objects), Arc::clone(&secrets));
     let delivery = Delivery::new(
         context.clone(),
@@ -114,6 +127,13 @@ async fn run_controllers(
         secrets,
         Arc::clone(&profiles),
         Arc::clone(&catalogs),
+        Arc::clone(&attention),
+        shutdown.clone(),
+    );
+    let listeners = Listeners::new(
+        context.clone(),
+        Arc::clone(objects),
+        attention,
         shutdown.clone(),
     );
     let contracts = Contracts::new(context.clone(), Arc::clone(objects));
@@ -130,5 +150,6 @@ async fn run_controllers(
         controller::run(enrollments, context, shutdown),
         controller::run(sites, context, shutdown),
         controller::run(orders, context, shutdown),
+        controller::run(listeners, context, shutdown),
     );
 }

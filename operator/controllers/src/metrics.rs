@@ -10,6 +10,7 @@ mod artifacts;
 mod exposition;
 mod gateway;
 mod inventory;
+mod notifications;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use prometheus_client::{
 use artifacts::ArtifactSeries;
 use gateway::GatewaySeries;
 use inventory::Inventory;
+use notifications::NotificationSeries;
 use remote::RemoteRequests;
 use workqueue::Workqueues;
 
@@ -130,6 +132,7 @@ pub struct Metrics {
     board_requests: Family<CodeLabels, Counter>,
     gateway: GatewaySeries,
     artifacts: ArtifactSeries,
+    pub(crate) notifications: NotificationSeries,
 }
 
 /// Results of orders of supplies.
@@ -176,6 +179,7 @@ impl Metrics {
             board_requests: Family::default(),
             gateway: GatewaySeries::default(),
             artifacts: ArtifactSeries::default(),
+            notifications: NotificationSeries::default(),
         };
         metrics.register(version);
         for state in [
@@ -234,6 +238,7 @@ impl Metrics {
         registry.register("certificate_valid", text, self.certificates.clone());
         self.gateway.register(registry);
         self.artifacts.register(registry);
+        self.notifications.register(registry);
         self.register_durations();
         let inventory = Box::new(Arc::clone(&self.inventory));
         self.registry.register_collector(inventory);

@@ -74,6 +74,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
             .map(|device| proved_by_others(objects, device, &claimed))
             .unwrap_or_default(),
         claimed_by_another: claimed,
+        notified: delivery.attention.take(key),
         supply_orders: supply_orders(objects, key),
         message_texts: texts_that_count(objects.texts.all()),
         catalogs: delivery.catalogs.known(connections.keys(), now),
@@ -148,7 +149,7 @@ pub(super) async fn profile(
 }
 
 /// Returns the namespace and name of the Secret with the device's credentials for a connection.
-fn device_credentials<'a>(
+pub(super) fn device_credentials<'a>(
     snapshot: &'a DeviceSnapshot,
     connection: &str,
 ) -> Option<(&'a str, &'a LocalReference)> {

@@ -71,6 +71,7 @@ fn delivery(parts: Parts) -> Delivery {
         secrets,
         profiles,
         Arc::default(),
+        Arc::default(),
         shutdown,
     )
 }

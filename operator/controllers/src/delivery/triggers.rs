@@ -70,6 +70,11 @@ pub(super) fn device(delivery: &Delivery, queue: &Queue<Key>, change: &Change<De
     }
 }
 
+/// Wakes a device that has notified us of a change.
+pub(super) fn notified(_: &Delivery, queue: &Queue<Key>, device: &Key) {
+    queue.add(device.clone());
+}
+
 /// Wakes the others at each place where this Device is the first of all: whose a machine is changes
 /// only where the first one does. Otherwise each of a thousand Devices at one place would wake all.
 fn wake_rivals(delivery: &Delivery, queue: &Queue<Key>, device: &Device) {

@@ -30,6 +30,12 @@ pub enum RemoteOperation {
     Status,
     /// Show messages on the panel of a device.
     Display,
+    /// Subscribe to the notifications of a device, or renew or end that.
+    Subscribe,
+    /// Fetch the notifications of a device.
+    FetchNotifications,
+    /// Wait for notifications of a device, which holds its answer.
+    AwaitNotifications,
     /// Read the catalog of a service server.
     Catalog,
     /// Read an instance.
@@ -60,6 +66,9 @@ impl RemoteOperation {
             Self::Write => "write",
             Self::Status => "status",
             Self::Display => "display",
+            Self::Subscribe => "subscribe",
+            Self::FetchNotifications => "fetch_notifications",
+            Self::AwaitNotifications => "await_notifications",
             Self::Catalog => "catalog",
             Self::Fetch => "fetch",
             Self::Provision => "provision",
@@ -76,9 +85,20 @@ impl RemoteOperation {
     /// Returns the kind of remote side that it is asked of.
     pub fn role(self) -> &'static str {
         match self {
-            Self::Read | Self::Write => "device",
+            Self::Read
+            | Self::Write
+            | Self::Status
+            | Self::Display
+            | Self::Subscribe
+            | Self::FetchNotifications
+            | Self::AwaitNotifications => "device",
             _ => "server",
         }
+    }
+
+    /// True if its duration says how long the remote side was asked to wait, and nothing of its speed.
+    fn is_held(self) -> bool {
+        self == Self::AwaitNotifications
     }
 }
 
@@ -145,6 +165,9 @@ impl RemoteRequests {
             known.insert(labels.clone());
         }
         self.counts.get_or_create(&labels).inc();
+        if operation.is_held() {
+            return;
+        }
         let labels = DurationLabels {
             role,
             connection: labels.connection,

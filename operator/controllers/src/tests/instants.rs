@@ -160,6 +160,7 @@ fn delivery(parts: Parts) -> Delivery {
         parts.secrets,
         parts.profiles,
         std::sync::Arc::default(),
+        std::sync::Arc::default(),
         parts.shutdown,
     )
 }
