@@ -17,6 +17,8 @@ use super::launch::{
 
 const PEER: &str = "cupsd";
 const SANDBOX: Sandbox = Sandbox::Unprivileged;
+/// File in which it keeps the subscriptions to its notifications.
+const SUBSCRIPTIONS: &str = "server/subscriptions.conf";
 
 /// A running cupsd with its queues.
 #[derive(Debug)]
@@ -83,6 +85,38 @@ impl CupsServer {
         self.process
             .until_ready(async || client.all_answer(&uris).await)
             .await
+    }
+
+    /// Has a queue report a reason for its state, as a printer behind it would, in place of all others.
+    ///
+    /// # Errors
+    /// `lpadmin` cannot be started, or fails.
+    pub async fn report(&self, queue: &str, reason: &str) -> Result<(), PeerError> {
+        let server = format!("{}:{}", self.address(), self.port);
+        let reason = format!("printer-state-reasons={reason}");
+        Launch::new(
+            "lpadmin",
+            SANDBOX,
+            program("lpadmin")?,
+            self.directory.path(),
+        )
+        .arguments(["-h", &server, "-p", queue, "-o", &reason])
+        .run()
+        .await
+    }
+
+    /// Returns the number of subscriptions to notifications that it keeps.
+    pub fn subscriptions(&self) -> usize {
+        let kept = fs::read_to_string(self.directory.path().join(SUBSCRIPTIONS));
+        kept.unwrap_or_default().matches("<Subscription ").count()
+    }
+
+    /// Forgets every subscription, while it does not run.
+    pub fn forget_subscriptions(&self) {
+        for name in [SUBSCRIPTIONS, "server/subscriptions.conf.O"] {
+            // There need be none.
+            let _ = fs::remove_file(self.directory.path().join(name));
+        }
     }
 
     /// `ipp://127.0.0.1:PORT/printers/QUEUE`.

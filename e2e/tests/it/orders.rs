@@ -5,6 +5,7 @@
 //! tried with devices.
 
 mod by_ipp;
+mod notifications;
 mod occurrence;
 
 use std::collections::BTreeSet;
