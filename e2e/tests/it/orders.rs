@@ -1,7 +1,7 @@
 //! Orders of supplies at a server whose idempotency is a middleware of others; prism judges each request by
 //! docs/api/orders.yaml.
 //!
-//! They are orders by hand, for a subscription whose device need not exist: how an error leads to one is
+//! They are orders by hand, for a subscription whose device nobody reaches: how an error leads to one is
 //! tried with devices.
 
 mod by_ipp;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    CancelledOrder, Connection, Contract, OrderCause, OrderDevice, OrderLine, OrderRecord,
+    CancelledOrder, Connection, Contract, Device, OrderCause, OrderDevice, OrderLine, OrderRecord,
     OrderSubscription, RecordCustomer, ServiceSubscription, SmartService, SupplyOrder,
     SupplyOrderSpec, Timeouts,
 };
@@ -57,8 +57,10 @@ pub(crate) async fn add_supplies(namespace: &TestNamespace<'_>, url: &str) {
     namespace.apply::<SmartService>(&service).await.unwrap();
 }
 
-/// Applies a contract of that service on a device that there is not.
+/// Applies a contract of that service on a device that nobody can reach.
 pub(crate) async fn contracted(namespace: &TestNamespace<'_>) {
+    let device = namespace.device_at(DEVICE, "127.0.0.1", "NW5-0001");
+    namespace.apply::<Device>(&device).await.unwrap();
     let entry = namespace.entry("supplies", "supplies", &[DEVICE], "1h");
     let contract = namespace.contract(CONTRACT, now(), vec![entry]);
     namespace.apply::<Contract>(&contract).await.unwrap();

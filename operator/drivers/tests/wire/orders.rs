@@ -94,7 +94,7 @@ async fn an_operation_is_asked_for_where_the_server_says_and_only_there() {
     let answer = drivers.orders().send(&target(&server), &read).await;
     assert!(matches!(answer, Ok(OrderAnswer::Order(_))), "{answer:?}");
     let elsewhere = Server::start(|_| {
-        let head = "202 Accepted\r\nLocation: http://127.0.0.1:9/shop/v1/orders/operations/9";
+        let head = "202 Accepted\r\nLocation: http://elsewhere.example/shop/v1/orders/operations/9";
         (head.to_owned(), Vec::new())
     })
     .await;
