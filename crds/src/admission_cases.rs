@@ -155,7 +155,7 @@ impl CaseKind {
             Self::DeviceModel => device_model::whole(),
             Self::SmartService => smart_service::whole(),
             Self::MessageText => errors::message_text(),
-            Self::Site => plain(&example::osasco_site()),
+            Self::Site => errors::site(),
             Self::Device => device::whole(),
             Self::DeviceEnrollment => calling::enrollment(),
             Self::DeviceTwin => calling::twin(),

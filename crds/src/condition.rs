@@ -194,7 +194,7 @@ reasons! {
     /// The Device does not exist.
     DeviceNotFound => "Create the Device; the subscription goes on by itself.",
     /// The Site does not exist.
-    SiteNotFound => "Create the Site, or correct spec.siteRef; until then the Device counts as one without it.",
+    SiteNotFound => "Create the Site, or correct spec.siteRef; until then the Device counts as one without it, and nothing is sent to one without connections of its own.",
     /// The DeviceModel does not exist.
     ModelNotFound => "Create the DeviceModel, or correct spec.modelRef.",
     /// The SmartService does not exist.

@@ -27,7 +27,9 @@ pub use self::{
         banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,
     },
     derived::{compensation, service_subscription, supply_order},
-    orders::{mfp_520, northwind_orders, osasco_site, toner_delivery, toner_empty_text},
+    orders::{
+        mfp_520, northwind_orders, osasco_device, osasco_site, toner_delivery, toner_empty_text,
+    },
     settings_server::{branch_04_contract, branch_04_mfp, northwind_settings},
     snmp::{hq_snmp, label_7, label_printer},
 };

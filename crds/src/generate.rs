@@ -254,9 +254,11 @@ fn example_orders() -> Vec<GeneratedFile> {
     orders.add(&example::toner_delivery());
     orders.add(&example::toner_empty_text());
     let mut site = ExampleFile::new(
-        "A site: language, time zone and address for supplies of the devices that name it with siteRef.",
+        "A site: connections, language, time zone and address for supplies of the devices that name it with \
+         siteRef, and one of them, which says of itself only what no other device shares.",
     );
     site.add(&example::osasco_site());
+    site.add(&example::osasco_device());
     vec![
         file("examples/orders/1-catalogue.yaml", orders.text),
         file("examples/orders/2-site.yaml", site.text),

@@ -493,6 +493,7 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.push(json!(example::toner_delivery()));
     expected.push(json!(example::toner_empty_text()));
     expected.push(json!(example::osasco_site()));
+    expected.push(json!(example::osasco_device()));
     expected.push(json!(example::hq_snmp()));
     expected.push(json!(example::label_7()));
     expected.push(json!(example::label_printer()));

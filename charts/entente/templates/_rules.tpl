@@ -90,7 +90,7 @@
 {{/* The rights of the gateway in each namespace that it serves. */}}
 {{- define "entente.gatewayRules" -}}
 - apiGroups: [entente.dev]
-  resources: [devices, servicesubscriptions, deviceenrollments, devicetwins]
+  resources: [sites, devices, servicesubscriptions, deviceenrollments, devicetwins]
   verbs: [get, list, watch]
 # The twin of a device that waits for its Device, and what a device says.
 - apiGroups: [entente.dev]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::CaseKind::{Device, Site};
+use super::CaseKind::{self, Device, Site};
 use super::{Table, plain, put};
 use crate::example;
 
@@ -40,19 +40,20 @@ pub(super) fn whole() -> Value {
     object
 }
 
-pub(super) fn case(table: &mut Table) {
+/// Cases about connections, which a Device and a Site have alike.
+fn connections(table: &mut Table, kind: CaseKind) {
     let port = |port: i32| [("/spec/connections/0/port", json!(port))];
-    table.accepts(Device, "the last port", &port(65535));
-    table.rejects_by_schema(Device, "port zero", &port(0), "greater than or equal to 1");
+    table.accepts(kind, "the last port", &port(65535));
+    table.rejects_by_schema(kind, "port zero", &port(0), "greater than or equal to 1");
     table.rejects_by_schema(
-        Device,
+        kind,
         "a port too far",
         &port(65536),
         "less than or equal to 65535",
     );
     let uri = |uri: &str| [("/spec/connections/0/printerUri", json!(uri))];
     for good in ["ipps://[::1]:60000/ipp/print", "ipp://mfp.local"] {
-        table.accepts(Device, &format!("a printer-uri {good}"), &uri(good));
+        table.accepts(kind, &format!("a printer-uri {good}"), &uri(good));
     }
     for odd in [
         "http://localhost/ipp/print",
@@ -65,19 +66,48 @@ pub(super) fn case(table: &mut Table) {
         "ipp://127.0.0.256/ipp/print",
     ] {
         table.rejects(
-            Device,
+            kind,
             &format!("a printer-uri {odd}"),
             &uri(odd),
             "must be a URI such as",
         );
     }
-    let none = ("/spec/connections", json!([]));
+    let many = vec![json!({"name": "hq-ipp"}); 9];
+    let many = ("/spec/connections", json!(many));
     table.rejects_by_schema(
-        Device,
-        "no connection",
-        &[none],
-        "should have at least 1 items",
+        kind,
+        "nine connections",
+        &[many],
+        "must have at most 8 items",
     );
+}
+
+/// Cases about a Device that may take the connections of its Site.
+fn of_its_site(table: &mut Table) {
+    let site = || ("/spec/siteRef", json!({"name": "osasco-01"}));
+    let nothing = "connections must have at least one entry, unless siteRef names a Site";
+    for (words, none) in [("no", Value::Null), ("an empty list of", json!([]))] {
+        let none = || ("/spec/connections", none.clone());
+        let name = format!("{words} connections at a site");
+        table.accepts(Device, &name, &[none(), site()]);
+        let name = format!("{words} connections and no site");
+        table.rejects(Device, &name, &[none()], nothing);
+    }
+    table.accepts(Device, "connections of its own at a site", &[site()]);
+    table.rejects_update(
+        Device,
+        "a device without connections leaves its site",
+        &[("/spec/connections", Value::Null), site()],
+        &[("/spec/connections", Value::Null)],
+        nothing,
+    );
+}
+
+pub(super) fn case(table: &mut Table) {
+    for kind in [Device, Site] {
+        connections(table, kind);
+    }
+    of_its_site(table);
     for identity in [
         "urn:uuid:4509a320-00a0-008f-00b6-00559a327d32",
         "{4509A320-00A0-008F-00B6-00559A327D32}",

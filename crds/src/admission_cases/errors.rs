@@ -25,6 +25,13 @@ fn error() -> Value {
            "order": {"when": "Always", "quantity": 1}})
 }
 
+/// A Site with every optional member.
+pub(super) fn site() -> Value {
+    let mut object = plain(&example::osasco_site());
+    object["spec"]["connections"] = super::device::whole()["spec"]["connections"].take();
+    object
+}
+
 pub(super) fn message_text() -> Value {
     plain(&example::toner_empty_text())
 }

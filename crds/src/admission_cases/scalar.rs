@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::CaseKind::{
     self, Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
-    DeviceModel, ServiceSubscription, SmartService, SupplyOrder,
+    DeviceModel, ServiceSubscription, Site, SmartService, SupplyOrder,
 };
 use super::Table;
 
@@ -161,6 +161,7 @@ const DNS_LABEL: Scalar = Scalar {
         (Connection, "/spec/allow/0/name"),
         (Device, "/spec/modelRef/name"),
         (Device, "/spec/connections/0/name"),
+        (Site, "/spec/connections/0/name"),
         (SmartService, "/spec/device/models/0/name"),
         (SmartService, "/spec/server/connectionRef/name"),
         (SmartService, "/spec/exclusiveGroup"),
@@ -248,6 +249,7 @@ const OBJECT_NAME: Scalar = Scalar {
         (Connection, "/spec/credentials/secretRef/name"),
         (Connection, "/spec/tls/caConfigMapRef/name"),
         (Device, "/spec/connections/0/credentialsRef/name"),
+        (Site, "/spec/connections/0/credentialsRef/name"),
         (
             Contract,
             "/spec/services/0/secretParameters/0/secretKeyRef/name",
@@ -381,7 +383,10 @@ const QUEUE: Scalar = Scalar {
     message: "must be letters, digits, '.', '_' and '-'",
     good: &["lab1", "Lab_1.a-b"],
     bad: &["lab 1", "lab/1", "../lab", "lab?x"],
-    places: &[(Device, "/spec/connections/0/queue")],
+    places: &[
+        (Device, "/spec/connections/0/queue"),
+        (Site, "/spec/connections/0/queue"),
+    ],
 };
 
 const POINTER: Scalar = Scalar {

@@ -3,10 +3,11 @@
 
 use super::{NAMESPACE, map, reference, strings};
 use crate::v1alpha1::{
-    AllowEntry, Connection, ConnectionSpec, DetectedError, DeviceModel, DeviceModelSpec,
-    ErrorOrder, ErrorType, ErrorUnit, ErrorWords, HttpEndpoint, MaintenanceWindow, MessageText,
-    MessageTextSpec, OrderWhen, PanelText, Protocol, Selector, ServiceOrders, Settle, ShipTo, Site,
-    SiteSpec, SmartService, SmartServiceSpec, Supply, SupplyRow, Weekday,
+    AllowEntry, Connection, ConnectionSpec, DetectedError, Device, DeviceConnection, DeviceModel,
+    DeviceModelSpec, DeviceSpec, ErrorOrder, ErrorType, ErrorUnit, ErrorWords, HttpEndpoint,
+    MaintenanceWindow, MessageText, MessageTextSpec, OrderWhen, PanelText, Protocol, Selector,
+    ServiceOrders, Settle, ShipTo, Site, SiteSpec, SmartService, SmartServiceSpec, Supply,
+    SupplyRow, Weekday,
 };
 
 /// The Connection to the order server of the example provider.
@@ -133,6 +134,10 @@ pub fn osasco_site() -> Site {
     let mut site = Site::new(
         "osasco-01",
         SiteSpec {
+            connections: vec![DeviceConnection {
+                name: "hq-ipp".to_owned(),
+                ..DeviceConnection::default()
+            }],
             time_zone: text("America/Sao_Paulo"),
             language: text("pt-BR"),
             ship_to: Some(ShipTo {
@@ -155,6 +160,22 @@ pub fn osasco_site() -> Site {
     );
     site.metadata.namespace = text(NAMESPACE);
     site
+}
+
+/// A device of [`osasco_site`], which has its connections.
+pub fn osasco_device() -> Device {
+    let mut device = Device::new(
+        "osasco-colour-mfp",
+        DeviceSpec {
+            model_ref: reference("mfp-520"),
+            site_ref: Some(reference("osasco-01")),
+            serial_number: "NW520-0001".to_owned(),
+            address: Some("10.20.4.1".to_owned()),
+            ..DeviceSpec::default()
+        },
+    );
+    device.metadata.namespace = Some(NAMESPACE.to_owned());
+    device
 }
 
 /// The text on the panel when a toner was ordered.

@@ -53,6 +53,7 @@ pub const MAX_DRIFT: usize = 128;
 )]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.siteRef) || has(self.connections) && self.connections.size() > 0").message("connections must have at least one entry, unless siteRef names a Site that has some").field_path(".connections"))]
 pub struct DeviceSpec {
     /// The model of the device.
     pub model_ref: NameReference,
@@ -66,8 +67,10 @@ pub struct DeviceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub address: Option<String>,
-    /// Connections to the device; an item uses the first that can carry it.
-    #[schemars(length(min = 1, max = 8))]
+    /// Connections to the device; an item uses the first that can carry it. Absent or empty: those of
+    /// its Site. Of a Device with any entry the list of the Site does not count at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub connections: Vec<DeviceConnection>,
     /// Fingerprint of its TLS certificate: SHA-256 in lower case hexadecimal.

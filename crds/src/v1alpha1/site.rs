@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, DriftPolicy, MaintenanceWindow, ShipTo};
+use super::{Condition, DeviceConnection, DriftPolicy, MaintenanceWindow, ShipTo};
 use crate::schema;
 
 /// Fields that devices of one place share. A field that a Device has itself counts there instead.
@@ -18,7 +18,7 @@ use crate::schema;
     category = "entente",
     status = "SiteStatus",
     derive = "PartialEq",
-    doc = "A place of devices: time zone, language, address for supplies, maintenance windows and drift policy of those that name it. A Device's own field counts instead.",
+    doc = "A place of devices: connections, time zone, language, address for supplies, maintenance windows and drift policy of those that name it. A Device's own field counts instead.",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -32,6 +32,13 @@ use crate::schema;
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct SiteSpec {
+    /// Connections to the devices of the site; an item uses the first that can carry it. A Device with
+    /// connections of its own has those alone. Each Secret that an entry names is one of this
+    /// namespace, and is that of every device here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub connections: Vec<DeviceConnection>,
     /// The time zone of the site, for services that use it and for maintenance windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time_zone")]

@@ -14,6 +14,7 @@ mod preparation;
 mod real_peers;
 mod renamed;
 mod sharing;
+mod sites;
 mod snmp;
 mod start;
 mod wishes;

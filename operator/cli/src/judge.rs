@@ -264,6 +264,7 @@ pub(crate) fn objects(manifests: &[&Manifest], now: Timestamp) -> Objects {
                 .extend(decoded(manifest, now).map(Arc::new)),
             "ContractNotice" => objects.notices.extend(decoded(manifest, now).map(Arc::new)),
             "Device" => objects.devices.extend(decoded(manifest, now).map(Arc::new)),
+            "Site" => objects.sites.extend(decoded(manifest, now).map(Arc::new)),
             "DeviceEnrollment" => objects
                 .enrollments
                 .extend(decoded(manifest, now).map(Arc::new)),
@@ -285,7 +286,7 @@ pub(crate) fn objects(manifests: &[&Manifest], now: Timestamp) -> Objects {
             _ => {}
         }
     }
-    objects
+    objects.at_sites()
 }
 
 /// Reads an object with the defaults of its schema, as the API server would store it now. `None` for

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
     Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceEnrollment, DeviceModel,
-    DeviceTwin, ServiceSubscription, SmartService,
+    DeviceTwin, ServiceSubscription, Site, SmartService,
 };
 use entente_domain::contract::{ContractWorld, DeviceFacts, Kin, Predecessor, predecessor_of};
+use entente_domain::site::at_site;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt as _};
@@ -24,7 +25,9 @@ pub(crate) struct Objects {
     pub(crate) contracts: Vec<Arc<Contract>>,
     pub(crate) amendments: Vec<Arc<ContractAmendment>>,
     pub(crate) notices: Vec<Arc<ContractNotice>>,
+    /// With the fields of their Sites, once [`Objects::at_sites`] has put them there.
     pub(crate) devices: Vec<Arc<Device>>,
+    pub(crate) sites: Vec<Arc<Site>>,
     pub(crate) twins: Vec<Arc<DeviceTwin>>,
     pub(crate) enrollments: Vec<Arc<DeviceEnrollment>>,
     pub(crate) subscriptions: Vec<Arc<ServiceSubscription>>,
@@ -36,6 +39,27 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
+    /// Returns the objects with each device as it is at its Site.
+    pub(crate) fn at_sites(mut self) -> Self {
+        let devices = self.devices.iter();
+        self.devices = devices
+            .map(|device| match self.site_of(device) {
+                Some(site) => Arc::new(at_site(device, Some(&site)).into_owned()),
+                None => Arc::clone(device),
+            })
+            .collect();
+        self
+    }
+
+    /// Returns the Site that a device names, if it exists.
+    pub(crate) fn site_of(&self, device: &Device) -> Option<Arc<Site>> {
+        let name = &device.spec.site_ref.as_ref()?.name;
+        let namespace = device.namespace().unwrap_or_default();
+        let mut sites = self.sites.iter();
+        let found = sites.find(|it| is_in(&it.metadata, &namespace) && it.name_any() == *name);
+        found.cloned()
+    }
+
     /// Returns the world of a contract of these objects.
     pub(crate) fn world(&self, contract: &Contract) -> ContractWorld {
         let namespace = contract.namespace().unwrap_or_default();

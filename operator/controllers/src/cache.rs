@@ -23,7 +23,7 @@ mod unmanaged;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -150,6 +150,9 @@ const ECHO: Duration = Duration::from_millis(300);
 /// it, and never writes an object that has it back as a whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// Is called with the key of each object that changed.
+type Taken = Box<dyn Fn(&Key) + Send + Sync>;
+
 /// Every object of one kind. Share it in an [`Arc`].
 pub struct Cache<K> {
     kind: String,
@@ -162,6 +165,8 @@ pub struct Cache<K> {
     /// The problem of the watch of each part that fails, by its namespace.
     broken: watch::Sender<BTreeMap<String, String>>,
     shape: Box<dyn Fn(&mut K) + Send + Sync>,
+    /// Completes the objects of another cache that take something from one of this.
+    takers: OnceLock<Taken>,
 }
 
 impl<K: Cached> Cache<K> {
@@ -175,6 +180,7 @@ impl<K: Cached> Cache<K> {
             listed: watch::Sender::default(),
             broken: watch::Sender::default(),
             shape: Box::new(|_| {}),
+            takers: OnceLock::new(),
         }
     }
 
@@ -210,6 +216,48 @@ impl<K: Cached> Cache<K> {
     pub fn stored_as(mut self, shape: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
         self.shape = Box::new(shape);
         self
+    }
+
+    /// Stores objects with what they take from an object of another cache: `complete` gets an object, and
+    /// true if what it took before is in it, and returns the object as it is now, and whether it has taken
+    /// something; `None` if that is no other object. It must not read this cache. Call it before the cache
+    /// runs.
+    #[must_use]
+    pub fn completed_by(
+        self,
+        complete: impl Fn(&K, bool) -> Option<(K, bool)> + Send + Sync + 'static,
+    ) -> Self {
+        self.write().complete_by(Box::new(complete));
+        self
+    }
+
+    /// Completes those objects anew that have this value in the index of this name: the object from which
+    /// they take something has changed.
+    pub fn complete_again(&self, index: &str, value: &str) {
+        // One by one: there may be thousands, and readers need not wait for all of them.
+        for object in self.by_index(index, value) {
+            self.write().complete_again(&Key::of(&*object));
+        }
+    }
+
+    /// Calls `complete` with the key of each object that changed, once the change is stored. Those who are
+    /// told of the change may see it before. Works once, and before the cache runs.
+    pub fn taken_by(&self, complete: impl Fn(&Key) + Send + Sync + 'static) {
+        self.write().note_changes();
+        let is_first = self.takers.set(Box::new(complete)).is_ok();
+        debug_assert!(is_first, "another cache takes from this one already");
+    }
+
+    /// Has the objects completed that take something from those which changed. The cache must not be locked
+    /// by the caller: completing reads it.
+    fn give(&self) {
+        let Some(complete) = self.takers.get() else {
+            return;
+        };
+        let changed = self.write().take_changed();
+        for key in changed {
+            complete(&key);
+        }
     }
 
     /// Returns a copy that takes no more memory than it needs: lists that were read from text have
@@ -312,8 +360,9 @@ impl<K: Cached> Cache<K> {
 
     /// Works as [`Self::put_written`], and returns the object that was given, stored or not.
     pub fn share_written(&self, object: K) -> Arc<K> {
-        let object = Arc::new(self.compact(object));
-        self.write().put_written(Arc::clone(&object));
+        let object = self.compact(object);
+        let object = self.write().put_written(object);
+        self.give();
         object
     }
 
@@ -344,6 +393,7 @@ impl<K: Cached> Cache<K> {
     /// Notes that the API server confirmed that the object of this UID is gone.
     pub fn put_deleted(&self, key: &Key, uid: &str) {
         self.write().put_deleted(key, uid);
+        self.give();
     }
 
     /// Waits until every object was listed once.

@@ -121,6 +121,7 @@ impl Reconcile for Catalogue {
             objects.models.subscribe_unreadable(),
             objects.services.subscribe_unreadable(),
             objects.devices.subscribe_unreadable(),
+            objects.sites.subscribe_unreadable(),
             objects.subscriptions.subscribe_unreadable(),
         ] {
             watches.channel(unreadable, triggers::unreadable_user);

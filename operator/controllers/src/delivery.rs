@@ -109,6 +109,8 @@ impl Reconcile for Delivery {
         watches.channel(unreadable, triggers::unreadable::supply_order);
         let unreadable = objects.models.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable::model);
+        let unreadable = objects.sites.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::site);
         let unreadable = objects.services.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable::service);
         let unreadable = objects.connections.subscribe_unreadable();
@@ -176,8 +178,8 @@ impl Reconcile for Delivery {
 }
 
 impl Delivery {
-    /// True if the Device of a pass is not the one that it began with: deleted, made again, moved or
-    /// suspended. Nothing more is sent for it; the change starts another pass.
+    /// True if the Device of a pass is not the one that it began with: deleted, made again, moved,
+    /// suspended, or with other connections, be it by its Site. Nothing more is sent for it; the change starts another pass.
     fn is_outdated(&self, pass: &Pass) -> bool {
         let Some(known) = &pass.snapshot().device else {
             return false;
@@ -186,7 +188,8 @@ impl Delivery {
         let meant = |device: &Device| {
             let meta = &device.metadata;
             let is_deleted = meta.deletion_timestamp.is_some();
-            (meta.uid.clone(), meta.generation, is_deleted)
+            let connections = device.spec.connections.clone();
+            (meta.uid.clone(), meta.generation, is_deleted, connections)
         };
         found.is_none_or(|found| meant(&found) != meant(known))
     }

@@ -21,6 +21,7 @@ pub mod contract_events;
 mod controller;
 mod defect;
 mod delivery;
+pub mod devices_at_sites;
 pub mod election;
 mod enrollments;
 pub mod events;

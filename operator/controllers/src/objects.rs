@@ -29,7 +29,7 @@ use kube::ResourceExt as _;
 use crate::{
     cache::{Cache, Cached, Sharing, Unreadable, Watched},
     context::Context,
-    internal_errors,
+    devices_at_sites, internal_errors,
     liveness::keep_running,
     readiness::Readiness,
     shutdown::Shutdown,
@@ -52,8 +52,6 @@ pub(crate) const BY_MODEL: &str = "model";
 /// Index of devices and services: the Connections that they name. Index of subscriptions: the
 /// Connection of the broker that has their instance, which their service need not name any more.
 pub(crate) const BY_CONNECTION: &str = "connection";
-/// Index of devices: "namespace/site".
-pub(crate) const BY_SITE: &str = "site";
 /// Index of devices: the inputs of their endpoint.
 pub(crate) const BY_ENDPOINT: &str = "endpoint";
 /// Index of devices: the identity that their machine reported.
@@ -118,14 +116,17 @@ impl Objects {
         let metrics = || Arc::clone(&context.metrics);
         let catalogue = || vec![of_catalogue(context)];
         let served = || of_served(context);
+        let devices = devices(context).brought_by(served());
+        let (devices, sites) =
+            devices_at_sites::joined(devices, sites(context).brought_by(served()));
         Self {
             namespaces: Arc::new(Cache::new(metrics())),
             connections: Arc::new(connections(context).brought_by(catalogue())),
             models: Arc::new(models(context).brought_by(catalogue())),
             services: Arc::new(services(context).brought_by(catalogue())),
             texts: Arc::new(texts(context).brought_by(catalogue())),
-            sites: Arc::new(sites(context).brought_by(served())),
-            devices: Arc::new(devices(context).brought_by(served())),
+            sites,
+            devices,
             enrollments: Arc::new(enrollments(context).brought_by(served())),
             contracts: Arc::new(contracts(context).brought_by(served())),
             amendments: Arc::new(amendments(context).brought_by(served())),
@@ -143,12 +144,15 @@ impl Objects {
             let found = found.into_iter();
             found.map(move |object| (kind, object.key.name.clone()))
         };
-        let mut devices = self.devices.unreadable();
-        devices.retain(|device| device.key.namespace == namespace);
+        let here = |mut found: Vec<Arc<Unreadable>>| {
+            found.retain(|object| object.key.namespace == namespace);
+            found
+        };
         named(Referent::Connection, self.connections.unreadable())
             .chain(named(Referent::DeviceModel, self.models.unreadable()))
             .chain(named(Referent::SmartService, self.services.unreadable()))
-            .chain(named(Referent::Device, devices))
+            .chain(named(Referent::Device, here(self.devices.unreadable())))
+            .chain(named(Referent::Site, here(self.sites.unreadable())))
             .collect()
     }
 
@@ -365,11 +369,6 @@ fn devices(context: &Context) -> Cache<Device> {
         .counted_by(conditions_of)
         .with_index(BY_MODEL, |device: &Device| {
             vec![device.spec.model_ref.name.clone()]
-        })
-        .with_index(BY_SITE, |device| {
-            let namespace = device.namespace().unwrap_or_default();
-            let site = device.spec.site_ref.iter();
-            site.map(|site| path(&namespace, &site.name)).collect()
         })
         .with_index(BY_CONNECTION, |device| {
             device

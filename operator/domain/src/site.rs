@@ -1,13 +1,14 @@
 //! Sites: the fields that devices of one place share.
 //!
 //! Decides the spec of a Device together with that of its Site, and the status of a Site. A field that the
-//! Device has itself counts. Called by delivery, and by the controller of sites.
+//! Device has itself counts; of a list, the whole list. Called by delivery, by the controller of sites, and,
+//! for the connections, by the caches of Devices, so that nobody sees a Device without those of its Site.
 
 use std::borrow::Cow;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{Device, Site, SiteStatus},
+    v1alpha1::{Device, DeviceConnection, Site, SiteStatus},
 };
 use jiff::Timestamp;
 
@@ -16,6 +17,15 @@ use crate::{
     time::zone,
 };
 
+/// Returns the connections of a Device with these of its own: with any, those alone, else those of its Site.
+pub fn connections_at<'a>(
+    own: &'a [DeviceConnection],
+    site: Option<&'a Site>,
+) -> &'a [DeviceConnection] {
+    let shared = site.filter(|_| own.is_empty());
+    shared.map_or(own, |site| &site.spec.connections)
+}
+
 /// Returns a Device with the fields of its Site where it has none of its own.
 pub fn at_site<'a>(device: &'a Device, site: Option<&Site>) -> Cow<'a, Device> {
     let Some(site) = site else {
@@ -23,6 +33,7 @@ pub fn at_site<'a>(device: &'a Device, site: Option<&Site>) -> Cow<'a, Device> {
     };
     let mut device = device.clone();
     let (own, shared) = (&mut device.spec, &site.spec);
+    own.connections = connections_at(&own.connections, Some(site)).to_vec();
     own.time_zone = own.time_zone.take().or_else(|| shared.time_zone.clone());
     own.language = own.language.take().or_else(|| shared.language.clone());
     own.ship_to = own.ship_to.take().or_else(|| shared.ship_to.clone());
@@ -112,6 +123,31 @@ mod tests {
             site.spec.drift_policy = shared;
             let found = at_site(&device, Some(&site)).spec.drift_policy;
             assert_eq!(found, counts, "{own:?} {shared:?}");
+        }
+    }
+
+    // shows K2
+    #[test]
+    fn a_device_with_one_connection_of_its_own_has_none_of_its_site() {
+        let named = |names: &[&str]| -> Vec<DeviceConnection> {
+            let named = names.iter().map(|name| DeviceConnection {
+                name: (*name).to_owned(),
+                ..DeviceConnection::default()
+            });
+            named.collect()
+        };
+        let mut site = site();
+        site.spec.connections = named(&["of-the-site", "hq-ipp"]);
+        let mut device = example::devices()[0].clone();
+        for (own, found) in [
+            (&["own"][..], &["own"][..]),
+            (&[], &["of-the-site", "hq-ipp"]),
+        ] {
+            device.spec.connections = named(own);
+            let at_site = at_site(&device, Some(&site)).into_owned();
+            assert_eq!(at_site.spec.connections, named(found));
+            assert_eq!(connections_at(&named(own), Some(&site)), named(found));
+            assert_eq!(connections_at(&named(own), None), named(own));
         }
     }
 

@@ -18,6 +18,8 @@ pub enum Referent {
     Device,
     /// DeviceModel, of the cluster.
     DeviceModel,
+    /// Site, of the namespace of whoever refers to it.
+    Site,
     /// SmartService, of the cluster.
     SmartService,
 }
@@ -29,6 +31,7 @@ impl Referent {
             Self::Connection => Reason::ConnectionNotFound,
             Self::Device => Reason::DeviceNotFound,
             Self::DeviceModel => Reason::ModelNotFound,
+            Self::Site => Reason::SiteNotFound,
             Self::SmartService => Reason::ServiceNotFound,
         }
     }
@@ -83,6 +86,7 @@ mod tests {
             Referent::Connection,
             Referent::Device,
             Referent::DeviceModel,
+            Referent::Site,
             Referent::SmartService,
         ];
         for kind in kinds {
@@ -91,7 +95,7 @@ mod tests {
             assert_eq!(reason, Reason::Undecodable);
             assert!(message.starts_with(&format!("the {kind} lobby cannot be read")));
             assert!(!message.contains("create"), "{message}");
-            for (other, name) in kinds.into_iter().zip(["lobby"; 4]).chain([(kind, "other")]) {
+            for (other, name) in kinds.into_iter().zip(["lobby"; 5]).chain([(kind, "other")]) {
                 if (other, name) == (kind, "lobby") {
                     continue;
                 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use entente_controllers::{
     cache::{Cache, Cached, Key, Sharing, Watched},
+    devices_at_sites,
     liveness::keep_running,
     metrics::Metrics,
     shutdown::Shutdown,
@@ -15,7 +16,7 @@ use entente_crds::{
     condition::ConditionType,
     v1alpha1::{
         Connection, Device, DeviceEnrollment, DeviceModel, DeviceSide, DeviceStatus, DeviceTwin,
-        ServiceSubscription, SmartService, SmartServiceSpec,
+        ServiceSubscription, Site, SiteSpec, SmartService, SmartServiceSpec,
     },
 };
 use entente_domain::gateway::admission::is_withdrawn;
@@ -43,6 +44,7 @@ macro_rules! each {
             connections,
             models,
             services,
+            sites,
             devices,
             enrollments,
             twins,
@@ -58,6 +60,7 @@ pub(crate) struct Objects {
     pub(crate) connections: Arc<Cache<Connection>>,
     pub(crate) models: Arc<Cache<DeviceModel>>,
     pub(crate) services: Arc<Cache<SmartService>>,
+    pub(crate) sites: Arc<Cache<Site>>,
     pub(crate) devices: Arc<Cache<Device>>,
     pub(crate) enrollments: Arc<Cache<DeviceEnrollment>>,
     pub(crate) twins: Arc<Cache<DeviceTwin>>,
@@ -73,12 +76,16 @@ impl Objects {
     pub(crate) fn new(parts: &Parts) -> Self {
         let metrics = &parts.metrics;
         let served = || of_served(&parts.options.served);
+        let devices = devices(metrics).brought_by(served());
+        let (devices, sites) =
+            devices_at_sites::joined(devices, sites(metrics).brought_by(served()));
         Self {
             namespaces: Arc::new(of_cluster(metrics)),
             connections: Arc::new(of_cluster(metrics)),
             models: Arc::new(of_cluster(metrics)),
             services: Arc::new(services(metrics)),
-            devices: Arc::new(devices(metrics).brought_by(served())),
+            sites,
+            devices,
             enrollments: Arc::new(of_cluster(metrics).brought_by(served())),
             twins: Arc::new(twins(metrics).brought_by(served())),
             subscriptions: Arc::new(subscriptions(metrics).brought_by(served())),
@@ -153,6 +160,18 @@ fn services(metrics: &Arc<Metrics>) -> Cache<SmartService> {
             ..SmartServiceSpec::default()
         };
         service.status = None;
+    })
+}
+
+fn sites(metrics: &Arc<Metrics>) -> Cache<Site> {
+    of_cluster(metrics).stored_as(|site: &mut Site| {
+        site.metadata.labels = None;
+        site.metadata.annotations = None;
+        site.spec = SiteSpec {
+            connections: std::mem::take(&mut site.spec.connections),
+            ..SiteSpec::default()
+        };
+        site.status = None;
     })
 }
 

@@ -97,6 +97,7 @@ const RIGHTS: &[Right] = &[
     right("contractamendments", "list", "plan"),
     right("contractnotices", "list", "plan"),
     right("devices", "list", "plan"),
+    right("sites", "list", "plan"),
     right("devicetwins", "list", "plan"),
     right("deviceenrollments", "list", "plan"),
     right("contracts", "patch", "reconcile"),

@@ -321,6 +321,7 @@ fn decoded(cached: &Cached) -> (Objects, Vec<String>) {
         amendments: all(cached, "ContractAmendment", &mut unread),
         notices: all(cached, "ContractNotice", &mut unread),
         devices: all(cached, "Device", &mut unread),
+        sites: all(cached, "Site", &mut unread),
         twins: all(cached, "DeviceTwin", &mut unread),
         enrollments: all(cached, "DeviceEnrollment", &mut unread),
         subscriptions: all(cached, "ServiceSubscription", &mut unread),
@@ -332,7 +333,7 @@ fn decoded(cached: &Cached) -> (Objects, Vec<String>) {
             .collect(),
         namespaces: labels.collect(),
     };
-    (objects, unread)
+    (objects.at_sites(), unread)
 }
 
 #[cfg(test)]

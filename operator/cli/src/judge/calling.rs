@@ -53,10 +53,13 @@ fn device(manifest: &Manifest, objects: &Objects, now: Timestamp) -> Found {
     let named = device.spec.connections.iter().map(|it| &it.name);
     let missing = named.filter(|name| !objects.connections.contains_key(*name));
     let missing = missing.map(|name| in_no_file("Connection", name));
+    let site = device.spec.site_ref.as_ref();
+    let site = site.filter(|_| objects.site_of(device).is_none());
+    let site = site.map(|site| in_no_file("Site", &site.name));
     let model = &device.spec.model_ref.name;
     let model = (!objects.models.contains_key(model)).then(|| in_no_file("DeviceModel", model));
     let mut notes = own_rules::odd_windows(device, objects, now);
-    notes.extend(missing.chain(model));
+    notes.extend(missing.chain(site).chain(model));
     (faults, notes)
 }
 

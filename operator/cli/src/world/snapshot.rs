@@ -39,6 +39,7 @@ impl Objects {
                 .collect(),
             services: self.services.clone(),
             withdraw_deadline: SignedDuration::MAX,
+            site: device.as_ref().and_then(|device| self.site_of(device)),
             device,
             subscriptions,
             ..DeviceSnapshot::default()

@@ -169,7 +169,7 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    fn take(&self, event: Event<Undecoded<K>>, namespace: &str) {
+    pub(super) fn take(&self, event: Event<Undecoded<K>>, namespace: &str) {
         match event {
             Event::Init => self.write().relist_begins(namespace),
             Event::InitApply(object) => self.take_object(&object, true),
@@ -180,10 +180,13 @@ impl<K: Cached> Cache<K> {
             }
             Event::InitDone => {
                 self.write().relist_ends(namespace);
+                // Whoever waits for the list has to see what it gives.
+                self.give();
                 self.listed
                     .send_if_modified(|listed| listed.insert(namespace.to_owned()));
             }
         }
+        self.give();
     }
 
     fn take_object(&self, object: &Undecoded<K>, listed: bool) {

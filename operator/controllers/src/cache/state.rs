@@ -12,6 +12,8 @@
 //! - The watch is in order. So an own write made during a relist and not listed is removed when the
 //!   watch brings something newer without having brought it.
 //! - An object whose removal was seen (by UID) does not come back by a late answer of an own write.
+//! - An object is stored with what it takes from another one. When that changes, the same version is
+//!   completed anew, and that is a change like others.
 //!
 //! The numbers of relists are kept in `relists`, the removals in `tombstones`. Called by the cache.
 
@@ -33,8 +35,15 @@ use super::{
     tombstones::Tombstones,
 };
 
+/// Completes an object that takes something from another one. Gets the object, and true if what it took is
+/// in it; returns the object as it is now, and whether it has taken something; `None` if that is no other
+/// object.
+pub(super) type Complete<K> = Box<dyn Fn(&K, bool) -> Option<(K, bool)> + Send + Sync>;
+
 struct Entry<K> {
     object: Arc<K>,
+    /// True if something in it was taken from another object.
+    has_taken: bool,
     /// The relist during or after which it was stored.
     relist: u64,
     /// Instant at which it was stored as the answer of an own write; `None` as soon as watch or
@@ -46,6 +55,9 @@ pub(super) struct State<K> {
     objects: HashMap<Arc<Key>, Entry<K>>,
     namespaces: BTreeMap<String, BTreeSet<Arc<Key>>>,
     indexes: Vec<Index<K>>,
+    complete: Option<Complete<K>>,
+    /// Keys of objects that changed, for those who take something from them; `None`: nobody does.
+    given: Option<Vec<Key>>,
     /// The parts of an object in the gauges, and the sums of all.
     parts: Option<fn(&K) -> Vec<Part>>,
     tally: Tally,
@@ -68,6 +80,8 @@ impl<K> Default for State<K> {
             objects: HashMap::new(),
             namespaces: BTreeMap::new(),
             indexes: Vec::new(),
+            complete: None,
+            given: None,
             parts: None,
             tally: Tally::default(),
             subscribers: Vec::new(),
@@ -165,6 +179,21 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         self.indexes.push(index);
     }
 
+    /// Completes objects from now on.
+    pub(super) fn complete_by(&mut self, complete: Complete<K>) {
+        self.complete = Some(complete);
+    }
+
+    /// Notes the objects that change from now on.
+    pub(super) fn note_changes(&mut self) {
+        self.given = Some(Vec::new());
+    }
+
+    /// Returns the keys of the objects that changed since the last call.
+    pub(super) fn take_changed(&mut self) -> Vec<Key> {
+        self.given.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Counts objects from now on, by their parts in the gauges.
     pub(super) fn count_by(&mut self, parts: fn(&K) -> Vec<Part>) {
         self.parts = Some(parts);
@@ -223,7 +252,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         if let Some(brought) = writing {
             brought.push(version(object.meta()));
         }
-        let change = self.store(key, Arc::new(object), true);
+        let (_, change) = self.store(key, object, true);
         let old = change.old.clone().filter(|_| !anew);
         let by_others = by_others && old.is_some();
         self.tell(&Change {
@@ -325,25 +354,59 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         self.relists.ends_without(namespace, unlisted);
     }
 
-    /// Stores the object in the answer to a write of our own.
-    pub(super) fn put_written(&mut self, object: Arc<K>) {
-        let key = Key::of(&*object);
+    /// Stores the object in the answer to a write of our own. Returns it as it would be stored, also if it
+    /// is not.
+    pub(super) fn put_written(&mut self, object: K) -> Arc<K> {
+        let key = Key::of(&object);
         let meta = object.meta();
         let uid = meta.uid.clone().unwrap_or_default();
-        if self.tombstones.has(&uid) {
-            return;
-        }
-        if let Some(entry) = self.objects.get(&key)
-            && version(meta) <= version(entry.object.meta())
-        {
-            return;
+        let stored = self.objects.get(&key);
+        let is_older = stored.is_some_and(|entry| version(meta) <= version(entry.object.meta()));
+        if is_older || self.tombstones.has(&uid) {
+            return Arc::new(self.completed(object).0);
         }
         if meta.deletion_timestamp.is_some() && meta.finalizers.as_ref().is_none_or(Vec::is_empty) {
             self.put_deleted(&key, &uid);
-        } else {
-            let change = self.store(key, object, false);
-            self.tell(&change);
+            return Arc::new(self.completed(object).0);
         }
+        let (object, change) = self.store(key, object, false);
+        self.tell(&change);
+        object
+    }
+
+    /// Completes an object anew: what it takes from another one may be something else now.
+    pub(super) fn complete_again(&mut self, key: &Key) {
+        let Some((shared, entry)) = self.objects.get_key_value(key) else {
+            return;
+        };
+        let complete = self.complete.as_ref();
+        let found = complete.and_then(|complete| complete(&entry.object, entry.has_taken));
+        let Some((object, has_taken)) = found else {
+            return;
+        };
+        let (shared, new) = (Arc::clone(shared), Arc::new(object));
+        let Some(entry) = self.objects.get_mut(key) else {
+            return;
+        };
+        entry.has_taken = has_taken;
+        let old = std::mem::replace(&mut entry.object, Arc::clone(&new));
+        for index in &mut self.indexes {
+            index.change(&shared, Some(&old), Some(&new));
+        }
+        self.count(Some(&old), Some(&new));
+        self.tell(&Change {
+            key: key.clone(),
+            old: Some(old),
+            new: Some(new),
+            by_others: false,
+        });
+    }
+
+    /// Returns an object with what it takes from another one, and true if there is something.
+    fn completed(&self, object: K) -> (K, bool) {
+        let complete = self.complete.as_ref();
+        let found = complete.and_then(|complete| complete(&object, false));
+        found.unwrap_or((object, false))
     }
 
     /// Returns the instant at which the last own write of this object was answered, and a receiver
@@ -387,11 +450,14 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 // Storage: each change is visible, in the objects and in every index, before it is announced; the
 // caller of `store` announces.
 impl<K: Resource<DynamicType = ()>> State<K> {
-    fn store(&mut self, key: Key, object: Arc<K>, confirmed: bool) -> Change<K> {
+    fn store(&mut self, key: Key, object: K, confirmed: bool) -> (Arc<K>, Change<K>) {
+        let (object, has_taken) = self.completed(object);
+        let object = Arc::new(object);
         let known = self.objects.get_key_value(&key);
         let shared = known.map_or_else(|| Arc::new(key.clone()), |(known, _)| Arc::clone(known));
         let entry = Entry {
             object: Arc::clone(&object),
+            has_taken,
             relist: self.relists.last_of(&shared),
             written: (!confirmed).then(Instant::now),
         };
@@ -415,12 +481,13 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             let namespace = self.namespaces.entry(key.namespace.clone());
             namespace.or_default().insert(shared);
         }
-        Change {
+        let change = Change {
             key,
             old,
-            new: Some(object),
+            new: Some(Arc::clone(&object)),
             by_others: false,
-        }
+        };
+        (object, change)
     }
 
     fn remove(&mut self, key: &Key) {
@@ -457,6 +524,9 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     fn tell(&mut self, change: &Change<K>) {
+        if let Some(given) = &mut self.given {
+            given.push(change.key.clone());
+        }
         self.subscribers
             .retain(|subscriber| subscriber.send(change.clone()).is_ok());
     }

@@ -1,5 +1,6 @@
 //! Tests of a cache: its objects, its changes, and the answers of own writes.
 
+mod completed;
 mod own_writes;
 mod tally;
 

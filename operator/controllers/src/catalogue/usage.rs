@@ -78,6 +78,7 @@ fn unreadable(objects: &Objects) -> BTreeSet<String> {
     };
     services
         .chain(named("Device", objects.devices.unreadable()))
+        .chain(named("Site", objects.sites.unreadable()))
         .chain(named(
             "ServiceSubscription",
             objects.subscriptions.unreadable(),

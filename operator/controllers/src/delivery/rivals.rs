@@ -24,6 +24,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     cache::{Key, Unreadable, entries, part},
+    devices_at_sites::at_site,
     objects::{BY_CONNECTION, BY_ENDPOINT, BY_IDENTITY, Objects},
 };
 
@@ -160,14 +161,14 @@ fn may_have(objects: &Objects, device: &Device) -> bool {
 fn unreadable_rivals(objects: &Objects) -> impl Iterator<Item = Arc<Device>> {
     let unreadable = objects.devices.unreadable().into_iter();
     let unknown = unreadable.filter(|it| objects.devices.get(&it.key).is_none());
-    unknown.map(|it| Arc::new(remnant(&it)))
+    unknown.map(|it| Arc::new(remnant(objects, &it)))
 }
 
 /// Returns a Device that cannot be read, as far as it can: where its machine is, and its claim,
 /// which stands until it is known to be about something else.
 ///
 /// A machine without an identity, of a Device whose address is what cannot be read, is known by nobody.
-pub(super) fn remnant(device: &Unreadable) -> Device {
+pub(super) fn remnant(objects: &Objects, device: &Unreadable) -> Device {
     let (spec, status) = (&device.spec, &device.status);
     let text = |field: &str| spec[field].as_str().map(str::to_owned);
     let mut remnant = Device {
@@ -175,11 +176,15 @@ pub(super) fn remnant(device: &Unreadable) -> Device {
         spec: DeviceSpec {
             serial_number: text("serialNumber").unwrap_or_default(),
             address: text("address"),
+            site_ref: part(&spec["siteRef"]),
             connections: entries(&spec["connections"]),
             ..DeviceSpec::default()
         },
         status: None,
     };
+    if let Some((at_site, _)) = at_site(&objects.sites, &remnant, false) {
+        remnant = at_site;
+    }
     let mut claim: Option<DeviceClaim> = part(&status["claim"]);
     if let (Some(claim), Some(digest)) = (&mut claim, claim_digest(&remnant)) {
         claim.endpoint_digest = digest;

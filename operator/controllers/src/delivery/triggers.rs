@@ -24,7 +24,8 @@ use kube::{Resource, ResourceExt as _};
 use super::{Delivery, rivals::rivals_behind};
 use crate::{
     cache::{Change, Key},
-    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, BY_SITE, device_label, path},
+    devices_at_sites::BY_SITE,
+    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, device_label, path},
     queue::Queue,
     status::{Written, has_finalizer},
     triggers::differs,
@@ -43,7 +44,8 @@ fn again_all(delivery: &Delivery, queue: &Queue<Key>, devices: &[Arc<Device>]) {
 }
 
 pub(super) fn device(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Device>) {
-    let spec = spec_changed(change);
+    // Those of its Site are no part of its own spec.
+    let spec = spec_changed(change) || differs(change, |it| it.spec.connections.clone());
     if spec {
         again(delivery, queue, change.key.clone());
     } else if change.by_others {
@@ -147,16 +149,17 @@ pub(super) fn service(delivery: &Delivery, queue: &Queue<Key>, change: &Change<S
     }
 }
 
-/// Tries the devices of a site at once: it may have another zone, language or window.
+/// Tries the devices of a site at once: it may have another zone, language or window. Of other connections
+/// the Devices themselves tell.
 pub(super) fn site(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Site>) {
     if spec_changed(change) {
-        let site = path(&change.key.namespace, &change.key.name);
-        again_all(
-            delivery,
-            queue,
-            &delivery.objects.devices.by_index(BY_SITE, &site),
-        );
+        again_all(delivery, queue, &of_site(delivery, &change.key));
     }
+}
+
+fn of_site(delivery: &Delivery, site: &Key) -> Vec<Arc<Device>> {
+    let site = path(&site.namespace, &site.name);
+    delivery.objects.devices.by_index(BY_SITE, &site)
 }
 
 /// Wakes the devices with an error of the type, whose message may have another text or may have one now.

@@ -5,6 +5,7 @@
 //! reference and admits everything else; it refuses a request that it does not know. It fails, and
 //! lets others write in between, as a test scripts it.
 
+mod sites;
 mod state;
 
 use std::{
@@ -45,6 +46,12 @@ impl FakeCluster {
         })
     }
 
+    /// From now on keeps the connections of each Device that a test writes in a Site of its name. The test
+    /// sees Devices as it wrote them, and no such Site.
+    pub fn keep_connections_at_sites(&self) {
+        self.lock().keeps_connections_at_sites = true;
+    }
+
     /// Returns a client of this server.
     pub fn client(self: &Arc<Self>) -> Client {
         let cluster = Arc::clone(self);
@@ -70,6 +77,7 @@ impl FakeCluster {
         );
         let mut wanted = serde_json::to_value(object).unwrap();
         let mut state = self.lock();
+        state.take_connections(&path, &mut wanted);
         let before = state.objects.get(&path).cloned();
         match &before {
             None => begin(&mut wanted, state.version, self.clock.now()),
@@ -92,9 +100,11 @@ impl FakeCluster {
         let path = path_of::<K>(Some(namespace), Some(name));
         let mut state = self.lock();
         let before = state.objects.get(&path).cloned().expect("an object");
-        let mut object: K = serde_json::from_value(before.clone()).unwrap();
+        let seen = state.with_connections(&path, before.clone());
+        let mut object: K = serde_json::from_value(seen).unwrap();
         change(&mut object);
-        let after = serde_json::to_value(object).unwrap();
+        let mut after = serde_json::to_value(object).unwrap();
+        state.take_connections(&path, &mut after);
         state.commit(&path, Some(&before), after);
         drop(state);
         self.served.send_replace(());
@@ -110,8 +120,9 @@ impl FakeCluster {
         let path = path_of::<K>(Some(namespace), Some(name));
         let mut state = self.lock();
         let before = state.objects.get(&path).cloned().expect("an object");
-        let mut after = before.clone();
+        let mut after = state.with_connections(&path, before.clone());
         change(&mut after);
+        state.take_connections(&path, &mut after);
         state.commit(&path, Some(&before), after);
         drop(state);
         self.served.send_replace(());
@@ -120,7 +131,9 @@ impl FakeCluster {
     /// Returns the JSON of an object as it is now; null if there is none.
     pub fn json<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) -> Value {
         let path = path_of::<K>(Some(namespace), Some(name));
-        self.lock().objects.get(&path).cloned().unwrap_or_default()
+        let state = self.lock();
+        let found = state.objects.get(&path).cloned();
+        found.map_or(Value::Null, |found| state.with_connections(&path, found))
     }
 
     /// Deletes an object as `kubectl delete` does: it stays while it has finalizers.
@@ -137,7 +150,9 @@ impl FakeCluster {
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let path = path_of::<K>(Some(namespace), Some(name));
-        let found = self.lock().objects.get(&path).cloned()?;
+        let state = self.lock();
+        let found = state.objects.get(&path).cloned()?;
+        let found = state.with_connections(&path, found);
         Some(serde_json::from_value(found).unwrap())
     }
 
@@ -309,13 +324,15 @@ impl FakeCluster {
         let objects = state.objects.iter();
         objects
             .filter(|(path, _)| path.collection != "events")
+            .filter(|(path, _)| !state.is_site_of_one(path))
             .map(|(path, object)| {
+                let object = state.with_connections(path, object.clone());
                 let Path {
                     collection,
                     namespace,
                     name,
                 } = path;
-                (format!("{collection} {namespace}/{name}"), object.clone())
+                (format!("{collection} {namespace}/{name}"), object)
             })
             .collect()
     }

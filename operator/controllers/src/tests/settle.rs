@@ -14,6 +14,7 @@
 //! - A Connection that cannot be read is not probed: that its Secret or its ConfigMap is gone shows when
 //!   its Devices are looked at next. So there, too, it is the next run that must change nothing.
 
+mod alike;
 mod calling;
 mod edits;
 mod events;
@@ -151,9 +152,10 @@ async fn rest(process: &InProcess) {
     }
 }
 
-/// Lives through events, and returns the differences that a run over everything makes.
-async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
-    let mut process = objects::prepared();
+/// Lives through events, and returns what everything was like after each sequence of them, or the
+/// differences that a run over everything makes.
+async fn live(mut process: InProcess, sequences: &[Vec<Event>]) -> Result<Vec<Picture>, String> {
+    let mut pictures = Vec::new();
     process.start_all();
     rest(&process).await;
     let mut is_unprobed = false;
@@ -174,6 +176,7 @@ async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
             process.let_pass(STATED).await;
             rest(&process).await;
         }
+        pictures.push(Picture::of(&process));
         let (mut differences, read_in_vain) = run_all(&process).await;
         if read_in_vain || is_unprobed {
             (differences, _) = run_all(&process).await;
@@ -183,7 +186,7 @@ async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
         }
     }
     process.kill();
-    Ok(())
+    Ok(pictures)
 }
 
 /// Runs every key once more. Returns the differences, and true if a catalog was read in vain.
@@ -200,12 +203,19 @@ async fn run_all(process: &InProcess) -> (String, bool) {
 }
 
 fn run(sequences: &[Vec<Event>]) -> Result<(), String> {
+    run_in(objects::prepared, sequences).map(|_| ())
+}
+
+fn run_in(
+    prepared: impl FnOnce() -> InProcess,
+    sequences: &[Vec<Event>],
+) -> Result<Vec<Picture>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(live(sequences))
+    runtime.block_on(async { live(prepared(), sequences).await })
 }
 
 proptest! {

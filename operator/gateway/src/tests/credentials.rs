@@ -1,4 +1,5 @@
-use entente_crds::v1alpha1::Device;
+use entente_controllers::cache::Key;
+use entente_crds::v1alpha1::{Device, DeviceConnection, NameReference, Site, SiteSpec};
 use jiff::SignedDuration;
 use reqwest::Method;
 
@@ -163,4 +164,57 @@ async fn a_device_object_of_another_machine_ends_the_token_of_the_one_before() {
     assert_ne!(other.id, device.id);
     let refused = stand.post_registration(&registration("A1"), &token()).await;
     assert_eq!(refused.status(), 202, "it waits for a Device of its own");
+}
+
+fn site(connection: &str) -> Site {
+    let named = DeviceConnection {
+        name: connection.to_owned(),
+        ..DeviceConnection::default()
+    };
+    let mut site = Site::new(
+        "north",
+        SiteSpec {
+            connections: vec![named],
+            ..SiteSpec::default()
+        },
+    );
+    site.metadata.namespace = Some(ACME.to_owned());
+    site
+}
+
+// shows C2 C17
+#[tokio::test]
+async fn a_device_that_calls_by_its_site_counts_as_long_as_the_site_says_so() {
+    let stand = Stand::new().await;
+    stand
+        .cluster
+        .edit(ACME, "lobby-mfp", |device: &mut Device| {
+            device.spec.connections.clear();
+            device.spec.site_ref = Some(NameReference {
+                name: "north".to_owned(),
+            });
+        });
+    let calls = |by: &str| {
+        let key = Key::new(ACME, "lobby-mfp");
+        let device = stand.gateway.objects.devices.get(&key);
+        let named = device.map(|device| device.spec.connections.clone());
+        let named = named.unwrap_or_default();
+        named
+            .iter()
+            .map(|it| it.name.as_str())
+            .eq(by.split_whitespace())
+    };
+    stand.until(|| calls("")).await;
+    let refused = stand.post_registration(&registration("A1"), &token()).await;
+    assert_ne!(refused.status(), 201, "nobody says that it calls");
+    stand.cluster.apply(&site("gateway"));
+    stand.until(|| calls("gateway")).await;
+    let device = stand.register("A1").await;
+    assert!(is_taken(&stand, &device).await);
+    stand.cluster.apply(&site("hq-ipp"));
+    stand.until(|| calls("hq-ipp")).await;
+    assert!(!is_taken(&stand, &device).await, "it is dialled now");
+    stand.cluster.apply(&site("gateway"));
+    stand.until(|| calls("gateway")).await;
+    assert!(is_taken(&stand, &device).await, "its token is the same");
 }

@@ -281,6 +281,7 @@ fn is_unknown(reason: Reason, unlisted: &BTreeSet<String>) -> bool {
         Reason::ModelNotFound => "DeviceModel",
         Reason::ConnectionNotFound => "Connection",
         Reason::ServiceNotFound => "SmartService",
+        Reason::SiteNotFound => "Site",
         // Labels of a namespace decide on it.
         Reason::NotAllowed => "Namespace",
         _ => return false,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{
     Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceEnrollment, DeviceModel,
-    DeviceTwin, ServiceSubscription, SmartService,
+    DeviceTwin, ServiceSubscription, Site, SmartService,
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource;
@@ -74,6 +74,8 @@ async fn contracts_of(
     list::<ContractNotice>(cluster, place, cached).await?;
     list::<Device>(cluster, place, cached).await?;
     list::<ServiceSubscription>(cluster, place, cached).await?;
+    // Without this one nothing is known of devices that have their connections by their Site.
+    partly::<Site>(cluster, place, cached).await?;
     // Without these two only what devices said, and by what they may register, is not known.
     partly::<DeviceTwin>(cluster, place, cached).await?;
     partly::<DeviceEnrollment>(cluster, place, cached).await

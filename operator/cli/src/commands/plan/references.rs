@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use entente_crds::condition::ConditionType;
-use entente_crds::v1alpha1::{Device, DeviceModel, NameReference, SmartService};
+use entente_crds::v1alpha1::{Device, DeviceConnection, DeviceModel, NameReference, SmartService};
 use entente_domain::catalogue::{ObservedServer, Users, report_service};
 use entente_domain::condition::find;
 use entente_domain::contract::{contract_not_found, notice_of_no_contract};
@@ -32,6 +32,7 @@ pub(super) fn dangling(
                 let device = after.device(&manifest.namespace, &manifest.name);
                 device.map_or_else(Vec::new, |it| of_device(&it, after, unlisted))
             }
+            "Site" => of_site(manifest, after, unlisted),
             "SmartService" => {
                 let service = after.services.get(&manifest.name);
                 service.map_or_else(Vec::new, |it| of_service(it, after, unlisted, now))
@@ -60,17 +61,38 @@ fn of_device(device: &Device, after: &Objects, unlisted: &BTreeSet<String>) -> V
     if !unlisted.contains("DeviceModel") && !after.models.contains_key(model) {
         faults.push(format!("the DeviceModel {model} does not exist"));
     }
-    for chosen in &device.spec.connections {
-        let name = &chosen.name;
-        if !unlisted.contains("Connection") && !after.connections.contains_key(name) {
-            faults.push(format!("the Connection {name} does not exist"));
-        }
-    }
+    let site = device.spec.site_ref.as_ref();
+    let site = site.filter(|_| !unlisted.contains("Site") && after.site_of(device).is_none());
+    faults.extend(site.map(|site| format!("the Site {} does not exist", site.name)));
+    faults.extend(missing(&device.spec.connections, after, unlisted));
     let claimed = after.claimed(device).into_iter();
     faults.extend(claimed.map(|(connection, claimant)| {
         format!("{claimant} has the same machine through the Connection {connection}")
     }));
     faults
+}
+
+/// Returns a sentence about each Connection that does not exist.
+fn missing(
+    connections: &[DeviceConnection],
+    after: &Objects,
+    unlisted: &BTreeSet<String>,
+) -> Vec<String> {
+    let is_known = !unlisted.contains("Connection");
+    let names = connections.iter().map(|chosen| &chosen.name);
+    let missing = names.filter(|name| is_known && !after.connections.contains_key(*name));
+    missing
+        .map(|name| format!("the Connection {name} does not exist"))
+        .collect()
+}
+
+/// Returns the faults of a Site itself. Those of its devices are told with their contracts.
+fn of_site(manifest: &Manifest, after: &Objects, unlisted: &BTreeSet<String>) -> Vec<String> {
+    let mut all = after.sites.iter();
+    let site = all.find(|it| is_of(&it.metadata, manifest));
+    site.map_or_else(Vec::new, |site| {
+        missing(&site.spec.connections, after, unlisted)
+    })
 }
 
 fn of_service(

@@ -55,7 +55,7 @@ proptest! {
             let mut state = cache.write();
             match event {
                 Event::Brought { listed } => state.applied(object, listed),
-                Event::Written => state.put_written(Arc::new(object)),
+                Event::Written => drop(state.put_written(object)),
                 Event::Unreadable => state.unreadable_seen(Unreadable {
                     key: key(name),
                     metadata: object.metadata,

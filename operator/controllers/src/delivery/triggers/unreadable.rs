@@ -4,7 +4,7 @@
 
 use entente_domain::supply_order;
 
-use super::{Delivery, of_contract, of_service, wake_rivals, woken_by_connection};
+use super::{Delivery, of_contract, of_service, of_site, wake_rivals, woken_by_connection};
 use crate::{
     cache::{Key, UnreadableChange},
     delivery::rivals::remnant,
@@ -19,7 +19,8 @@ pub(in crate::delivery) fn device(
     change: &UnreadableChange,
 ) {
     queue.add(change.object.key.clone());
-    wake_rivals(delivery, queue, &remnant(&change.object));
+    let objects = &delivery.objects;
+    wake_rivals(delivery, queue, &remnant(objects, &change.object));
 }
 
 /// Wakes the device of a subscription, where others may have to wait for it.
@@ -55,6 +56,17 @@ pub(in crate::delivery) fn model(
 ) {
     let devices = &delivery.objects.devices;
     for device in devices.by_index(BY_MODEL, &change.object.key.name) {
+        queue.add(Key::of(&*device));
+    }
+}
+
+/// Wakes the Devices of a Site.
+pub(in crate::delivery) fn site(
+    delivery: &Delivery,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    for device in of_site(delivery, &change.object.key) {
         queue.add(Key::of(&*device));
     }
 }

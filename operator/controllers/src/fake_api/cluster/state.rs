@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) nth: Option<(usize, Refusal)>,
     pub(super) rivals: Vec<Rival>,
     pub(super) requests: Vec<(Method, String)>,
+    /// True if Devices that a test writes have their connections by a Site.
+    pub(super) keeps_connections_at_sites: bool,
     /// Reasons of the last refusal of a status by its schema.
     pub(super) outside_schema: String,
 }

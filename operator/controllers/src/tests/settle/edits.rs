@@ -27,6 +27,7 @@ fn spoiled(subject: Subject) -> &'static str {
         Subject::Amendment(_) => "/spec/effectiveDate",
         Subject::Notice(_) => "/spec/at",
         Subject::Device(_) | Subject::Caller => "/spec/serialNumber",
+        Subject::Site => "/spec/connections/0/name",
         Subject::Service(_) | Subject::CallersService => "/spec/provider",
         Subject::Model | Subject::CallersModel => "/spec/manufacturer",
         Subject::Connection(_) | Subject::Gateway => "/spec/protocol",
@@ -98,6 +99,7 @@ pub(super) fn edit(process: &InProcess, subject: Subject, to: usize) {
         | Subject::CallersModel
         | Subject::CallersService
         | Subject::Enrollment => edit_of_a_caller(process, subject, to),
+        Subject::Site => edit_of_the_site(process, to),
         _ => edit_spec(process, subject, to),
     }
 }
@@ -152,6 +154,20 @@ fn edit_of_a_caller(process: &InProcess, subject: Subject, to: usize) {
     });
 }
 
+fn edit_of_the_site(process: &InProcess, to: usize) {
+    change(process, Subject::Site, |object| {
+        let spec = &mut object["spec"];
+        match to {
+            0 => spec["connections"] = json!([]),
+            1 => spec["connections"] = json!([{"name": "another"}]),
+            2 => spec["language"] = json!("pt-BR"),
+            3 => spec["timeZone"] = json!("America/Osasco"),
+            4 => spec["connections"] = json!([{"name": "another"}, {"name": "hq-ipp"}]),
+            _ => spec["connections"] = json!([{"name": "hq-ipp", "queue": "q"}]),
+        }
+    });
+}
+
 fn edit_spec(process: &InProcess, subject: Subject, to: usize) {
     change(process, subject, |object| {
         let spec = &mut object["spec"];
@@ -163,7 +179,8 @@ fn edit_spec(process: &InProcess, subject: Subject, to: usize) {
                 | Subject::Caller
                 | Subject::CallersModel
                 | Subject::CallersService
-                | Subject::Enrollment,
+                | Subject::Enrollment
+                | Subject::Site,
                 _,
             ) => {}
             (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),

@@ -2,7 +2,7 @@
 
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
-    v1alpha1::{ContractAmendment, ContractNotice, DeviceEnrollment},
+    v1alpha1::{ContractAmendment, ContractNotice, DeviceEnrollment, Site},
 };
 use entente_domain::remote::{FailureKind, Scalar};
 use entente_drivers::fake::Fault;
@@ -123,6 +123,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         (0..AMENDMENTS).prop_map(Subject::Amendment),
         (0..NOTICES).prop_map(Subject::Notice),
         (0..DEVICES).prop_map(Subject::Device),
+        Just(Subject::Site),
         (0..2_usize).prop_map(Subject::Service),
         Just(Subject::Model),
         (0..3_usize).prop_map(Subject::Connection),
@@ -248,6 +249,7 @@ fn remove(process: &InProcess, subject: Subject) {
         Subject::Amendment(_) => delete::<ContractAmendment>(process, namespace, &name),
         Subject::Notice(_) => delete::<ContractNotice>(process, namespace, &name),
         Subject::Device(_) | Subject::Caller => delete::<Device>(process, namespace, &name),
+        Subject::Site => delete::<Site>(process, namespace, &name),
         Subject::Service(_) | Subject::CallersService => {
             delete::<SmartService>(process, namespace, &name);
         }

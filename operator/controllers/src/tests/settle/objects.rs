@@ -3,7 +3,7 @@
 
 use entente_crds::v1alpha1::{
     AmendedService, ContractAmendment, ContractNotice, DeviceEnrollment, DeviceTwin, Devices,
-    LocalReference, NameReference, NoticeType, Tls, Trust,
+    LocalReference, NameReference, NoticeType, Site, SiteSpec, Tls, Trust,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::context::Options;
 
-pub(super) const DEVICES: usize = 3;
+pub(super) const DEVICES: usize = 4;
+/// The Device that has its connections by a Site.
+pub(super) const AT_SITE: usize = 3;
+const SITE: &str = "the-site";
 pub(super) const OTHER_BROKER: &str = "southwind-services";
 const OTHER_BROKER_URL: &str = "https://broker.southwind.example";
 pub(super) const AUTHORITIES: &str = "hq-authorities";
@@ -30,6 +33,8 @@ pub(super) enum Subject {
     Amendment(usize),
     Notice(usize),
     Device(usize),
+    /// The Site of the Device [`AT_SITE`].
+    Site,
     Service(usize),
     Model,
     Connection(usize),
@@ -43,7 +48,7 @@ pub(super) enum Subject {
 
 fn contract() -> Contract {
     let mut contract = example::banco_sul_2027();
-    contract.spec.services[0].devices.expect = Some(3);
+    contract.spec.services[0].devices.expect = Some(4);
     let mut panel = contract.spec.services[1].clone();
     "panel".clone_into(&mut panel.name);
     panel.service_ref.name = example::remote_panel().name_any();
@@ -177,6 +182,30 @@ pub(super) fn authorities() -> ConfigMap {
     map
 }
 
+fn device(number: usize) -> Device {
+    let mut device = example::devices().swap_remove(number);
+    if number == AT_SITE {
+        device.spec.connections.clear();
+        device.spec.site_ref = Some(NameReference {
+            name: SITE.to_owned(),
+        });
+    }
+    device
+}
+
+fn site() -> Site {
+    let connections = example::devices().swap_remove(AT_SITE).spec.connections;
+    let mut site = Site::new(
+        SITE,
+        SiteSpec {
+            connections,
+            ..SiteSpec::default()
+        },
+    );
+    site.metadata.namespace = Some(NAMESPACE.to_owned());
+    site
+}
+
 /// The objects of the device that calls, in the order in which they are made.
 pub(super) const CALLERS: [Subject; 5] = [
     Subject::Gateway,
@@ -188,7 +217,17 @@ pub(super) const CALLERS: [Subject; 5] = [
 
 /// Objects and remote sides two days before the start of a contract. Nothing runs yet.
 pub(super) fn prepared() -> InProcess {
+    filled(InProcess::at("2027-03-30T03:00:00Z"))
+}
+
+/// The same, where each Device has its connections by a Site.
+pub(super) fn prepared_at_sites() -> InProcess {
     let process = InProcess::at("2027-03-30T03:00:00Z");
+    process.cluster.keep_connections_at_sites();
+    filled(process)
+}
+
+fn filled(process: InProcess) -> InProcess {
     for url in [BROKER_URL, OTHER_BROKER_URL] {
         process.world.put_server(url, fake_broker());
     }
@@ -202,6 +241,7 @@ pub(super) fn prepared() -> InProcess {
     for number in 0..2 {
         apply(&process, Subject::Service(number));
     }
+    apply(&process, Subject::Site);
     for number in 0..DEVICES {
         let device = fake_device(&format!("urn:uuid:{number}"));
         process.world.put_device(&url(number), device);
@@ -222,7 +262,8 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
         Subject::Renewal => cluster.apply(&renewal()),
         Subject::Amendment(number) => apply_or_mend(process, subject, &amendment(number, 0)),
         Subject::Notice(number) => apply_or_mend(process, subject, &notice(number, 0)),
-        Subject::Device(number) => cluster.apply(&example::devices()[number]),
+        Subject::Device(number) => cluster.apply(&device(number)),
+        Subject::Site => cluster.apply(&site()),
         Subject::Service(number) => cluster.apply(&services()[number]),
         Subject::Model => cluster.apply(&example::mfp_500()),
         Subject::Connection(number) => cluster.apply(&connections()[number]),
@@ -254,6 +295,7 @@ pub(super) fn name(subject: Subject) -> (&'static str, String) {
         Subject::Amendment(number) => (NAMESPACE, amendment(number, 0).name_any()),
         Subject::Notice(number) => (NAMESPACE, notice(number, 0).name_any()),
         Subject::Device(number) => (NAMESPACE, example::DEVICES[number].to_owned()),
+        Subject::Site => (NAMESPACE, SITE.to_owned()),
         Subject::Service(number) => ("", services()[number].name_any()),
         Subject::Model => ("", example::mfp_500().name_any()),
         Subject::Connection(number) => ("", connections()[number].name_any()),
@@ -279,6 +321,7 @@ pub(super) fn change(process: &InProcess, subject: Subject, change: impl FnOnce(
         Subject::Device(_) | Subject::Caller => {
             change_json::<Device>(process, namespace, &name, change);
         }
+        Subject::Site => change_json::<Site>(process, namespace, &name, change),
         Subject::Service(_) | Subject::CallersService => {
             change_json::<SmartService>(process, namespace, &name, change);
         }

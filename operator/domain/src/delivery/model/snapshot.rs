@@ -127,6 +127,14 @@ impl DeviceSnapshot {
         Some(&**found)
     }
 
+    /// Returns the Site whose connections the device has. A list of its own that is the same counts as that
+    /// of the Site: the words of whoever asks are about what stands there.
+    pub(in crate::delivery) fn site_of_connections(&self) -> Option<&Site> {
+        let device = self.device.as_deref()?;
+        let site = self.site.as_deref()?;
+        (site.spec.connections == device.spec.connections).then_some(site)
+    }
+
     /// Returns the words of a device that calls, if the twin is its own.
     pub(in crate::delivery) fn said(&self) -> Option<&DeviceTwinStatus> {
         let device = self.device.as_deref()?;

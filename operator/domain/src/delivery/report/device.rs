@@ -180,14 +180,12 @@ impl Report<'_> {
         is_missing.then(|| self.snapshot.not_at_hand(Referent::DeviceModel, model))
     }
 
-    /// Returns the fault of a Site that does not exist. The device goes on without its fields.
+    /// Returns the fault of a Site that does not exist. A device with connections of its own goes on
+    /// without its fields.
     fn site_missing(&self) -> Option<Blocked> {
         let site = self.device.spec.site_ref.as_ref()?;
         let is_missing = self.snapshot.site.is_none();
-        is_missing.then(|| {
-            let message = format!("the Site {} does not exist", site.name);
-            Blocked::new(Reason::SiteNotFound, message)
-        })
+        is_missing.then(|| self.snapshot.not_at_hand(Referent::Site, &site.name))
     }
 
     /// Returns the fault of the spec, of which the first stands in the conditions.
@@ -498,8 +496,13 @@ impl Report<'_> {
     }
 
     /// Returns the memory of the connections: a fault until the connection is used again, and for
-    /// those beside the witness of `identity` its pins.
+    /// those beside the witness of `identity` its pins. A device that has none at all keeps it: its Site
+    /// may come back.
     fn connections(&self) -> Vec<DeviceConnectionStatus> {
+        if self.device.spec.connections.is_empty() {
+            let previous = self.device.status.as_ref();
+            return previous.map_or_else(Vec::new, |it| it.connections.clone());
+        }
         let is_witness = |name: &str| witness(self.device) == Some(name);
         let connections = self.device.spec.connections.iter();
         connections

@@ -93,6 +93,7 @@ pub fn endpoint_key(
     }
     let values = Filling {
         chosen: (0, chosen),
+        site: None,
         address: address.as_deref(),
         serial_number: &device.spec.serial_number,
     };
@@ -192,16 +193,30 @@ pub(in crate::delivery) fn unreachable(
         return Some(snapshot.device_not_at_hand());
     }
     let Some(first) = connections.first() else {
-        return Some(Blocked::new(
-            Reason::ConnectionNotFound,
-            "spec.connections is empty; name a Connection".to_owned(),
-        ));
+        return Some(without_connections(snapshot));
     };
     let mut all = connections.iter();
     let fault = first.endpoint.as_ref().err();
     fault
         .filter(|_| all.all(|connection| connection.endpoint.is_err()))
         .cloned()
+}
+
+/// Returns the obstacle of a device that has no connection, neither of its own nor of its Site.
+fn without_connections(snapshot: &DeviceSnapshot) -> Blocked {
+    let device = snapshot.device.as_deref();
+    let site = device.and_then(|device| device.spec.site_ref.as_ref());
+    let message = match site {
+        Some(site) if snapshot.site.is_none() => {
+            return snapshot.not_at_hand(Referent::Site, &site.name);
+        }
+        Some(site) => format!(
+            "spec.connections is empty, and so is that of the Site {}; name a Connection in one of them",
+            site.name
+        ),
+        None => "spec.connections is empty; name a Connection".to_owned(),
+    };
+    Blocked::new(Reason::ConnectionNotFound, message)
 }
 
 /// Returns the machine that a spec means, as a part of a digest: its serial number, and its identity
@@ -292,13 +307,16 @@ fn resolve_endpoint(
         )
     })?;
     let trust = spec.tls.as_ref().map(|tls| tls.trust);
+    let site = snapshot.site_of_connections();
+    let site = site.and_then(|site| site.metadata.name.as_deref());
     let values = Filling {
         chosen,
+        site,
         address: device.spec.address.as_deref(),
         serial_number: &device.spec.serial_number,
     };
     let url = fill(&route, values)?;
-    let printer_uri = printer_uri(&url, chosen)?;
+    let printer_uri = printer_uri(&url, values)?;
     Ok(DeviceEndpoint {
         protocol: route.protocol,
         url,
@@ -310,10 +328,8 @@ fn resolve_endpoint(
 
 /// Returns the printer-uri that the Device names. The platform team chooses the path by the URL of
 /// the Connection, since a server of several queues finds the queue by the path of this URI.
-fn printer_uri(
-    url: &str,
-    (index, chosen): (usize, &DeviceConnection),
-) -> Result<Option<String>, Blocked> {
+fn printer_uri(url: &str, values: Filling<'_>) -> Result<Option<String>, Blocked> {
+    let chosen = values.chosen.1;
     let path = |uri: &str| {
         let behind = uri.split_once("://").map_or("", |(_, behind)| behind);
         let path = behind.find('/').map_or("/", |begin| &behind[begin..]);
@@ -323,8 +339,9 @@ fn printer_uri(
         Some(uri) if path(uri) != path(url) => Err(Blocked::new(
             Reason::UnsupportedValue,
             format!(
-                "spec.connections[{index}].printerUri must have the path that the url of the \
-                 Connection {} has; only scheme, host and port may differ",
+                "{} must have the path that the url of the Connection {} has; only scheme, host and port \
+                 may differ",
+                values.field("printerUri"),
                 chosen.name
             ),
         )),
@@ -369,8 +386,20 @@ fn pinned(device: &Device, connection: &str, trust: Trust) -> Option<String> {
 struct Filling<'a> {
     /// The entry of its connections, with its index.
     chosen: (usize, &'a DeviceConnection),
+    /// Name of the Site that has this entry, if it is not the Device's own.
+    site: Option<&'a str>,
     address: Option<&'a str>,
     serial_number: &'a str,
+}
+
+impl Filling<'_> {
+    /// Returns a field of the entry, as it is written, and whose it is.
+    fn field(self, name: &str) -> String {
+        let index = self.chosen.0;
+        let site = self.site.map(|site| format!(" of the Site {site}"));
+        let site = site.unwrap_or_default();
+        format!("spec.connections[{index}].{name}{site}")
+    }
 }
 
 fn unsupported(message: String) -> Blocked {
@@ -379,13 +408,14 @@ fn unsupported(message: String) -> Blocked {
 
 /// Returns the port that a Device chooses of those of a route, else the first of these.
 fn port(route: &Route<'_>, values: Filling<'_>) -> Result<i32, Blocked> {
-    let (index, chosen) = values.chosen;
+    let chosen = values.chosen.1;
     let port = chosen.port.or_else(|| route.ports.first().copied());
     let port = port.filter(|port| route.ports.contains(port));
     port.ok_or_else(|| {
         let ports: Vec<String> = route.ports.iter().map(ToString::to_string).collect();
         unsupported(format!(
-            "spec.connections[{index}].port is not one of those that the Connection {} allows: {}",
+            "{} is not one of those that the Connection {} allows: {}",
+            values.field("port"),
             chosen.name,
             ports.join(", ")
         ))
@@ -417,7 +447,7 @@ fn serial_number_in_url(serial_number: &str) -> Result<String, Blocked> {
 
 /// Fills in the values of a Device.
 fn fill(route: &Route<'_>, values: Filling<'_>) -> Result<String, Blocked> {
-    let (index, chosen) = values.chosen;
+    let chosen = values.chosen.1;
     let mut url = route.url.clone().into_owned();
     let name = &chosen.name;
     if url.contains(SERIAL_NUMBER) {
@@ -443,15 +473,17 @@ fn fill(route: &Route<'_>, values: Filling<'_>) -> Result<String, Blocked> {
     if url.contains("{queue}") {
         let queue = chosen.queue.as_deref().ok_or_else(|| {
             unsupported(format!(
-                "spec.connections[{index}].queue is missing; the Connection {name} needs it"
+                "{} is missing; the Connection {name} needs it",
+                values.field("queue")
             ))
         })?;
         // In a path they lead elsewhere. The API server refuses such a Device; one from before that
         // rule may be stored.
         if matches!(queue, "." | "..") {
             return Err(unsupported(format!(
-                "spec.connections[{index}].queue is \"{queue}\", and must be the name of a queue: \
-                 \".\" and \"..\" stand for other parts of a path"
+                "{} is \"{queue}\", and must be the name of a queue: \".\" and \"..\" stand for other parts \
+                 of a path",
+                values.field("queue")
             )));
         }
         url = url.replace("{queue}", queue);

@@ -7,12 +7,13 @@ use entente_crds::{
     v1alpha1::{
         AllowEntry, Cause, Connection, ConnectionSpec, Credentials, Device, DeviceConnection,
         DeviceIdentity, DeviceSpec, DeviceStatus, HttpEndpoint, IppEndpoint, LocalReference,
-        Protocol, Selector, Tls, Trust,
+        NameReference, Protocol, Selector, Site, SiteSpec, Tls, Trust,
     },
 };
 
 use crate::delivery::{Blocked, DeviceEndpoint, DeviceSnapshot, login_fault, resolve::resolve};
 use crate::reasons::{Side, cause};
+use crate::unreadable::Referent;
 
 /// Returns a Device that is reached through the Connection `hq`.
 pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
@@ -189,6 +190,50 @@ fn a_queue_that_would_lead_to_another_path_of_the_host_is_refused_by_its_field()
         let url = filled(template, &[], "h", 0, queue);
         assert_eq!(url, format!("ipp://h/printers/{queue}"));
     }
+}
+
+// shows K2
+#[test]
+fn a_field_of_an_entry_is_named_as_that_of_the_site_that_has_it() {
+    let template = "ipp://{address}:{port}/printers/{queue}";
+    let fault = |site: Option<Site>| {
+        let mut snapshot = snapshot(template, &[631], Some("h"), how(Some(80), Some("q")));
+        snapshot.site = site.map(Arc::new);
+        endpoint(&snapshot).expect_err("another port").message
+    };
+    let mut site = Site::new("north", SiteSpec::default());
+    let own = "spec.connections[0].port is not one of those that the Connection hq allows: 631";
+    assert_eq!(fault(None), own);
+    assert_eq!(fault(Some(site.clone())), own);
+    site.spec.connections = lobby(None, how(Some(80), Some("q"))).spec.connections;
+    let shared = own.replace("port is", "port of the Site north is");
+    assert_eq!(fault(Some(site)), shared);
+}
+
+// shows K2
+#[test]
+fn a_device_without_any_connection_is_told_where_one_may_stand() {
+    let mut snapshot = snapshot("ipp://{address}/", &[], Some("h"), how(None, None));
+    device_mut(&mut snapshot).spec.connections.clear();
+    let told = |snapshot: &DeviceSnapshot| {
+        let blocked = endpoint(snapshot).expect_err("there is no way");
+        assert_eq!(cause(blocked.reason, Side::Device), Cause::Provider);
+        format!("{}: {}", blocked.reason, blocked.message)
+    };
+    let none = "ConnectionNotFound: spec.connections is empty; name a Connection";
+    assert_eq!(told(&snapshot), none);
+    let name = "north".to_owned();
+    device_mut(&mut snapshot).spec.site_ref = Some(NameReference { name });
+    let missing = "SiteNotFound: the Site north does not exist; create it";
+    assert_eq!(told(&snapshot), missing);
+    snapshot.site = Some(Arc::new(Site::new("north", SiteSpec::default())));
+    let empty = "ConnectionNotFound: spec.connections is empty, and so is that of the Site north; name a \
+                 Connection in one of them";
+    assert_eq!(told(&snapshot), empty);
+    snapshot.site = None;
+    snapshot.unreadable = [(Referent::Site, "north".to_owned())].into_iter().collect();
+    let unreadable = "Undecodable: the Site north cannot be read";
+    assert!(told(&snapshot).starts_with(unreadable));
 }
 
 // shows K4
