@@ -1,4 +1,4 @@
-//! What somebody changes at a device, with driftPolicy Report: the ledger of the device is the proof that
+//! Changes of a person at a device, with driftPolicy Report: the ledger of the device is the proof that
 //! nothing is written.
 
 use std::collections::BTreeMap;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use entente_crds::example;
 use entente_crds::v1alpha1::{Connection, Device, DeviceConnection, DeviceModel, Sync};
 use entente_e2e::namespace::TestNamespace;
-use entente_e2e::peers::{CupsServer, IppClient};
+use entente_e2e::peers::CupsServer;
+use entente_e2e::peers::ipp_client::IppClient;
 
 use crate::delivery_fixture::test_namespace;
 
