@@ -135,6 +135,14 @@ impl DeviceSnapshot {
         (site.spec.connections == device.spec.connections).then_some(site)
     }
 
+    /// True if nobody knows the connections of the device: it has none of its own, and its Site is missing.
+    pub(in crate::delivery) fn awaits_its_connections(&self) -> bool {
+        let spec = self.device.as_deref().map(|device| &device.spec);
+        let has_no =
+            spec.is_some_and(|spec| spec.connections.is_empty() && spec.site_ref.is_some());
+        has_no && self.site.is_none()
+    }
+
     /// Returns the words of a device that calls, if the twin is its own.
     pub(in crate::delivery) fn said(&self) -> Option<&DeviceTwinStatus> {
         let device = self.device.as_deref()?;

@@ -496,10 +496,10 @@ impl Report<'_> {
     }
 
     /// Returns the memory of the connections: a fault until the connection is used again, and for
-    /// those beside the witness of `identity` its pins. A device that has none at all keeps it: its Site
-    /// may come back.
+    /// those beside the witness of `identity` its pins. While its Site is missing nobody knows which it
+    /// has, and they stay.
     fn connections(&self) -> Vec<DeviceConnectionStatus> {
-        if self.device.spec.connections.is_empty() {
+        if self.snapshot.awaits_its_connections() {
             let previous = self.device.status.as_ref();
             return previous.map_or_else(Vec::new, |it| it.connections.clone());
         }

@@ -53,12 +53,13 @@ impl Report<'_> {
 
     /// Returns the status reports of this pass: those that were asked for, and the one in the twin, which is
     /// there without a request. Where no connection is left that reports, the look at the device that nobody
-    /// can have: what it reported before is over then.
+    /// can have: what it reported before is over then, unless its Site is missing, which may have one.
     pub(super) fn look<'r>(&'r self, by_twin: Option<&'r StatusReport>) -> Option<Sightings<'r>> {
         let sources = self.sources();
         let asked = self.observations.status.answered();
         let by_twin = self.caller().zip(by_twin);
-        let is_known = by_twin.is_some() || sources.is_empty();
+        let can_have_none = sources.is_empty() && !self.snapshot.awaits_its_connections();
+        let is_known = by_twin.is_some() || can_have_none;
         let asked = asked.or_else(|| is_known.then(|| (Vec::new(), self.now)));
         let (mut reports, at) = asked?;
         reports.extend(by_twin);

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use entente_crds::{
     condition::{ConditionType, Reason},
     example,
-    v1alpha1::{DeviceConnection, DeviceStatus, ErrorEnd, ErrorState, MessageState, ServiceOrders},
+    v1alpha1::{
+        DeviceConnection, DeviceStatus, ErrorEnd, ErrorState, MessageState, NameReference,
+        ServiceOrders,
+    },
 };
 use jiff::SignedDuration;
 
@@ -237,6 +240,48 @@ fn by_two_connections() -> Story {
         device.spec.connections.push(connection);
     });
     story
+}
+
+// shows A9
+#[test]
+fn an_error_and_the_memory_of_a_machine_stay_while_the_site_with_the_connections_is_missing() {
+    let mut story = by_two_connections();
+    story.remote.report = report(&["toner-empty-error"], 0);
+    story.calm_pass(minutes(1));
+    let before = status(&story);
+    assert_eq!(before.errors[0].state, ErrorState::Open);
+    let pins = |status: &DeviceStatus| (status.identity.clone(), status.connections.clone());
+    assert_eq!(
+        before.connections.len(),
+        1,
+        "the second one has pins of its own"
+    );
+    let mut site = example::osasco_site();
+    story.edit_device(|device| {
+        site.spec.connections = std::mem::take(&mut device.spec.connections);
+        let name = site.metadata.name.clone().expect("a name");
+        device.spec.site_ref = Some(NameReference { name });
+    });
+    for at in [10, 30, 90] {
+        story.calm_pass(minutes(at));
+        let status = status(&story);
+        assert_eq!(
+            status.errors[0].state,
+            ErrorState::Open,
+            "after {at} minutes"
+        );
+        assert_eq!(pins(&status), pins(&before));
+        assert_eq!(status.claim, None);
+        let said = find(&status.conditions, ConditionType::ResolvedRefs);
+        assert_eq!(said.expect("it is said").reason, "SiteNotFound");
+    }
+    // The Site is there, and none of its connections is: nobody will tell of the error any more.
+    site.spec.connections.clear();
+    story.snapshot.site = Some(Arc::new(site));
+    for at in [100, 111] {
+        story.calm_pass(minutes(at));
+    }
+    assert_eq!(status(&story).errors[0].state, ErrorState::Closed);
 }
 
 // shows A9
