@@ -37,6 +37,27 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        report: "devantler-tech/platform#2820",
+        what: "Ready is True beside a difference, so that nobody sees it",
+        objects: || {
+            let mut status = ready("Drifted", "backup.weekdays was changed at the device.");
+            status["conditions"][0]["status"] = json!("True");
+            status["items"] = json!([
+                {"key": "DeviceSetting/backup.endpoint", "state": "Effective"},
+                {"key": "DeviceSetting/backup.weekdays", "state": "NotEffective",
+                    "wasEffective": true, "lastVerified": "2027-04-01T04:00:00Z"},
+            ]);
+            let drifted = subscription("backup", "lobby-mfp", status);
+            (contract(), vec![drifted])
+        },
+        holds: |text| {
+            let item = text.lines().find(|it| it.contains("backup.weekdays"));
+            item.is_some_and(|line| line.contains("Drifted"))
+                && text.contains("next step: See status.drift of the Device")
+                && !text.contains("backup.endpoint")
+        },
+    },
+    Row {
         report: "kubernetes-sigs/cluster-api#12666",
         what: "the same message is shown at the parent and again at its child",
         objects: || (contract(), subscriptions()),

@@ -12,11 +12,12 @@ use entente_crds::{
     },
 };
 use jiff::SignedDuration;
+use kube::ResourceExt as _;
 
 use super::pass_fixture::{Story, delivered, now, said, weekdays};
 use crate::{
     condition::find,
-    delivery::{Action, Answer, Backoffs, SubscriptionReport},
+    delivery::{Action, Answer, Backoffs, SubscriptionReport, outlook},
     protocol::Place,
     remote::{Failure, FailureKind, Scalar},
 };
@@ -516,4 +517,18 @@ fn a_digest_is_all_that_a_status_tells_of_the_value() {
     assert!(!told.contains("hunter2"), "{told}");
     assert_eq!(names(&story), ["backup.endpoint"]);
     assert!(report.status.items.iter().any(|it| it.key == WEEKDAYS));
+}
+
+// shows K3
+#[test]
+fn a_plan_names_what_an_edit_to_revert_sets_again() {
+    let mut story = drifted();
+    let before = outlook(&story.snapshot, now() + HOUR);
+    let subscription = story.snapshot.subscriptions[0].name_any();
+    assert!(before.sent_anew(&before).is_empty());
+    story.edit_device(|device| device.spec.drift_policy = None);
+    let after = outlook(&story.snapshot, now() + HOUR);
+    let said = after.sent_anew(&before);
+    let words = said.get(&subscription).map(String::as_str);
+    assert_eq!(words, Some("sent anew: DeviceSetting/backup.weekdays"));
 }
